@@ -1,0 +1,84 @@
+// Canonical virtual paths: parse once at the edge, then pass proofs. Pure and freestanding.
+//
+// A VPath can only be made by the parsers below. Its text has no NT prefix, no trailing backslash, no "." or ".."
+// and no doubled separators; case is kept, comparison and hashing fold by NT's upcase table (base/upcase.h).
+//   files:     "C:"  "C:\Program Files\A\x.txt"
+//   registry:  "M\Software\X"  (\REGISTRY\MACHINE)   "U\S-1-5-21-...\Software"  (\REGISTRY\USER)   "M"  "U"
+// Component 0 is the root ("C:", "M", "U"); depth counts the components below it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace plume::view {
+
+using WView = std::u16string_view;
+// substr without the throwing check (which would not link freestanding). REQUIRES pos + n <= s.size().
+inline WView Sub(WView s, size_t pos, size_t n) { return WView(s.data() + pos, n); }
+
+inline constexpr int kMaxDepth = 255;
+inline constexpr size_t kMaxPathUnits = 32767;
+
+// What a name handed to the system is. Only kDrivePath and kKeyPath are virtualized; the rest passes or is refused
+// by table.
+enum class NameKind : uint8_t {
+  kDrivePath,   // a file or directory on a drive letter
+  kKeyPath,     // a registry key below \REGISTRY\MACHINE or \REGISTRY\USER
+  kVolume,      // \??\C: without a backslash: the volume device itself
+  kUnc,         // \??\UNC\..., \Device\Mup\...
+  kPipe, kMailslot,
+  kDevice,      // any other device or object name
+  kRegistryRoot,  // \REGISTRY itself
+  kById,        // FILE_OPEN_BY_FILE_ID: not a name at all
+  kInvalid,     // malformed: the system would refuse it with kInvalidStatus
+};
+
+struct VPath {
+  WView text;                        // canonical text, in storage owned by the caller of the parser
+  uint16_t depth = 0;
+  bool trailing_backslash = false;   // the caller wrote one (legal for directories only)
+  uint16_t end[kMaxDepth + 1];       // end[i]: length of text covering the root and the first i components
+  uint64_t hash[kMaxDepth + 1];      // hash[i]: folded hash of that prefix
+
+  WView Prefix(int components) const { return Sub(text, 0, end[components]); }
+  WView Name() const {  // last component ("C:" for a root)
+    return depth == 0 ? text : Sub(text, end[depth - 1] + 1u, text.size() - end[depth - 1] - 1);
+  }
+};
+
+// Case folding and hashing by NT rules. HashAppend(h, "\name") continues a prefix hash.
+char16_t Upcase(char16_t c);
+bool EqualFolded(WView a, WView b);
+int CompareFolded(WView a, WView b);  // by upcased code units, as NTFS sorts
+uint64_t HashRoot(WView root);
+uint64_t HashAppend(uint64_t parent, WView name);  // adds "\" and the folded name
+
+// Facts about the platform's name space that the parser needs.
+struct NameTable {
+  WView system_root;    // what \SystemRoot means, e.g. "C:\windows"
+  // \Device\HarddiskVolumeN -> drive letter; entries may be empty.
+  struct Volume { WView device; char16_t letter; };
+  std::span<const Volume> volumes;
+};
+
+// Parses an absolute NT file name as given to NtCreateFile: every prefix of docs/nt-compat.md
+// (\??\ \DosDevices\ \GLOBAL??\ \??\GLOBALROOT\ \??\Global\ \Device\HarddiskVolumeN \SystemRoot, any case, nested).
+// `storage` receives the canonical text and must outlive `out`. Units beyond kMaxPathUnits or depth beyond kMaxDepth
+// give kInvalid. Never allocates. `out` is only meaningful for kDrivePath.
+NameKind ParseFileName(WView nt, const NameTable& table, std::span<char16_t> storage, VPath* out);
+
+// Appends `relative` (may be empty; as in OBJECT_ATTRIBUTES with a RootDirectory) to `base`.
+NameKind ParseRelative(const VPath& base, WView relative, std::span<char16_t> storage, VPath* out);
+
+// Parses an absolute registry name. Normalises the links that are fixed by the system: CurrentControlSet stays as
+// written, \REGISTRY\USER\<sid>_Classes becomes U\<sid>\Software\Classes.
+NameKind ParseKeyName(WView nt, std::span<char16_t> storage, VPath* out);
+
+// Parses canonical text ("C:\x", "M\Software") again, e.g. from the view, a policy or the command line.
+NameKind ParseCanonical(WView text, std::span<char16_t> storage, VPath* out);
+
+// True if `prefix` (canonical text) is `path` or an ancestor of it.
+bool HasPrefix(const VPath& path, WView prefix);
+
+}  // namespace plume::view
