@@ -1,0 +1,51 @@
+// What an image consists of before it is packed: the input of image::Build, made by capture. Plain data.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace plume::image {
+
+// One file or directory. `path` is relative to `root` with backslashes ("Program Files\A\x.txt"); "" is the root.
+struct FileItem {
+  std::string root;        // "C" (drive C:) or "Profile" (the user's profile folder)
+  std::u16string path;
+  bool directory = false;
+  uint32_t attributes = 0;             // FILE_ATTRIBUTE_*
+  int64_t created = 0, modified = 0;   // FILETIME
+  std::u16string short_name;           // 8.3 name if the source had one of its own
+  std::filesystem::path source;        // where the bytes are (files)
+};
+
+struct ValueItem { std::u16string name; uint32_t type = 0; std::vector<uint8_t> data; };
+
+struct KeyItem {
+  std::string root;        // "M" (\REGISTRY\MACHINE) or "CU" (current user)
+  std::u16string path;     // "Software\A"
+  int64_t modified = 0;
+  std::vector<ValueItem> values;
+};
+
+// What a user can start. `path` is a virtual path, with %PROFILE% for the user's profile folder.
+struct EntryPoint { std::string id, name, path, arguments, cwd; };
+
+// Environment of the image. kJoin: PATH-like, the items are put before the local value's, duplicates dropped.
+struct EnvVar { std::string name, value; bool join = false; };
+
+// The OCI config blob (docs/formats/config.md); JSON with "plume": 1.
+struct Config {
+  std::string name, version;
+  std::string display_name, publisher;
+  std::vector<EntryPoint> entry_points;   // the first is the default
+  std::vector<EnvVar> environment;
+  uint64_t file_count = 0, byte_count = 0, key_count = 0;
+};
+
+struct Content {
+  Config config;
+  std::vector<FileItem> files;
+  std::vector<KeyItem> keys;
+};
+
+}  // namespace plume::image

@@ -1,0 +1,39 @@
+// Where images are: an OCI registry over HTTP, or an OCI image-layout folder. Wrappers (retry, faults) are Repositories
+// too. Thread-safe: one object serves many threads. Nothing here is trusted: callers verify digests.
+// Source: OCI Distribution Specification 1.1, OCI Image Format Specification 1.1.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace plume::repository {
+
+struct ManifestBlob { std::string digest, media_type, bytes; };  // digest "sha256:<hex>" computed from bytes
+using Sink = std::function<Status(std::span<const uint8_t>)>;    // pieces in order; an error stops the transfer
+
+class Repository {
+ public:
+  virtual ~Repository() = default;
+  virtual std::string Name() const = 0;                           // as the user wrote it, for messages
+  virtual Result<ManifestBlob> GetManifest(const std::string& tag_or_digest) = 0;
+  // Bytes [offset, offset + length) of a blob; length 0 = to the end. Fewer or more bytes is an error.
+  virtual Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const Sink& sink) = 0;
+  virtual Result<bool> HasBlob(const std::string& digest) = 0;
+  // `read(sink)` produces exactly `size` bytes and may be called again after a transport error.
+  virtual Status PutBlob(const std::string& digest, uint64_t size,
+                         const std::function<Status(const Sink&)>& read) = 0;
+  virtual Status PutManifest(const std::string& tag, const ManifestBlob& manifest) = 0;
+  virtual Result<std::vector<std::string>> Tags() = 0;
+};
+
+// Opens `where`: "http(s)://host[:port]/name" or "oci:DIR". DIR may hold several names: tags there are "NAME:TAG"
+// written as org.opencontainers.image.ref.name "TAG" of the layout at DIR/NAME (one layout per application).
+// Wrapped in retry with exponential back-off and jitter for Errc::kUnreachable.
+Result<std::unique_ptr<Repository>> Open(const std::string& where);
+
+}  // namespace plume::repository
