@@ -1,0 +1,68 @@
+# Plume. On a fresh Debian 12, as root: `make demo` or `make test`; both install what they need.
+#   make          everything into build/bin: plume, plume-server (Linux); plume.exe, plume-agent.exe, plume-vl*.dll
+#   make demo     a real application captured, published, streamed and run on a client that never installed it
+#   make test     every gate and test; ends with "N passed, N failed"
+#   make unit     the native unit tests alone (seconds)
+#   make bench    benchmarks against baselines measured in the same run
+#   make fuzz     every fuzzer for FUZZ_SECONDS (60) each
+#   make format | lint | clean
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.PHONY: all setup native mingw64 mingw32 demo test unit bench fuzz format lint clean
+
+LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+SOURCES = git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h'
+
+all: native mingw64 mingw32
+	@mkdir -p build/bin
+	@for f in native/bin/plume native/bin/plume-server mingw64/bin/plume.exe mingw64/bin/plume-agent.exe \
+	  mingw64/bin/plume-vl64.dll mingw32/bin/plume-vl32.dll; do \
+	  [ -f build/$$f ] || { echo "make: build/$$f was not built" >&2; exit 1; }; \
+	  cmp -s build/$$f build/bin/$${f##*/} || cp build/$$f build/bin/$${f##*/}.new && \
+	  { [ ! -f build/bin/$${f##*/}.new ] || mv build/bin/$${f##*/}.new build/bin/$${f##*/}; }; done
+
+# Installs packages and builds dependencies only when something is missing.
+setup:
+	@tools/setup.sh
+
+build/%/build.ninja: | setup
+	@cmake --preset $* $(LAUNCHER) >build/$*.configure.log 2>&1 || { cat build/$*.configure.log; exit 1; }
+
+native: setup | build/log
+	@$(MAKE) --no-print-directory build/native/build.ninja
+	cmake --build build/native -j$(JOBS) --target plume plume-server
+
+mingw64 mingw32: setup | build/log
+	@$(MAKE) --no-print-directory build/$@/build.ninja
+	cmake --build build/$@ -j$(JOBS)
+
+build/log:
+	@mkdir -p $@
+
+demo: all
+	@tests/apps/demo.sh
+
+test: all
+	@tools/run_tests.py
+
+unit: setup | build/log
+	@tools/run_tests.py --only unit
+
+bench: all
+	@tests/bench/run.sh
+
+fuzz: setup | build/log
+	@tools/run_tests.py --only fuzz --fuzz-seconds $(FUZZ_SECONDS)
+
+format:
+	@$(SOURCES) | xargs clang-format -i
+
+lint: setup | build/log
+	@$(SOURCES) | xargs clang-format --dry-run --Werror
+	@$(MAKE) --no-print-directory build/native/build.ninja
+	@$(SOURCES) | grep '\.cc$$' | grep -v -e win32 -e '^src/vl/' -e '^tests/' | xargs clang-tidy -p build/native --quiet
+
+clean:
+	rm -rf build

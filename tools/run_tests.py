@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+"""Runs every gate and test of Plume and ends with "N passed, N failed" (exit code 1 if anything failed).
+
+  tools/run_tests.py                  all kinds
+  tools/run_tests.py --only unit      gates, unit, guest, differential, fault, apps or fuzz (may be repeated)
+  tools/run_tests.py --match REGEX    only tests whose name matches
+
+Each test has its own session, time-out and log file (build/log). A test's processes carry a mark in their
+environment; those that are left when the test has ended are ended and counted as its failure. GoogleTest programs
+and scripts whose last lines say "N passed, N failed" count as many tests as they say; anything else counts as one.
+"""
+import argparse
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOG = os.path.join(ROOT, "build", "log")
+MARK = "PLUME_TEST_MARK"
+
+# Scripts of each kind, relative to tests/. What matches is run; every other executable there must be in HELPERS.
+SCRIPTS = {
+    "guest": (["guest/*.sh", "guest/run*.py", "guest/test_*.py"], 600),
+    "differential": (["differential/run_*.py", "differential/*.sh"], 900),
+    "fault": (["fault/*.sh", "fault/run_*.py", "fault/test_*.py"], 900),
+    "apps": (["apps/test_*.sh", "apps/test_*.py"], 900),
+}
+# Executables that are no tests: what tests and demo share, and what has its own make target.
+HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh"}
+HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
+KINDS = ["gates", "unit", "guest", "differential", "fault", "apps", "fuzz"]
+
+
+class Outcome:
+    def __init__(self, name, passed, failed, seconds, log="", why=""):
+        self.name, self.passed, self.failed = name, passed, failed
+        self.seconds, self.log, self.why = seconds, log, why
+
+
+def marked(mark):
+    """Processes whose environment carries `mark`: [(pid, command)]. Zombies have none."""
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{entry}/environ", "rb") as f:
+                if wanted not in f.read().split(b"\0"):
+                    continue
+            with open(f"/proc/{entry}/cmdline", "rb") as f:
+                found.append((int(entry), f.read().replace(b"\0", b" ").decode(errors="replace").strip()))
+        except OSError:
+            continue
+    return found
+
+
+def end_marked(mark, grace):
+    """Waits `grace` seconds for marked processes to end by themselves; ends the rest. Returns what was left."""
+    deadline = time.monotonic() + grace
+    left = marked(mark)
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left = marked(mark)
+    for pid, _ in left:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+    return [command for _, command in left]
+
+
+def count(text, code):
+    """(passed, failed) as the output says."""
+    for line in reversed(text.splitlines()[-20:]):
+        m = re.search(r"(?:^|\s)(\d+) passed, (\d+) failed(?:, \d+ skipped)?$", line.strip())
+        if m:
+            return int(m.group(1)), int(m.group(2))
+    ok = re.search(r"\[  PASSED  \] (\d+) tests?", text)
+    bad = re.search(r"\[  FAILED  \] (\d+) tests?, listed below", text)
+    if ok:
+        return int(ok.group(1)), int(bad.group(1)) if bad else 0
+    return (1, 0) if code == 0 else (0, 1)
+
+
+def run(name, command, timeout, cwd=ROOT, env=None, grace=8):
+    os.makedirs(LOG, exist_ok=True)
+    log = os.path.join(LOG, name.replace("/", "_") + ".log")
+    mark = uuid.uuid4().hex
+    environment = dict(os.environ, **(env or {}))
+    environment[MARK] = mark
+    start = time.monotonic()
+    why = ""
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            why = f"did not end within {timeout} s"
+            # First politely, so that traps stop wineservers and remove prefixes.
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            code = -1
+    left = end_marked(mark, grace)
+    with open(log, "r", errors="replace") as f:
+        text = f.read()
+    passed, failed = count(text, code)
+    if code != 0 and failed == 0:
+        failed = 1
+        why = why or f"exit code {code}"
+    if left and not why:
+        failed += 1
+        why = "processes left running: " + "; ".join(left[:5])
+    if passed + failed == 0:
+        failed, why = 1, "ran no test"
+    return Outcome(name, passed, failed, time.monotonic() - start, log, why)
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.bad = []
+
+    def add(self, outcome):
+        self.passed += outcome.passed
+        self.failed += outcome.failed
+        sign = "FAIL" if outcome.failed else "ok  "
+        counts = f"{outcome.passed} passed" + (f", {outcome.failed} failed" if outcome.failed else "")
+        print(f"{sign} {outcome.name:<44} {counts:<24} {outcome.seconds:7.1f} s", flush=True)
+        if outcome.failed:
+            self.bad.append(outcome.name)
+            if outcome.why:
+                print(f"     {outcome.why}")
+            if outcome.log:
+                with open(outcome.log, "r", errors="replace") as f:
+                    for line in f.read().splitlines()[-25:]:
+                        print("     | " + line[:200])
+                print(f"     log: {os.path.relpath(outcome.log, ROOT)}", flush=True)
+
+
+def build(preset, report):
+    """Configures and builds a preset; a failure is one failed test."""
+    ccache = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if subprocess.run(
+        ["sh", "-c", "command -v ccache"], stdout=subprocess.DEVNULL).returncode == 0 else []
+    script = " && ".join([
+        " ".join(["cmake", "--preset", preset] + ccache),
+        f"cmake --build build/{preset} -j{os.cpu_count() or 2}",
+    ])
+    outcome = run(f"build/{preset}", ["bash", "-c", script], 3600)
+    if outcome.failed:
+        report.add(outcome)
+        return False
+    print(f"     built {preset} in {outcome.seconds:.0f} s", flush=True)
+    return True
+
+
+def files(pattern):
+    return sorted(glob.glob(os.path.join(ROOT, pattern), recursive=True))
+
+
+def is_script(path):
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def scripts(kind):
+    found = []
+    for pattern in SCRIPTS[kind][0]:
+        for path in files("tests/" + pattern):
+            relative = os.path.relpath(path, ROOT)
+            if relative in HELPERS or any(re.search(p, relative) for p in HELPER_PATTERNS):
+                continue
+            if is_script(path) and relative not in found:
+                found.append(relative)
+    return found
+
+
+def ctest_programs(preset):
+    out = subprocess.run(["ctest", "--test-dir", f"build/{preset}", "--show-only=json-v1"], cwd=ROOT,
+                         stdout=subprocess.PIPE, check=True).stdout
+    return {t["name"]: t["command"] for t in json.loads(out)["tests"] if "command" in t}
+
+
+def unrun_tests(unit_programs):
+    """Test sources and scripts that nothing would build or run."""
+    lost = []
+    built = {os.path.splitext(os.path.basename(c[0]))[0] for c in unit_programs.values()}
+    declared = "".join(open(p, errors="replace").read()
+                       for p in files("src/**/CMakeLists.txt") + files("tests/**/CMakeLists.txt") + files("tests/**/*.cmake"))
+    for path in files("src/**/*_test.cc") + files("tests/**/*_test.cc"):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if unit_programs and stem not in built:
+            lost.append(f"{os.path.relpath(path, ROOT)}: no plume_test() builds it")
+    for path in files("src/**/*_fuzz*.cc") + files("tests/fuzz/*.cc"):
+        if os.path.basename(path) not in declared:
+            lost.append(f"{os.path.relpath(path, ROOT)}: no plume_fuzzer() builds it")
+    known = {s for kind in SCRIPTS for s in scripts(kind)}
+    for path in files("tests/**/*.sh") + files("tests/**/*.py"):
+        relative = os.path.relpath(path, ROOT)
+        if relative in known or relative in HELPERS or any(re.search(p, relative) for p in HELPER_PATTERNS):
+            continue
+        with open(path, errors="replace") as f:
+            starts = f.read(2) == "#!"
+        if starts or os.access(path, os.X_OK):
+            lost.append(f"{relative}: executable, but no pattern of tools/run_tests.py runs it")
+    return lost
+
+
+def gate_tests(unit_programs, match, report):
+    for path in files("tools/check_*.py"):
+        name = "gate/" + os.path.basename(path)[6:-3]
+        if re.search(match, name):
+            report.add(run(name, [sys.executable, path], 300))
+    name = "gate/every-test-runs"
+    if re.search(match, name):
+        start = time.monotonic()
+        lost = unrun_tests(unit_programs)
+        report.add(Outcome(name, 0 if lost else 1, len(lost), time.monotonic() - start, why="\n     ".join(lost)))
+
+
+def unit_tests(programs, match, jobs, report):
+    todo = [(f"unit/{name}", command) for name, command in sorted(programs.items()) if re.search(match, f"unit/{name}")]
+    env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for outcome in pool.map(lambda t: run(t[0], t[1], 600, os.path.join(ROOT, "build/native-asan"), env), todo):
+            report.add(outcome)
+
+
+def script_tests(kind, match, jobs, report):
+    timeout = SCRIPTS[kind][1]
+    todo = [s for s in scripts(kind) if re.search(match, s[len("tests/"):])]
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for outcome in pool.map(lambda s: run(s[len("tests/"):], [os.path.join(ROOT, s)], timeout), todo):
+            report.add(outcome)
+
+
+def fuzz_tests(match, seconds, jobs, report):
+    def one(program):
+        name = os.path.basename(program)
+        corpus = os.path.join(ROOT, "build/fuzz-corpus", name)
+        os.makedirs(corpus, exist_ok=True)
+        seeds = [d for d in (os.path.join(ROOT, "tests/fuzz/corpus", name),) if os.path.isdir(d)]
+        artifacts = os.path.join(LOG, f"fuzz_{name}_")
+        return run("fuzz/" + name, [program, f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048",
+                                    "-print_final_stats=0", f"-artifact_prefix={artifacts}", corpus] + seeds,
+                   seconds + 120)
+    todo = [p for p in files("build/clang-fuzz/fuzz/*") if is_script(p) and re.search(match, "fuzz/" + os.path.basename(p))]
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for outcome in pool.map(one, todo):
+            report.add(outcome)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", action="append", choices=KINDS)
+    parser.add_argument("--match", default="")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--fuzz-seconds", type=int, default=10)
+    args = parser.parse_args()
+    kinds = args.only or KINDS
+    report = Report()
+    start = time.monotonic()
+
+    programs = {}
+    if "unit" in kinds or "gates" in kinds:
+        if build("native-asan", report):
+            programs = ctest_programs("native-asan")
+    if "gates" in kinds:
+        gate_tests(programs, args.match, report)
+    if "unit" in kinds:
+        unit_tests(programs, args.match, args.jobs, report)
+    for kind in ("guest", "differential", "fault", "apps"):
+        if kind in kinds:
+            if subprocess.run(["tools/prefix.sh", "base"], cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
+                report.add(Outcome("prefix", 0, 1, 0, why="no Wine prefix could be made"))
+                break
+            # Scripts that need the machine for themselves say so by running alone: one at a time by default.
+            script_tests(kind, args.match, 1, report)
+    if "fuzz" in kinds and build("clang-fuzz", report):
+        fuzz_tests(args.match, args.fuzz_seconds, args.jobs, report)
+
+    if report.bad:
+        print("failed: " + " ".join(report.bad))
+    print(f"in {time.monotonic() - start:.0f} s")
+    print(f"{report.passed} passed, {report.failed} failed")
+    return 1 if report.failed or report.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
