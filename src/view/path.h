@@ -11,6 +11,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/upcase.h"
+
 namespace plume::view {
 
 using WView = std::u16string_view;
@@ -31,7 +33,7 @@ enum class NameKind : uint8_t {
   kDevice,      // any other device or object name
   kRegistryRoot,  // \REGISTRY itself
   kById,        // FILE_OPEN_BY_FILE_ID: not a name at all
-  kInvalid,     // malformed: the system would refuse it with kInvalidStatus
+  kInvalid,     // malformed: refused with STATUS_OBJECT_NAME_INVALID, never passed on
 };
 
 struct VPath {
@@ -47,12 +49,22 @@ struct VPath {
   }
 };
 
-// Case folding and hashing by NT rules. HashAppend(h, "\name") continues a prefix hash.
-char16_t Upcase(char16_t c);
+// Case folding and hashing by NT rules. HashAppend(HashRoot(u"C:"), u"x") is the hash of "C:\x": FNV-1a over the
+// upcased units, so a child's hash continues its directory's. Inline: every virtualized call hashes its path.
+inline char16_t Upcase(char16_t c) { return NtUpcase(c); }
 bool EqualFolded(WView a, WView b);
-int CompareFolded(WView a, WView b);  // by upcased code units, as NTFS sorts
-uint64_t HashRoot(WView root);
-uint64_t HashAppend(uint64_t parent, WView name);  // adds "\" and the folded name
+int CompareFolded(WView a, WView b);  // by upcased code units, as NTFS sorts; <0, 0, >0
+inline uint64_t HashUnit(uint64_t h, char16_t c) { return (h ^ Upcase(c)) * 0x100000001b3u; }
+inline uint64_t HashRoot(WView root) {
+  uint64_t h = 0xcbf29ce484222325u;
+  for (char16_t c : root) h = HashUnit(h, c);
+  return h;
+}
+inline uint64_t HashAppend(uint64_t parent, WView name) {  // adds "\" and the folded name
+  uint64_t h = HashUnit(parent, u'\\');
+  for (char16_t c : name) h = HashUnit(h, c);
+  return h;
+}
 
 // Facts about the platform's name space that the parser needs.
 struct NameTable {
@@ -63,22 +75,32 @@ struct NameTable {
 };
 
 // Parses an absolute NT file name as given to NtCreateFile: every prefix of docs/nt-compat.md
-// (\??\ \DosDevices\ \GLOBAL??\ \??\GLOBALROOT\ \??\Global\ \Device\HarddiskVolumeN \SystemRoot, any case, nested).
-// `storage` receives the canonical text and must outlive `out`. Units beyond kMaxPathUnits or depth beyond kMaxDepth
-// give kInvalid. Never allocates. `out` is only meaningful for kDrivePath.
+// (\??\X, \DosDevices\X, \GLOBAL??\X, \Sessions\N\DosDevices\LUID\X, \??\GLOBALROOT\X, \??\Global\X,
+// \Device\HarddiskVolumeN, \SystemRoot; any case, nested). The text stays as written but for the drive letter, which
+// becomes upper case. `storage` receives the canonical text and must outlive `out`. Never allocates. `out` is only
+// meaningful for kDrivePath. kInvalid: "." and "..", doubled separators (one doubled after the drive is forgiven, as
+// Windows' file systems do), illegal characters, wildcards, a component over 255 units, more than kMaxPathUnits or
+// storage, more than kMaxDepth components, and named streams: the file space has none (docs/nt-compat.md); the unnamed
+// "x::$DATA" is x.
 NameKind ParseFileName(WView nt, const NameTable& table, std::span<char16_t> storage, VPath* out);
 
-// Appends `relative` (may be empty; as in OBJECT_ATTRIBUTES with a RootDirectory) to `base`.
+// Appends `relative` (may be empty; as in OBJECT_ATTRIBUTES with a RootDirectory) to `base`, a file or a key path:
+// kDrivePath, kKeyPath or kInvalid (also for a leading backslash). `out` may be `&base` if `storage` is base's own.
 NameKind ParseRelative(const VPath& base, WView relative, std::span<char16_t> storage, VPath* out);
 
 // Parses an absolute registry name. Normalises the links that are fixed by the system: CurrentControlSet stays as
-// written, \REGISTRY\USER\<sid>_Classes becomes U\<sid>\Software\Classes.
+// written, \REGISTRY\USER\<sid>_Classes becomes U\<sid>\Software\Classes. Doubled separators collapse, as Windows'
+// registry parser does. Roots other than MACHINE and USER, and names outside \REGISTRY, are kDevice.
 NameKind ParseKeyName(WView nt, std::span<char16_t> storage, VPath* out);
 
-// Parses canonical text ("C:\x", "M\Software") again, e.g. from the view, a policy or the command line.
+// Parses canonical text ("C:\x", "M\Software") again, e.g. from the view, a policy or the command line. Strict: no
+// trailing or doubled separators.
 NameKind ParseCanonical(WView text, std::span<char16_t> storage, VPath* out);
 
-// True if `prefix` (canonical text) is `path` or an ancestor of it.
+// True if `name` may be one component of a file path.
+bool IsLegalFileName(WView name);
+
+// True if `prefix` (canonical text; "" is a prefix of everything) is `path` or an ancestor of it.
 bool HasPrefix(const VPath& path, WView prefix);
 
 }  // namespace plume::view

@@ -12,10 +12,12 @@
 //     whiteout + upper entry = replaced file or opaque directory.
 //   - kSubtreeUpper on directory D: names below D may be in the upper layer without records of their own (after a
 //     rename of a directory).
-//   - kChildWhiteout on directory D: some direct child of D has a whiteout (D's listing must be merged).
-// Freestanding.
+//   - kChildWhiteout on directory D: some direct child of D has a whiteout (D's listing must be merged). Set() takes
+//     care of it.
+// Freestanding. Thread-safe and process-safe throughout.
 #pragma once
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "view/path.h"
@@ -35,29 +37,84 @@ class VmIndex {
     WView Text() const { return WView(text, length); }
   };
 
-  // Initialises `memory` (kFileBytes, zero-filled) as an empty index. Done once by the agent.
+  // Initialises `memory` (kFileBytes, zero-filled, 8-aligned) as an empty index. Done once by the agent.
   static void Format(void* memory);
-  // Attaches to a formatted mapping. False if magic, version or size do not fit.
+  // Attaches to a formatted mapping, which must outlive this object. False if magic, version or size do not fit.
   bool Attach(void* memory, uint64_t bytes);
+
+  // For the agent, before the first guest of a VM starts: after a power failure the counter of used bytes may be older
+  // than the records. False as Attach.
+  static bool Recover(void* memory, uint64_t bytes);
 
   // The record of the first `components` components of `path`, or null. Wait-free.
   const Record* Find(const VPath& path, int components) const;
-  // Sets `flags` on that record, creating it if needed. False only when the index is full. Lock-free.
+  // The record of the child `name` of `directory`, or null. Wait-free; for listings.
+  const Record* FindChild(const VPath& directory, WView name) const;
+  // Sets `flags` on that record, creating it if needed. With kWhiteout, kChildWhiteout is first set on the directory
+  // above. False only when the index is full: then nothing may be done that relies on the flags. Lock-free.
   bool Set(const VPath& path, int components, uint32_t flags);
   uint32_t Flags(const VPath& path, int components) const {
     const Record* r = Find(path, components);
     return r ? r->flags.load(std::memory_order_acquire) : 0;
   }
 
-  // Every record once, in no order; inserts meanwhile may or may not be seen.
-  template <typename F> void ForEach(F&& f) const;  // f(const Record&)
+  // Every record once, in no order; inserts meanwhile may or may not be seen. f(const Record&).
+  template <typename F>
+  void ForEach(F&& f) const;
 
   // Registry enumeration snapshots are valid while this does not change (bumped by guests on key create/delete).
   std::atomic<uint32_t>& Generation() const;
 
  private:
-  struct Header;
+  struct Header {
+    uint32_t magic, version;
+    uint64_t bytes;
+    std::atomic<uint64_t> arena_next;  // offset of the first free byte
+    std::atomic<uint32_t> generation;
+  };
+  // Slots are in buckets of 16 (two cache lines). A record's place is the first free slot of a fixed sequence: its
+  // bucket of level 0, then its bucket of level 1, ... Slots are never emptied, so two writers of one path meet at the
+  // same slot, and a search ends at the first empty one.
+  static constexpr uint64_t kHeaderBytes = 4096;
+  static constexpr int kLevels = 8, kBucket = 16;
+  static constexpr int kLevel0Bits = 14;  // 16384 slots; every level doubles
+  static constexpr uint64_t LevelSlots(int level) { return 1ull << (kLevel0Bits + level); }
+  static constexpr uint64_t LevelStart(int level) {  // in slots
+    return LevelSlots(level) - LevelSlots(0);
+  }
+  static constexpr uint64_t kArenaStart = 
+      kHeaderBytes + 8 * ((1ull << (kLevel0Bits + kLevels)) - (1ull << kLevel0Bits));
+  using Slot = std::atomic<uint64_t>;  // 0 = empty; else tag << 32 | offset / 8
+
+  Header* header() const { return reinterpret_cast<Header*>(base_); }
+  Slot* slots() const { return reinterpret_cast<Slot*>(base_ + kHeaderBytes); }
+  Record* At(uint64_t slot) const;
+  static constexpr uint64_t RecordBytes(uint64_t units) {
+    return (offsetof(Record, text) + units * 2 + 7) / 8 * 8;
+  }
+  // Walks the sequence of `hash` to the record whose text satisfies `match`. At the first empty slot: publishes the
+  // record that `make` writes (its offset / 8), or gives up if that is 0. Null also when every slot is taken.
+  template <typename Match, typename Make>
+  Record* Walk(uint64_t hash, Match&& match, Make&& make) const;
+  Record* New(uint64_t hash, WView text, uint32_t flags) const;
+
   uint8_t* base_ = nullptr;
 };
+
+template <typename F>
+void VmIndex::ForEach(F&& f) const {
+  // A level is used only after a bucket of the level before is full: the first empty level is the end.
+  bool used = true;
+  for (int level = 0; level < kLevels && used; ++level) {
+    used = false;
+    const Slot* slot = slots() + LevelStart(level);
+    for (uint64_t i = 0; i < LevelSlots(level); ++i) {
+      const uint64_t value = slot[i].load(std::memory_order_acquire);
+      if (value == 0) continue;
+      used = true;
+      if (const Record* r = At(value)) f(*r);
+    }
+  }
+}
 
 }  // namespace plume::view
