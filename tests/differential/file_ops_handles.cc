@@ -32,10 +32,15 @@ long Hex(NTSTATUS status) { return static_cast<long>(status); }
 
 void Runner::Create(Rng& rng, bool relative) {
   const std::wstring path = pool_.AnyPath(rng);
-  const ACCESS_MASK access = rng.Pick(kAccess) | SYNCHRONIZE;
-  const ULONG share = rng.Pick(kShare), disposition = rng.Pick(kDispositions), attributes = rng.Pick(kAttributes);
+  ACCESS_MASK access = rng.Pick(kAccess) | SYNCHRONIZE;
+  ULONG share = rng.Pick(kShare), disposition = rng.Pick(kDispositions), attributes = rng.Pick(kAttributes);
   const ULONG options = rng.Pick(kOptions) | kSynchronous;
-  const int slot = static_cast<int>(rng.Below(kSlots)), root = static_cast<int>(rng.Below(kSlots));
+  // Mostly combinations that are not refused at once.
+  if (!rng.OneIn(10)) {
+    if (options & kDeleteOnClose) access |= DELETE;
+    if ((options & FILE_DIRECTORY_FILE) && (disposition == 0 || disposition > 3)) disposition = 1 + rng.Below(3);
+  }
+  const int slot = static_cast<int>(rng.Below(kSlots)), root = UsedFolder(rng);
   const bool keep = rng.Below(10) < 7;
   const bool write_like = IsWriteLike(access, disposition, options);
   std::wstring name = Spell(rng, path);
@@ -84,7 +89,7 @@ void Runner::Create(Rng& rng, bool relative) {
 }
 
 void Runner::Read(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   LARGE_INTEGER offset;
   offset.QuadPart = rng.OneIn(2) ? 0 : rng.Below(6000);
   std::vector<uint8_t> buffer(rng.OneIn(3) ? 200'000 : rng.Below(5000));
@@ -100,9 +105,9 @@ void Runner::Read(Rng& rng) {
 }
 
 void Runner::Write(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   LARGE_INTEGER offset;
-  offset.QuadPart = rng.OneIn(3) ? 0 : rng.OneIn(2) ? rng.Below(9000) : -1;  // -1: the end
+  offset.QuadPart = rng.OneIn(3) ? 0 : rng.OneIn(2) ? static_cast<int>(rng.Below(9000)) : -1;  // -1: the end
   std::vector<uint8_t> data = MakeData(DataKey(), 1 + rng.Below(3000));
   IO_STATUS_BLOCK io{};
   std::fprintf(out_, "write slot=%d offset=%lld size=%zu -> ", slot, static_cast<long long>(offset.QuadPart), data.size());
@@ -114,7 +119,7 @@ void Runner::Write(Rng& rng) {
 }
 
 void Runner::SetEnd(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   int64_t end = rng.OneIn(3) ? 0 : rng.Below(100'000);
   IO_STATUS_BLOCK io{};
   std::fprintf(out_, "setend slot=%d end=%lld -> ", slot, static_cast<long long>(end));
@@ -124,7 +129,7 @@ void Runner::SetEnd(Rng& rng) {
 }
 
 void Runner::QueryInformation(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   const ULONG kClasses[] = {4, 5, 9, 18, 34, 35, 14, 8, 16, 48, 21};
   const ULONG size_of_class = rng.OneIn(6) ? rng.Below(120) : 4096;
   const ULONG kind = rng.Pick(kClasses);
@@ -165,7 +170,7 @@ void Runner::QueryInformation(Rng& rng) {
 }
 
 void Runner::SetBasic(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   BasicInformation basic{};
   if (rng.OneIn(2)) basic.written = TestTime(rng.Below(1000));
   if (rng.OneIn(3)) basic.created = TestTime(rng.Below(1000));
@@ -178,7 +183,7 @@ void Runner::SetBasic(Rng& rng) {
 }
 
 void Runner::Disposition(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   const bool extended = rng.OneIn(4), remove = rng.Below(5) != 0;
   std::fprintf(out_, "disposition slot=%d %s%d -> ", slot, extended ? "extended " : "", remove);
   if (!slots_[slot].handle) return;
@@ -193,7 +198,7 @@ void Runner::Disposition(Rng& rng) {
 }
 
 void Runner::RenameOrLink(Rng& rng, bool link) {
-  const int slot = static_cast<int>(rng.Below(kSlots)), root = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng), root = UsedFolder(rng);
   const std::wstring target = pool_.AnyPath(rng);
   const bool replace = rng.OneIn(2), relative = rng.OneIn(4);
   std::wstring name = Spell(rng, target);
@@ -238,13 +243,13 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
 }
 
 void Runner::Close(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   std::fprintf(out_, "close slot=%d", slot);
   CloseSlot(slot);
 }
 
 void Runner::Section(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   const bool write = rng.OneIn(2);
   std::fprintf(out_, "section slot=%d %s -> ", slot, write ? "write" : "read");
   if (!slots_[slot].handle) return;
@@ -268,7 +273,7 @@ void Runner::Section(Rng& rng) {
 }
 
 void Runner::ObjectName(Rng& rng) {
-  const int slot = static_cast<int>(rng.Below(kSlots));
+  const int slot = Used(rng);
   std::fprintf(out_, "objectname slot=%d -> ", slot);
   if (!slots_[slot].handle) return;
   alignas(8) uint8_t buffer[4096];

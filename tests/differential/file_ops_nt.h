@@ -39,7 +39,12 @@ class Attributes {
     name_.Buffer = text_.data();
     name_.Length = static_cast<USHORT>(text_.size() * 2);
     name_.MaximumLength = static_cast<USHORT>(name_.Length + 2);
-    attributes_ = {sizeof attributes_, root, &name_, OBJ_CASE_INSENSITIVE, nullptr, nullptr};
+    attributes_.Length = sizeof attributes_;
+    attributes_.RootDirectory = root;
+    attributes_.ObjectName = &name_;
+    attributes_.Attributes = OBJ_CASE_INSENSITIVE;
+    attributes_.SecurityDescriptor = nullptr;
+    attributes_.SecurityQualityOfService = nullptr;
   }
   Attributes(const Attributes&) = delete;
   Attributes& operator=(const Attributes&) = delete;

@@ -52,6 +52,18 @@ void Runner::Run(int index) {
   std::fputc('\n', out_);
 }
 
+int Runner::Used(Rng& rng) const {
+  int i = static_cast<int>(rng.Below(kSlots));
+  for (int k = 0; k < kSlots && !slots_[i].handle; ++k) i = (i + 1) % kSlots;
+  return i;
+}
+
+int Runner::UsedFolder(Rng& rng) const {
+  int i = static_cast<int>(rng.Below(kSlots));
+  for (int k = 0; k < kSlots && !slots_[i].directory; ++k) i = (i + 1) % kSlots;
+  return i;
+}
+
 std::wstring Runner::Key(std::wstring path) {
   while (!path.empty() && path.back() == L'\\') path.pop_back();
   CharUpperBuffW(path.data(), static_cast<DWORD>(path.size()));

@@ -62,6 +62,9 @@ class Runner {
   static std::wstring Key(std::wstring path);
   static bool Below(const std::wstring& key, const std::wstring& folder_key);
 
+  // A random slot, preferably one in use (a folder's).
+  int Used(Rng& rng) const;
+  int UsedFolder(Rng& rng) const;
   void CloseSlot(int i);
   uint64_t DataKey() const { return seed_ * 1000 + static_cast<uint64_t>(index_); }
 
