@@ -1,0 +1,59 @@
+// Policies: which mode each part of the file and registry space has in a VM. Pure; docs/formats/policy.md.
+//
+// A VM has a base policy, the user's rules on top of it (TOML), and the mandatory rules, which nothing overrides:
+// Plume's own state is never visible to a guest.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "catalog/reader.h"
+#include "view/lookup.h"
+
+namespace plume::agent {
+
+// What the rules need to know of this machine. DOS paths without trailing backslash.
+struct MachineFacts {
+  std::u16string state_root;
+  std::vector<std::u16string> state_aliases;   // other names of the state folder (Wine: through Z:)
+  std::u16string system_root;                  // "C:\windows"
+  std::u16string profile, roaming, local, local_low, temp;
+  std::u16string program_data, public_folder;  // may be empty
+  std::vector<std::u16string> program_folders;
+  std::u16string user_sid;                     // "S-1-5-21-..."
+};
+
+enum class BasePolicy : uint8_t {
+  kSandbox,      // everything is copied on write
+  kApplication,  // a streamed application: its own places from the image, the user's documents local
+};
+
+struct PolicyRule {
+  std::u16string prefix;  // canonical: "C:\x", "M\Software\X", "" = everything
+  view::Mode mode = view::Mode::kMerge;
+  std::string origin;     // what `plume vm explain` says about it
+};
+
+struct Policy {
+  BasePolicy base = BasePolicy::kSandbox;
+  std::vector<PolicyRule> files, keys;
+};
+
+// The user's policy file. Errors are kInvalid with FILE:LINE:COLUMN. `inherit` missing = `base`.
+Result<Policy> ParsePolicy(std::string_view toml, const std::string& file_name, const MachineFacts& facts,
+                           BasePolicy base);
+
+// The whole table: base rules, then the user's (same prefix: the user's wins), then the mandatory ones.
+// `images`: for kApplication, the folders that the image brings are merged too.
+Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
+                      const std::vector<const catalog::Reader*>& images);
+
+// "HKLM\Software\X", "HKEY_CURRENT_USER\X", "M\X" -> canonical; kInvalid otherwise.
+Result<std::u16string> CanonicalKey(std::u16string_view text, std::u16string_view user_sid);
+// The way back, for people: "HKCU\Software\X".
+std::u16string KeyForPeople(std::u16string_view canonical, std::u16string_view user_sid);
+
+const char* ModeName(view::Mode mode);
+
+}  // namespace plume::agent

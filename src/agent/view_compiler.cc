@@ -1,0 +1,92 @@
+#include "agent/view_compiler.h"
+
+#include "agent/text.h"
+#include "flatbuffers/flatbuffers.h"
+#include "wire/view_generated.h"
+
+namespace plume::agent {
+namespace {
+
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+
+Offset<flatbuffers::Vector<uint16_t>> Text(FlatBufferBuilder& b, std::u16string_view text) {
+  return b.CreateVector(reinterpret_cast<const uint16_t*>(text.data()), text.size());
+}
+
+Offset<flatbuffers::Vector<Offset<wire::Rule>>> Rules(FlatBufferBuilder& b, const std::vector<PolicyRule>& rules) {
+  std::vector<Offset<wire::Rule>> out;
+  for (const PolicyRule& r : rules) {
+    const auto origin = b.CreateString(r.origin);
+    const auto prefix = Text(b, r.prefix);
+    out.push_back(wire::CreateRule(b, prefix, static_cast<uint8_t>(r.mode), origin));
+  }
+  return b.CreateVector(out);
+}
+
+std::u16string DigestHex(const std::string& digest) {
+  const size_t colon = digest.find(':');
+  return ToUtf16(colon == digest.npos ? digest : digest.substr(colon + 1));
+}
+
+}  // namespace
+
+Result<std::u16string> MountPrefix(const std::string& root, bool registry, const MachineFacts& facts) {
+  if (registry) {
+    if (root == "M") return std::u16string(u"M");
+    if (root == "CU") return u"U\\" + facts.user_sid;
+  } else {
+    if (root == "Profile") return facts.profile;
+    if (root.size() == 1 && root[0] >= 'A' && root[0] <= 'Z')
+      return std::u16string{static_cast<char16_t>(root[0]), u':'};
+  }
+  return Error{Errc::kInvalid, "preparing the VM failed: its image has an unknown root '" + root +
+                                   "' (made by a later version of Plume?)"};
+}
+
+Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
+  FlatBufferBuilder b(16 << 10);
+  const StatePaths& state = *in.state;
+  const std::u16string user_key = u"\\REGISTRY\\USER\\" + in.facts->user_sid;
+
+  std::vector<Offset<wire::Layer>> layers;
+  for (const LayerInput& layer : in.layers) {
+    std::vector<Offset<wire::Mount>> mounts;
+    for (const auto* root : *layer.catalog->raw().roots()) {
+      const std::string name = root->name()->str();
+      ASSIGN(const std::u16string prefix, MountPrefix(name, root->registry(), *in.facts));
+      const std::u16string real =
+          root->registry()
+              ? user_key + u"\\" + state.ImageKey(DigestHex(layer.digest)) + u"\\" + ToUtf16(name)
+              : NtPath(layer.files) + u"\\" + ToUtf16(name);
+      const auto prefix_at = Text(b, prefix);
+      const auto real_at = Text(b, real);
+      mounts.push_back(wire::CreateMount(b, prefix_at, root->index(), root->registry(), real_at));
+    }
+    const auto catalog = Text(b, NtPath(layer.catalog_path));
+    const auto mounts_at = b.CreateVector(mounts);
+    const auto digest = b.CreateString(layer.digest);
+    layers.push_back(wire::CreateLayer(b, static_cast<uint32_t>(layers.size()), catalog, mounts_at, digest));
+  }
+
+  const auto vm_id = Text(b, in.vm_id);
+  const auto vm_name = Text(b, in.vm_name);
+  const auto upper = Text(b, NtPath(state.VmFile(in.vm_id, u"upper")));
+  const auto scratch = Text(b, NtPath(state.VmFile(in.vm_id, u"scratch")));
+  const auto index = Text(b, NtPath(state.VmFile(in.vm_id, u"index.plx")));
+  const auto registry_upper = Text(b, user_key + u"\\" + state.VmKey(in.vm_id));
+  const auto user = Text(b, user_key);
+  const auto pipe = Text(b, state.GuestPipeNt());
+  const auto job = Text(b, in.objects + u"\\" + state.Job(in.vm_id));
+  const auto vl64 = Text(b, NtPath(in.program_folder + u"\\plume-vl64.dll"));
+  const auto vl32 = Text(b, NtPath(in.program_folder + u"\\plume-vl32.dll"));
+  const auto layers_at = b.CreateVector(layers);
+  const auto file_rules = Rules(b, in.policy.files);
+  const auto key_rules = Rules(b, in.policy.keys);
+  const auto view = wire::CreateView(b, 1, vm_id, vm_name, upper, scratch, index, registry_upper, user, pipe, job, vl64,
+                                     vl32, layers_at, file_rules, key_rules);
+  wire::FinishViewBuffer(b, view);
+  return std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
+}
+
+}  // namespace plume::agent

@@ -1,0 +1,136 @@
+#include "agent/win/pipe.h"
+
+#include <sddl.h>
+
+#include <memory>
+#include <thread>
+
+#include "agent/text.h"
+
+namespace plume::agent {
+namespace {
+
+Error Gone() { return Error{Errc::kUnreachable, "talking to plume-agent failed: it is gone (run the command again)"}; }
+
+// One instance of the pipe; `first` refuses a name that somebody else holds already.
+Handle CreateInstance(const std::u16string& name, const std::u16string& user_sid, bool first) {
+  const std::wstring sddl = L"D:P(A;;GA;;;" + Wide(user_sid) + L")(A;;GA;;;SY)";
+  SECURITY_ATTRIBUTES attributes = {sizeof(attributes), nullptr, FALSE};
+  ConvertStringSecurityDescriptorToSecurityDescriptorW(sddl.c_str(), SDDL_REVISION_1, &attributes.lpSecurityDescriptor,
+                                                       nullptr);
+  Handle pipe(CreateNamedPipeW(Wide(name).c_str(),
+                               PIPE_ACCESS_DUPLEX | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
+                               PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+                               PIPE_UNLIMITED_INSTANCES, 65536, 65536, 0,
+                               attributes.lpSecurityDescriptor ? &attributes : nullptr));
+  const DWORD error = GetLastError();
+  LocalFree(attributes.lpSecurityDescriptor);
+  SetLastError(error);
+  return pipe;
+}
+
+void AcceptForever(const std::u16string& name, const std::u16string& user_sid, Handle instance,
+                   const std::shared_ptr<std::function<void(Handle)>>& serve) {
+  for (;;) {
+    if (!instance) instance = CreateInstance(name, user_sid, false);
+    if (!instance) {
+      Sleep(50);  // out of memory or handles: the clients already served will give some back
+      continue;
+    }
+    if (!ConnectNamedPipe(instance.get(), nullptr) && GetLastError() != ERROR_PIPE_CONNECTED) {
+      instance = Handle();
+      continue;
+    }
+    auto client = std::make_shared<Handle>(std::move(instance));
+    instance = Handle();
+    try {
+      std::thread([client, serve] { (*serve)(std::move(*client)); }).detach();
+    } catch (const std::system_error&) {
+      Sleep(50);  // no thread to be had: this client sees a broken pipe and tries again
+    }
+  }
+}
+
+}  // namespace
+
+bool ReadExactly(HANDLE pipe, void* to, uint32_t bytes) {
+  char* at = static_cast<char*>(to);
+  while (bytes > 0) {
+    DWORD got = 0;
+    if (!ReadFile(pipe, at, bytes, &got, nullptr) || got == 0) return false;
+    at += got;
+    bytes -= got;
+  }
+  return true;
+}
+
+bool WriteExactly(HANDLE pipe, const void* from, uint32_t bytes) {
+  const char* at = static_cast<const char*>(from);
+  while (bytes > 0) {
+    DWORD put = 0;
+    if (!WriteFile(pipe, at, bytes, &put, nullptr) || put == 0) return false;
+    at += put;
+    bytes -= put;
+  }
+  return true;
+}
+
+Status Connection::Send(const Json& message) {
+  const std::string frame = EncodeFrame(message);
+  if (!WriteExactly(pipe_.get(), frame.data(), static_cast<uint32_t>(frame.size()))) return Gone();
+  return Ok();
+}
+
+Result<std::string> Connection::Receive(uint32_t limit) {
+  uint8_t header[4];
+  if (!ReadExactly(pipe_.get(), header, sizeof(header))) return Gone();
+  ASSIGN(const uint32_t size, DecodeHeader(header, limit));
+  std::string payload(size, 0);
+  if (!ReadExactly(pipe_.get(), payload.data(), size)) return Gone();
+  return payload;
+}
+
+Result<Json> Connection::Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress) {
+  TRY(Send(MakeRequest(verb, std::move(args))));
+  for (;;) {
+    ASSIGN(const std::string payload, Receive(kMaxReplyBytes));
+    bool is_progress = false;
+    Progress progress;
+    auto reply = ParseReply(payload, &is_progress, &progress);
+    if (!is_progress) return reply;
+    if (on_progress) on_progress(progress);
+  }
+}
+
+uint32_t Connection::ClientProcess() const {
+  ULONG pid = 0;
+  return GetNamedPipeClientProcessId(pipe_.get(), &pid) ? pid : 0;
+}
+
+Result<Handle> ConnectPipe(const std::u16string& name, uint32_t timeout_ms) {
+  const std::wstring wide = Wide(name);
+  const ULONGLONG end = GetTickCount64() + timeout_ms;
+  for (;;) {
+    Handle pipe(CreateFileW(wide.c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING, 0, nullptr));
+    if (pipe) return pipe;
+    const DWORD error = GetLastError();
+    if (error != ERROR_PIPE_BUSY || GetTickCount64() >= end) return WindowsError("connecting to plume-agent", error);
+    WaitNamedPipeW(wide.c_str(), 50);
+  }
+}
+
+Status ServePipe(const std::u16string& name, const std::u16string& user_sid, int acceptors,
+                 std::function<void(Handle)> serve) {
+  Handle first = CreateInstance(name, user_sid, true);
+  if (!first) return WindowsError("opening the pipe " + ToUtf8(name), GetLastError(), "is another plume-agent running?");
+  auto shared = std::make_shared<std::function<void(Handle)>>(std::move(serve));
+  for (int i = 0; i < acceptors; ++i) {
+    auto instance = std::make_shared<Handle>(i == 0 ? std::move(first) : Handle());
+    std::thread([name, user_sid, instance, shared] {
+      AcceptForever(name, user_sid, std::move(*instance), shared);
+    }).detach();
+  }
+  return Ok();
+}
+
+}  // namespace plume::agent
