@@ -22,6 +22,8 @@ void VmIndex::Format(void* memory) {
   h->bytes = kFileBytes;
   h->arena_next.store(kArenaStart, std::memory_order_relaxed);
   h->generation.store(0, std::memory_order_relaxed);
+  h->copy_ups.store(0, std::memory_order_relaxed);
+  h->renames.store(0, std::memory_order_relaxed);
   // Last, so that a half-written header is not accepted.
   std::atomic_ref<uint32_t>(h->magic).store(kMagic, std::memory_order_release);
 }
@@ -135,5 +137,7 @@ bool VmIndex::Set(const VPath& path, int components, uint32_t flags) {
 }
 
 std::atomic<uint32_t>& VmIndex::Generation() const { return header()->generation; }
+std::atomic<uint32_t>& VmIndex::CopyUps() const { return header()->copy_ups; }
+std::atomic<uint32_t>& VmIndex::Renames() const { return header()->renames; }
 
 }  // namespace plume::view

@@ -27,7 +27,13 @@ namespace plume::view {
 class VmIndex {
  public:
   static constexpr uint64_t kFileBytes = 128ull << 20;  // sparse; touched pages only
-  enum Flag : uint32_t { kUpper = 1, kWhiteout = 2, kSubtreeUpper = 4, kChildWhiteout = 8 };
+  enum Flag : uint32_t {
+    kUpper = 1,
+    kWhiteout = 2,
+    kSubtreeUpper = 4,
+    kChildWhiteout = 8,
+    kLink = 16,  // registry: a symbolic link may be at this key; on a root ("M"): at some key below it
+  };
 
   struct Record {
     uint64_t hash;
@@ -64,13 +70,17 @@ class VmIndex {
 
   // Registry enumeration snapshots are valid while this does not change (bumped by guests on key create/delete).
   std::atomic<uint32_t>& Generation() const;
+  // Registry: bumped after a lower key got its copy in the upper layer, and after an entry of the rename log was
+  // written. Open handles of lower keys and of renamed keys are looked at again when these change.
+  std::atomic<uint32_t>& CopyUps() const;
+  std::atomic<uint32_t>& Renames() const;
 
  private:
   struct Header {
     uint32_t magic, version;
     uint64_t bytes;
     std::atomic<uint64_t> arena_next;  // offset of the first free byte
-    std::atomic<uint32_t> generation;
+    std::atomic<uint32_t> generation, copy_ups, renames;
   };
   // Slots are in buckets of 16 (two cache lines). A record's place is the first free slot of a fixed sequence: its
   // bucket of level 0, then its bucket of level 1, ... Slots are never emptied, so two writers of one path meet at the
