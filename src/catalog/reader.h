@@ -20,8 +20,8 @@ class Reader {
   // False if the version is not one we read. REQUIRES a verified buffer, aligned to 8 bytes.
   bool Attach(const void* data, size_t size);
   // Full structural check of an untrusted buffer: FlatBuffers offsets, every index in range, trees acyclic,
-  // children sorted and unique, names legal (docs/formats/catalog.md has the list). Slow (once per catalog). Hosted or
-  // freestanding. `data` must be aligned to 8 bytes.
+  // children sorted and unique, names legal (docs/formats/catalog.md has the list). Slow (once per catalog);
+  // hosted code only (verify.cc). `data` must be aligned to 8 bytes.
   static bool Verify(const void* data, size_t size);
 
   // All indexes below must come from this catalog (or be a verified caller's): they are not checked again.

@@ -45,11 +45,9 @@ class Checker {
 
   bool Run() {
     // FlatBuffers' verifier does not look at the alignment of structs in vectors.
-    for (const void* p : {static_cast<const void*>(entries_), static_cast<const void*>(keys_),
-                          static_cast<const void*>(c_->values()->Data()),
-                          static_cast<const void*>(c_->chunks()->Data()),
-                          static_cast<const void*>(c_->packs()->Data())}) {
-      if (reinterpret_cast<uintptr_t>(p) % 8 != 0) return false;
+    if (!Aligned(c_->entries()) || !Aligned(c_->keys()) || !Aligned(c_->values()) || !Aligned(c_->chunks()) ||
+        !Aligned(c_->packs())) {
+      return false;
     }
     return Entries() && Keys() && Values() && Chunks() && Roots();
   }
@@ -73,6 +71,11 @@ class Checker {
       if (c > n.first_child() && view::CompareFolded(Name(nodes[c - 1]), Name(nodes[c])) >= 0) return false;
     }
     return true;
+  }
+
+  template <typename T>
+  static bool Aligned(const flatbuffers::Vector<const T*>* v) {
+    return v->size() == 0 || reinterpret_cast<uintptr_t>(v->Data()) % alignof(T) == 0;
   }
 
   template <typename Node>
