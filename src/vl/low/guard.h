@@ -30,7 +30,7 @@ bool WriteUser(T* user, const T& value) {
 }
 
 // A caller's string, copied into `scratch` and zero-terminated (the zero is not counted). A null `user` gives an empty
-// view with data() == nullptr. kAccessViolation, kInvalidParameter (odd length: as the kernel) or kNoMemory.
+// view with data() == nullptr. kAccessViolation, kObjectNameInvalid (odd length: as the kernel) or kNoMemory.
 nt::NtStatus CaptureString(CallScratch& scratch, const nt::UnicodeString* user, view::WView* out);
 
 // OBJECT_ATTRIBUTES, read once. `own` is a copy whose name points at `name`: pass it (changed as needed) to originals.

@@ -10,9 +10,7 @@
 namespace plume::vl {
 
 #define PLUME_HOOK(name) nt::name##Fn Hook##name;
-#include "vl/calls/file_hooks.inc"
-#include "vl/calls/key_hooks.inc"
-#include "vl/calls/process_hooks.inc"
+#include "vl/calls/hooks.inc"
 #undef PLUME_HOOK
 
 // The original functions: always used for the layer's own calls, so nothing re-enters a handler.

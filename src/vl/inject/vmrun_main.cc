@@ -1,0 +1,252 @@
+// plume-vmrun: runs a program as a guest without an agent; for developers of the virtualization layer.
+//
+//   plume-vmrun [OPTIONS] -- PROGRAM [ARGS...]
+//     --view PATH        the compiled view of an existing VM
+//     --dir FOLDER       or: a VM without images in FOLDER, created there if need be (upper, scratch, index, view)
+//     --default MODE     its policy for files and keys: merge (default), host
+//     --real FILE        PROGRAM is a virtual name; FILE is what is really started
+//     --cwd FOLDER       virtual working directory
+//     --trace            one line per replaced call in FOLDER\guest.log
+//     --time             prints what the start cost
+// The program's exit code is handed on.
+#include <windows.h>
+
+#include <shellapi.h>
+#include <winioctl.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/utf16.h"
+#include "view/vm_index.h"
+#include "vl/inject/hosted.h"
+#include "vl/inject/launch.h"
+#include "wire/view_generated.h"
+
+namespace {
+
+using plume::Errc;
+using plume::Error;
+using plume::Ok;
+using plume::Status;
+using plume::ToUtf8;
+
+std::u16string U16(const wchar_t* s) { return reinterpret_cast<const char16_t*>(s); }
+const wchar_t* Wide(const std::u16string& s) { return reinterpret_cast<const wchar_t*>(s.c_str()); }
+
+struct Options {
+  std::u16string view, folder, real, directory;
+  uint8_t mode = 0;
+  bool trace = false, time = false;
+  std::vector<std::wstring> program;
+};
+
+std::u16string FullPath(const std::u16string& path) {
+  wchar_t full[4096];
+  const DWORD n = GetFullPathNameW(Wide(path), 4096, full, nullptr);
+  std::u16string out = n && n < 4096 ? U16(full) : path;
+  while (out.size() > 3 && out.back() == u'\\') out.pop_back();
+  return out;
+}
+
+std::u16string CurrentUserKey() {
+  HANDLE token = nullptr;
+  if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return {};
+  alignas(TOKEN_USER) uint8_t user[256];
+  DWORD size = 0;
+  const bool ok = GetTokenInformation(token, TokenUser, user, sizeof(user), &size);
+  CloseHandle(token);
+  if (!ok) return {};
+  // S-1-<authority>-<sub>-... in words.
+  const auto* sid = static_cast<const uint8_t*>(reinterpret_cast<TOKEN_USER*>(user)->User.Sid);
+  uint64_t authority = 0;
+  for (int i = 2; i < 8; ++i) authority = authority << 8 | sid[i];
+  std::string text = "\\REGISTRY\\USER\\S-1-" + std::to_string(authority);
+  for (int i = 0; i < sid[1]; ++i) {
+    uint32_t sub;
+    std::memcpy(&sub, sid + 8 + 4 * i, 4);
+    text += "-" + std::to_string(sub);
+  }
+  return std::u16string(text.begin(), text.end());
+}
+
+Status MakeIndex(const std::u16string& path) {
+  HANDLE file = CreateFileW(Wide(path), GENERIC_READ | GENERIC_WRITE, 0, nullptr, CREATE_NEW, 0, nullptr);
+  if (file == INVALID_HANDLE_VALUE) {
+    if (GetLastError() == ERROR_FILE_EXISTS) return Ok();
+    return Error{Errc::kInternal, "creating " + ToUtf8(path) + " failed"};
+  }
+  DWORD ignored;
+  DeviceIoControl(file, FSCTL_SET_SPARSE, nullptr, 0, nullptr, 0, &ignored, nullptr);
+  LARGE_INTEGER size;
+  size.QuadPart = static_cast<LONGLONG>(plume::view::VmIndex::kFileBytes);
+  SetFilePointerEx(file, size, nullptr, FILE_BEGIN);
+  SetEndOfFile(file);
+  HANDLE section = CreateFileMappingW(file, nullptr, PAGE_READWRITE, 0, 0, nullptr);
+  void* memory = section ? MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, 0) : nullptr;
+  if (memory) {
+    plume::view::VmIndex::Format(memory);
+    UnmapViewOfFile(memory);
+  }
+  if (section) CloseHandle(section);
+  CloseHandle(file);
+  return memory ? Ok() : Status(Error{Errc::kInternal, "mapping " + ToUtf8(path) + " failed"});
+}
+
+Status WriteFileBytes(const std::u16string& path, const uint8_t* data, size_t size) {
+  HANDLE file = CreateFileW(Wide(path), GENERIC_WRITE, 0, nullptr, CREATE_ALWAYS, 0, nullptr);
+  DWORD done = 0;
+  const bool ok = file != INVALID_HANDLE_VALUE &&
+                  WriteFile(file, data, static_cast<DWORD>(size), &done, nullptr) && done == size;
+  if (file != INVALID_HANDLE_VALUE) CloseHandle(file);
+  return ok ? Ok() : Status(Error{Errc::kInternal, "writing " + ToUtf8(path) + " failed"});
+}
+
+// Creates the folders, the index and the view of a VM without images. Existing upper layer and index are kept.
+Status MakeVm(const Options& options, const std::u16string& layer) {
+  namespace wire = plume::wire;
+  const std::u16string& folder = options.folder;
+  for (const std::u16string& f : {folder, folder + u"\\upper", folder + u"\\scratch"}) {
+    if (!CreateDirectoryW(Wide(f), nullptr) && GetLastError() != ERROR_ALREADY_EXISTS) {
+      return Error{Errc::kInternal, "creating the folder " + ToUtf8(f) + " failed"};
+    }
+  }
+  TRY(MakeIndex(folder + u"\\index.plx"));
+  uint32_t hash = 2166136261u;
+  for (char16_t c : folder) hash = (hash ^ (c >= u'a' && c <= u'z' ? c - 32u : c)) * 16777619u;
+  char id[16];
+  std::snprintf(id, sizeof(id), "%08x", hash);
+  const std::u16string vm_id(id, id + 8);
+  const std::u16string user = CurrentUserKey();
+  if (user.empty()) return Error{Errc::kInternal, "reading the user's identity failed"};
+  const std::u16string key = u"Software\\Plume\\dev\\" + vm_id;
+  HKEY opened;
+  if (RegCreateKeyExW(HKEY_CURRENT_USER, Wide(key), 0, nullptr, 0, KEY_READ, nullptr, &opened, nullptr)) {
+    return Error{Errc::kInternal, "creating HKCU\\" + ToUtf8(key) + " failed"};
+  }
+  RegCloseKey(opened);
+
+  flatbuffers::FlatBufferBuilder b;
+  auto text = [&](const std::u16string& s) { return b.CreateVector(reinterpret_cast<const uint16_t*>(s.data()), s.size()); };
+  auto rule = [&](const std::u16string& prefix, uint8_t mode) {
+    return wire::CreateRule(b, text(prefix), mode, b.CreateString("plume-vmrun"));
+  };
+  std::vector<flatbuffers::Offset<wire::Rule>> files = {rule(u"", options.mode), rule(folder, 3)};
+  const std::u16string user_path = u"U" + user.substr(std::u16string_view(u"\\REGISTRY\\USER").size());
+  std::vector<flatbuffers::Offset<wire::Rule>> keys = {rule(u"", options.mode), rule(user_path + u"\\Software\\Plume", 3)};
+  std::vector<flatbuffers::Offset<wire::Layer>> layers;
+  const auto view = wire::CreateView(
+      b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"), text(u"\\??\\" + folder + u"\\scratch"),
+      text(u"\\??\\" + folder + u"\\index.plx"), text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"),
+      text(u""), text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers), b.CreateVector(files),
+      b.CreateVector(keys));
+  wire::FinishViewBuffer(b, view);
+  return WriteFileBytes(folder + u"\\view.plv", b.GetBufferPointer(), b.GetSize());
+}
+
+bool Parse(int argc, wchar_t** argv, Options* o) {
+  for (int i = 1; i < argc; ++i) {
+    const std::wstring a = argv[i];
+    const bool more = i + 1 < argc;
+    if (a == L"--") {
+      o->program.assign(argv + i + 1, argv + argc);
+      break;
+    }
+    if (a == L"--trace") {
+      o->trace = true;
+    } else if (a == L"--time") {
+      o->time = true;
+    } else if (a == L"--view" && more) {
+      o->view = FullPath(U16(argv[++i]));
+    } else if (a == L"--dir" && more) {
+      o->folder = FullPath(U16(argv[++i]));
+    } else if (a == L"--real" && more) {
+      o->real = FullPath(U16(argv[++i]));
+    } else if (a == L"--cwd" && more) {
+      o->directory = U16(argv[++i]);
+    } else if (a == L"--default" && more) {
+      const std::wstring mode = argv[++i];
+      if (mode != L"merge" && mode != L"host") return false;
+      o->mode = mode == L"host" ? 1 : 0;
+    } else {
+      return false;
+    }
+  }
+  return !o->program.empty() && o->view.empty() != o->folder.empty();
+}
+
+// One argument as CommandLineToArgvW reads it.
+std::wstring Quote(const std::wstring& a) {
+  if (!a.empty() && a.find_first_of(L" \t\"") == std::wstring::npos) return a;
+  std::wstring out = L"\"";
+  size_t slashes = 0;
+  for (wchar_t c : a) {
+    if (c == L'\\') {
+      ++slashes;
+      continue;
+    }
+    out.append(c == L'"' ? slashes * 2 + 1 : slashes, L'\\');
+    slashes = 0;
+    out += c;
+  }
+  out.append(slashes * 2, L'\\');
+  return out + L"\"";
+}
+
+plume::Result<uint32_t> Run(Options o) {
+  wchar_t self[4096];
+  GetModuleFileNameW(nullptr, self, 4096);
+  std::u16string layer = U16(self);
+  layer = layer.substr(0, layer.rfind(u'\\') + 1) + u"plume-vl64.dll";
+  if (!o.folder.empty()) {
+    TRY(MakeVm(o, layer));
+    o.view = o.folder + u"\\view.plv";
+  }
+  plume::vl::LaunchSpec spec;
+  spec.view_path = o.view;
+  spec.layer64 = layer;
+  spec.trace = o.trace;
+  spec.directory = o.directory;
+  spec.real_exe = o.real;
+  spec.virtual_exe = U16(o.program[0].c_str());
+  wchar_t found[4096];
+  if (o.real.empty()) {
+    if (!SearchPathW(nullptr, o.program[0].c_str(), L".exe", 4096, found, nullptr)) {
+      return Error{Errc::kNotFound, "starting " + ToUtf8(spec.virtual_exe) + " failed: no such program"};
+    }
+    spec.virtual_exe = FullPath(U16(found));
+  }
+  std::wstring command;
+  for (const std::wstring& a : o.program) command += (command.empty() ? L"" : L" ") + Quote(a);
+  spec.command_line = U16(command.c_str());
+  ASSIGN(const plume::vl::LaunchedProcess p, LaunchGuest(spec));
+  if (o.time) std::fprintf(stderr, "create %.2f ms, inject %.2f ms\n", p.create_ms, p.inject_ms);
+  WaitForSingleObject(p.process, INFINITE);
+  DWORD code = 1;
+  GetExitCodeProcess(p.process, &code);
+  CloseHandle(p.thread);
+  CloseHandle(p.process);
+  return static_cast<uint32_t>(code);
+}
+
+}  // namespace
+
+int main() {
+  int argc = 0;
+  wchar_t** argv = CommandLineToArgvW(GetCommandLineW(), &argc);
+  Options options;
+  if (!argv || !Parse(argc, argv, &options)) {
+    std::fprintf(stderr,
+                 "usage: plume-vmrun (--view PATH | --dir FOLDER [--default merge|host]) [--real FILE] [--cwd FOLDER]\n"
+                 "                   [--trace] [--time] -- PROGRAM [ARGS...]\n");
+    return 2;
+  }
+  const auto code = Run(options);
+  if (!code.ok()) {
+    std::fprintf(stderr, "plume-vmrun: %s\n", code.error().message.c_str());
+    return 125;
+  }
+  return static_cast<int>(*code);
+}

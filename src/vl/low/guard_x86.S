@@ -1,0 +1,39 @@
+// int plume_guarded_copy(void* to, const void* from, size_t n), cdecl: 1 if copied, 0 if an access faulted.
+// A frame on the thread's exception chain; its handler moves execution to the failure exit.
+    .text
+    .globl _plume_guarded_copy
+    .def _plume_guarded_copy; .scl 2; .type 32; .endef
+_plume_guarded_copy:
+    pushl %edi
+    pushl %esi
+    movl 12(%esp), %edi
+    movl 16(%esp), %esi
+    movl 20(%esp), %ecx
+    pushl $.Lhandler
+    pushl %fs:0
+    movl %esp, %fs:0
+    rep movsb
+    movl $1, %eax
+.Lout:
+    popl %fs:0
+    addl $4, %esp
+    popl %esi
+    popl %edi
+    ret
+.Lfault:
+    xorl %eax, %eax
+    jmp .Lout
+// EXCEPTION_DISPOSITION handler(record, frame, context, dispatcher): continue at .Lfault with the frame's stack.
+.Lhandler:
+    movl 4(%esp), %eax
+    testl $6, 4(%eax)            // unwinding: let it pass
+    jnz .Lpass
+    movl 12(%esp), %eax
+    movl 8(%esp), %ecx
+    movl $.Lfault, 0xb8(%eax)    // CONTEXT.Eip
+    movl %ecx, 0xc4(%eax)        // CONTEXT.Esp
+    xorl %eax, %eax              // ExceptionContinueExecution
+    ret
+.Lpass:
+    movl $1, %eax                // ExceptionContinueSearch
+    ret

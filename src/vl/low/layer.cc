@@ -1,0 +1,51 @@
+#include "vl/low/layer.h"
+
+#include "vl/low/hooks.h"
+
+namespace plume::vl {
+
+extern "C" {
+constinit nt::Functions plume_originals = {};
+constinit Params plume_params = {};
+extern uint8_t plume_trampolines[];
+}
+
+// Room for the verbatim stub copies, inside .text: the injector fills it while the section is still writable, so that
+// no page of the layer is ever writable and executable.
+asm(".text\n"
+    ".balign 64\n"
+#ifdef __x86_64__
+    ".globl plume_trampolines\n"
+    "plume_trampolines:\n"
+#else
+    ".globl _plume_trampolines\n"
+    "_plume_trampolines:\n"
+#endif
+    ".fill 8192, 1, 0xcc\n");
+
+namespace {
+
+constexpr FunctionRow kFunctions[] = {
+#define PLUME_NT(name, required, ...) {#name, required, 0},
+#include "vl/nt/functions.inc"
+#undef PLUME_NT
+};
+static_assert(sizeof(kFunctions) / sizeof(kFunctions[0]) == nt::kFunctionCount);
+
+const HookRow kHooks[] = {
+#define PLUME_HOOK(name) {nt::kSlot##name, 0, reinterpret_cast<void*>(&Hook##name)},
+#include "vl/calls/hooks.inc"
+#undef PLUME_HOOK
+};
+
+}  // namespace
+
+extern "C" __declspec(dllexport) constinit const LayerHeader plume_layer = {
+    kLayerMagic, kLayerVersion,    nt::kFunctionCount, sizeof(kHooks) / sizeof(kHooks[0]),
+    kFunctions,  kHooks,           &plume_originals,   &plume_params,
+    plume_trampolines, 8192};
+
+}  // namespace plume::vl
+
+// The layer is mapped by hand and entered through replaced stubs; this is for a loader that insists on an entry.
+extern "C" int PLUME_NTAPI PlumeEntry(void*, unsigned, void*) { return 1; }

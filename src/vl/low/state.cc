@@ -1,0 +1,193 @@
+#include "vl/low/state.h"
+
+#include <cstring>
+
+#include "vl/low/fail.h"
+#include "vl/low/hooks.h"
+#include "vl/low/layer.h"
+#include "vl/low/memory.h"
+#include "wire/view_generated.h"
+
+namespace plume::vl {
+
+constinit std::atomic<const VlState*> g_state{nullptr};
+
+namespace {
+
+using view::WView;
+
+// Everything the state's views point at. One per process, never freed.
+struct Storage {
+  VlState state;
+  view::NameTable::Volume volumes[kMaxVolumes];
+};
+
+nt::NtStatus OpenAndMap(WView name, bool writable, void** base, size_t* size) {
+  nt::UnicodeString text{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
+                         const_cast<char16_t*>(name.data())};
+  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text, nt::kObjCaseInsensitive, nullptr, nullptr};
+  nt::IoStatusBlock io;
+  nt::Handle file, section;
+  const nt::AccessMask access = writable ? nt::kGenericRead | nt::kGenericWrite : nt::kGenericRead;
+  nt::NtStatus s = orig.NtOpenFile(&file, access | nt::kSynchronize, &attributes, &io, nt::kShareAll,
+                                   nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
+  if (!nt::Ok(s)) return s;
+  nt::FileStandardInformation standard{};
+  s = orig.NtQueryInformationFile(file, &io, &standard, sizeof(standard), nt::kFileStandardInformation);
+  if (nt::Ok(s)) {
+    const nt::Ulong protect = writable ? nt::kPageReadWrite : nt::kPageReadOnly;
+    s = orig.NtCreateSection(&section, nt::kSectionMapRead | (writable ? nt::kSectionMapWrite : 0), nullptr, nullptr,
+                             protect, nt::kSecCommit, file);
+    if (nt::Ok(s)) {
+      *base = nullptr;
+      size_t view_size = 0;
+      s = orig.NtMapViewOfSection(section, nt::CurrentProcess(), base, 0, 0, nullptr, &view_size, nt::kViewUnmap, 0, protect);
+      // The view is rounded up to pages; the formats want the file's own length.
+      *size = static_cast<size_t>(standard.end_of_file);
+      orig.NtClose(section);
+    }
+  }
+  orig.NtClose(file);
+  return s;
+}
+
+template <typename T>
+T* NewArray(size_t count) {
+  auto* at = static_cast<T*>(HeapAlloc((count ? count : 1) * sizeof(T)));
+  if (!at) Fail(Site::kNoMemory, "out of memory while the view is read");
+  for (size_t i = 0; i < count; ++i) new (at + i) T();
+  return at;
+}
+
+WView Text(const flatbuffers::Vector<uint16_t>* v) {
+  return WView(reinterpret_cast<const char16_t*>(v->data()), v->size());
+}
+
+std::span<const view::Rule> Rules(const flatbuffers::Vector<flatbuffers::Offset<wire::Rule>>* rows) {
+  auto* rules = NewArray<view::Rule>(rows->size());
+  for (uint32_t i = 0; i < rows->size(); ++i) {
+    rules[i] = view::Rule{Text(rows->Get(i)->prefix()), static_cast<view::Mode>(rows->Get(i)->mode() & 3)};
+  }
+  return {rules, rows->size()};
+}
+
+void FillLayers(const wire::View& v, VlState* state) {
+  const auto& layers = *v.layers();
+  uint32_t mounts = 0;
+  for (const wire::Layer* layer : layers) mounts += layer->mounts()->size();
+  auto* points = NewArray<view::MountPoint>(mounts);
+  auto* reals = NewArray<WView>(mounts);
+  auto* ids = NewArray<uint32_t>(layers.size());
+  auto* catalogs = NewArray<catalog::Reader>(layers.size());
+  uint32_t m = 0;
+  for (uint32_t i = 0; i < layers.size(); ++i) {
+    const wire::Layer* layer = layers.Get(i);
+    ids[i] = layer->id();
+    void* base;
+    size_t size;
+    const WView name = Text(layer->catalog());
+    if (const nt::NtStatus s = OpenAndMap(name, false, &base, &size); !nt::Ok(s)) {
+      Fail(Site::kCatalogOpen, "opening the catalog failed:", s, name);
+    }
+    if (!catalogs[i].Attach(base, size)) Fail(Site::kCatalogFormat, "not a catalog of a known version:", 0, name);
+    for (const wire::Mount* mount : *layer->mounts()) {
+      points[m] = view::MountPoint{Text(mount->prefix()), mount->root(), mount->registry(), static_cast<uint16_t>(i)};
+      reals[m++] = Text(mount->real());
+    }
+  }
+  state->space.mounts = {points, mounts};
+  state->space.catalogs = {catalogs, layers.size()};
+  state->mount_real = {reals, mounts};
+  state->layer_id = {ids, layers.size()};
+}
+
+// \SystemRoot, from the page the system shares with every process (NtSystemRoot).
+WView SystemRoot() {
+  uintptr_t at = 0x7ffe0030;
+  asm("" : "+r"(at));  // an address the compiler must not reason about
+  auto* text = reinterpret_cast<const char16_t*>(at);
+  size_t n = 0;
+  while (n < 260 && text[n]) ++n;
+  return WView(text, n);
+}
+
+WView ParamView(const ParamText& t) { return WView(t.data, t.units); }
+
+const VlState* Build() {
+  const Params& params = plume_params;
+  if (params.magic != kLayerMagic || params.version != kLayerVersion) Fail(Site::kParams, "injection parameters damaged");
+  auto* storage = static_cast<Storage*>(PagesAlloc(sizeof(Storage)));
+  if (!storage) Fail(Site::kNoMemory, "out of memory at the start");
+  new (storage) Storage();
+  VlState* state = &storage->state;
+
+  const WView view_path = ParamView(params.view_path);
+  void* base;
+  size_t size;
+  if (const nt::NtStatus s = OpenAndMap(view_path, false, &base, &size); !nt::Ok(s)) {
+    Fail(Site::kViewOpen, "opening the VM's view failed:", s, view_path);
+  }
+  // The view is written by the agent of the same user, by rename, and trusted like the catalogs.
+  if (size < 16 || std::memcmp(static_cast<uint8_t*>(base) + 4, wire::ViewIdentifier(), 4) != 0) Fail(Site::kViewFormat, "not a VM view:", 0, view_path);
+  const wire::View& v = *wire::GetView(base);
+  if (v.version() != 1) Fail(Site::kViewFormat, "view of an unknown version:", 0, view_path);
+
+  state->view_path = view_path;
+  state->exe = ParamView(params.exe);
+  size_t cut = view_path.size();
+  while (cut && view_path[cut - 1] != u'\\') --cut;
+  state->vm_folder = view::Sub(view_path, 0, cut ? cut - 1 : 0);
+  state->upper = Text(v.upper());
+  state->scratch = Text(v.scratch());
+  state->registry_upper = Text(v.registry_upper());
+  state->user_key = Text(v.user_key());
+  state->agent_pipe = Text(v.agent_pipe());
+  state->job = Text(v.job());
+  state->vm_id = Text(v.vm_id());
+  state->vm_name = Text(v.vm_name());
+  state->vl64 = Text(v.vl64());
+  state->vl32 = Text(v.vl32());
+  state->space.file_rules = Rules(v.file_rules());
+  state->space.key_rules = Rules(v.key_rules());
+  FillLayers(v, state);
+
+  const WView index = Text(v.index());
+  if (const nt::NtStatus s = OpenAndMap(index, true, &base, &size); !nt::Ok(s)) {
+    Fail(Site::kIndexOpen, "opening the VM index failed:", s, index);
+  }
+  if (!state->index.Attach(base, size)) Fail(Site::kIndexFormat, "not a VM index of a known version:", 0, index);
+  state->space.index = &state->index;
+
+  for (uint32_t i = 0; i < params.volume_count && i < kMaxVolumes; ++i) {
+    storage->volumes[i].device = ParamView(params.volumes[i].device);
+    storage->volumes[i].letter = static_cast<char16_t>(params.volumes[i].letter);
+  }
+  state->names.volumes = {storage->volumes, params.volume_count};
+  state->names.system_root = SystemRoot();
+  state->is_wine = params.flags & kParamWine;
+  state->trace = params.flags & kParamTrace;
+  nt::ProcessBasicInformation basic{};
+  orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr);
+  state->pid = static_cast<uint32_t>(basic.process_id);
+  return state;
+}
+
+}  // namespace
+
+const VlState& InitializeOnce() {
+  static constinit std::atomic<uint32_t> building{0};
+  uint32_t none = 0;
+  if (building.compare_exchange_strong(none, 1)) {
+    const VlState* state = Build();
+    g_state.store(state, std::memory_order_release);
+    return *state;
+  }
+  // The building thread makes only original calls, so it cannot come back here and wait for itself.
+  for (;;) {
+    if (const VlState* state = g_state.load(std::memory_order_acquire)) return *state;
+    const int64_t interval = -10000;
+    orig.NtDelayExecution(0, &interval);
+  }
+}
+
+}  // namespace plume::vl
