@@ -77,16 +77,19 @@ bool WriteExactly(HANDLE pipe, const void* from, uint32_t bytes) {
 
 Status Connection::Send(const Json& message) {
   const std::string frame = EncodeFrame(message);
-  if (!WriteExactly(pipe_.get(), frame.data(), static_cast<uint32_t>(frame.size()))) return Gone();
-  return Ok();
+  if (WriteExactly(pipe_.get(), frame.data(), static_cast<uint32_t>(frame.size()))) return Ok();
+  broken_ = true;
+  return Gone();
 }
 
 Result<std::string> Connection::Receive(uint32_t limit) {
   uint8_t header[4];
-  if (!ReadExactly(pipe_.get(), header, sizeof(header))) return Gone();
+  broken_ = !ReadExactly(pipe_.get(), header, sizeof(header));
+  if (broken_) return Gone();
   ASSIGN(const uint32_t size, DecodeHeader(header, limit));
   std::string payload(size, 0);
-  if (!ReadExactly(pipe_.get(), payload.data(), size)) return Gone();
+  broken_ = !ReadExactly(pipe_.get(), payload.data(), size);
+  if (broken_) return Gone();
   return payload;
 }
 

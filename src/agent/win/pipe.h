@@ -19,8 +19,10 @@ class Connection {
   // Sends a request and waits for its answer; progress notes go to `on_progress`.
   Result<Json> Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress = nullptr);
   uint32_t ClientProcess() const;  // 0 if not known
+  bool broken() const { return broken_; }
 
  private:
+  bool broken_ = false;
   Handle pipe_;
 };
 

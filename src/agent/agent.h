@@ -1,0 +1,91 @@
+// The agent: one per user and state folder. Serves the control API (agent/control.h) and the guests' pipe
+// (wire/messages.h) until it is told to stop or nothing has needed it for a while. Windows.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "agent/apps.h"
+#include "agent/control.h"
+#include "agent/vms.h"
+#include "agent/win/pipe.h"
+#include "base/result.h"
+#include "cache/cache.h"
+#include "os/lock.h"
+
+namespace plume::agent {
+
+class Agent {
+ public:
+  // Opens the state; kBusy if another agent has it. The object lives until the process ends.
+  static Result<std::unique_ptr<Agent>> Start(const StatePaths& state);
+  // Serves; returns when the agent should end.
+  void Run(uint32_t idle_seconds);
+
+ private:
+  // One control connection. What it leased is given back when it breaks.
+  struct Session {
+    Connection connection;
+    std::multiset<std::string> leases;
+    OnProgress progress;
+  };
+  using Handler = Result<Json> (Agent::*)(Session&, const Json&);
+  struct Verb { const char* name; Handler handler; };
+  static const Verb kVerbs[];
+
+  Agent(const StatePaths& state, MachineFacts facts) : state_(state), facts_(std::move(facts)) {}
+  void ServeControl(Handle pipe);
+  void ServeGuest(Handle pipe);
+  Result<Json> Dispatch(Session& session, const Request& request);
+  // NTSTATUS for the guest.
+  uint32_t Hydrate(const std::string& vm_id, uint32_t layer, uint32_t entry, uint32_t pid);
+  Result<LayerInput> Layer(const std::string& digest);
+  Result<std::vector<std::string>> ImageDigests(const std::vector<std::string>& refs);
+  Result<std::string> ReadPolicyArgs(const Json& args, VmRecord* record);
+  void CollectImages();
+  Json Describe(const VmRecord& vm) const;
+  Json Describe(const AppRecord& app) const;
+
+  // agent_verbs.cc
+  Result<Json> AgentStatus(Session&, const Json&);
+  Result<Json> AgentStop(Session&, const Json&);
+  Result<Json> Overview(Session&, const Json&);
+  Result<Json> AppAdd(Session&, const Json&);
+  Result<Json> AppList(Session&, const Json&);
+  Result<Json> AppUpdate(Session&, const Json&);
+  Result<Json> AppRemove(Session&, const Json&);
+  Result<Json> CacheStatus(Session&, const Json&);
+  Result<Json> CacheVerify(Session&, const Json&);
+  Result<Json> CacheRepair(Session&, const Json&);
+  Result<Json> HydratePath(Session&, const Json&);
+  // vm_verbs.cc
+  Result<Json> VmCreate(Session&, const Json&);
+  Result<Json> VmList(Session&, const Json&);
+  Result<Json> VmPrepare(Session&, const Json&);
+  Result<Json> VmResolve(Session&, const Json&);
+  Result<Json> VmLease(Session&, const Json&);
+  Result<Json> VmRelease(Session&, const Json&);
+  Result<Json> VmProcesses(Session&, const Json&);
+  Result<Json> VmStop(Session&, const Json&);
+  Result<Json> VmDelete(Session&, const Json&);
+  Result<Json> VmDiscard(Session&, const Json&);
+  Result<Json> VmDiff(Session&, const Json&);
+  Result<Json> VmExplain(Session&, const Json&);
+  Result<Json> VmWorkspace(Session&, const Json&);
+
+  const StatePaths state_;
+  const MachineFacts facts_;
+  std::unique_ptr<os::FileLock> lock_;
+  std::unique_ptr<cache::Cache> cache_;
+  std::unique_ptr<Apps> apps_;
+  std::unique_ptr<Vms> vms_;
+  std::atomic<int> clients_{0};
+  std::atomic<int> hydrations_{0};
+  std::atomic<uint64_t> last_use_{0};  // GetTickCount64
+  std::atomic<bool> stopping_{false};
+  uint64_t started_ = 0;
+};
+
+}  // namespace plume::agent

@@ -1,0 +1,264 @@
+#include "agent/apps.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <thread>
+
+#include "agent/text.h"
+#include "image/config.h"
+#include "image/store.h"
+#include "os/file.h"
+
+namespace plume::agent {
+namespace {
+
+// How long a start waits for the repository to say whether there is a newer version.
+constexpr std::chrono::milliseconds kRefreshPatience{3000};
+
+Error NoSuchApp(const std::string& name) {
+  return Error{Errc::kNotFound, "finding the application '" + name +
+                                    "' failed: it is not subscribed to (plume add REPO/" + name + ", plume apps lists them)"};
+}
+
+// The answer of a lookup that may outlive the one who asked.
+struct Answer {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  Result<std::pair<std::string, std::string>> resolved = Error{};
+  std::shared_ptr<repository::Repository> repository;
+};
+
+}  // namespace
+
+Result<Subscription> ParseSubscription(const std::string& text) {
+  const Error bad{Errc::kInvalid, "reading '" + text +
+                                      "' failed: it is not REPO/NAME[:TAG] (for example http://server:5000/apps/editor "
+                                      "or oci:C:\\images\\editor:1.2)"};
+  const bool http = text.rfind("http://", 0) == 0 || text.rfind("https://", 0) == 0;
+  if (!http && text.rfind("oci:", 0) != 0) return bad;
+  const size_t slash = text.find_last_of(http ? "/" : "/\\");
+  if (slash == std::string::npos || slash + 1 >= text.size()) return bad;
+  if (http && slash <= text.find("//") + 1) return bad;
+  Subscription out;
+  const size_t colon = text.find(':', slash);
+  out.repository = text.substr(0, colon);
+  out.name = out.repository.substr(slash + 1);
+  if (colon != std::string::npos) {
+    out.tag = text.substr(colon + 1);
+    if (out.tag.empty()) return bad;
+  }
+  if (!CheckName("application", out.name).ok()) return bad;
+  return out;
+}
+
+std::string NewestTag(const std::vector<std::string>& tags) {
+  std::string best;
+  for (const std::string& tag : tags) {
+    if (tag == "latest") return tag;
+    // Signatures and other attachments of an image are tags too ("sha256-<hex>.sig").
+    if (tag.rfind("sha256-", 0) == 0) continue;
+    if (best.empty() || image::CompareVersions(tag, best) > 0) best = tag;
+  }
+  return best;
+}
+
+Json AppRecord::ToJson() const {
+  return Json{{"name", name},     {"repository", repository},     {"tag", tag},          {"digest", digest},
+              {"version", version}, {"display_name", display_name}, {"previous", previous}};
+}
+
+Result<AppRecord> AppRecord::FromJson(const Json& json) {
+  AppRecord out;
+  if (json.is_object()) {
+    out = {OptionalString(json, "name"),    OptionalString(json, "repository"),   OptionalString(json, "tag"),
+           OptionalString(json, "digest"),  OptionalString(json, "version"),      OptionalString(json, "display_name"),
+           OptionalString(json, "previous")};
+  }
+  if (out.name.empty() || out.repository.empty() || out.digest.empty()) {
+    return Error{Errc::kCorrupt, "reading the list of applications failed: it is damaged"};
+  }
+  return out;
+}
+
+Status Apps::Load() {
+  const std::lock_guard lock(mutex_);
+  const auto text = os::ReadText(os::SystemFiles(), os::Path(Wide(state_.Applications())));
+  if (!text.ok()) return text.error().code == Errc::kNotFound ? Ok() : Status(text.error());
+  const Json json = Json::parse(*text, nullptr, false);
+  if (!json.is_object() || !json.contains("apps") || !json["apps"].is_array()) {
+    return Error{Errc::kCorrupt, "reading " + ToUtf8(state_.Applications()) + " failed: it is damaged (move it away and add the applications again)"};
+  }
+  for (const Json& item : json["apps"]) {
+    ASSIGN(AppRecord app, AppRecord::FromJson(item));
+    apps_.push_back(std::move(app));
+  }
+  return Ok();
+}
+
+Status Apps::SaveLocked() const {
+  Json list = Json::array();
+  for (const AppRecord& app : apps_) list.push_back(app.ToJson());
+  const std::string text = Json{{"version", 1}, {"apps", list}}.dump(2, ' ', false, Json::error_handler_t::replace);
+  return os::WriteAtomic(os::SystemFiles(), os::Path(Wide(state_.Applications())), std::string_view(text));
+}
+
+AppRecord* Apps::FindLocked(const std::string& name) {
+  for (AppRecord& app : apps_)
+    if (SameName(app.name, name)) return &app;
+  return nullptr;
+}
+
+// -> {tag, digest}
+Result<std::pair<std::string, std::string>> Apps::ResolveTag(repository::Repository& repo, const AppRecord& app) const {
+  std::string tag = app.tag;
+  if (tag.empty()) {
+    ASSIGN(const std::vector<std::string> tags, repo.Tags());
+    tag = NewestTag(tags);
+    if (tag.empty()) {
+      return Error{Errc::kNotFound, "finding a version of '" + app.name + "' failed: " + repo.Name() + " has none (was it published?)"};
+    }
+  }
+  ASSIGN(const repository::ManifestBlob manifest, repo.GetManifest(tag));
+  return std::make_pair(tag, manifest.digest);
+}
+
+Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Repository> repo, const std::string& digest) {
+  ASSIGN(const cache::Image* image, cache_.Attach(std::move(repo), digest));
+  ASSIGN(const image::Config config, image::ParseConfig(image->config_json));
+  if (!app.digest.empty() && app.digest != digest) app.previous = app.digest;
+  app.digest = digest;
+  app.version = config.version;
+  app.display_name = config.display_name;
+  const std::lock_guard lock(mutex_);
+  if (AppRecord* known = FindLocked(app.name)) *known = app;
+  else apps_.push_back(app);
+  TRY(SaveLocked());
+  return app;
+}
+
+Result<AppRecord> Apps::Add(const std::string& subscription, const OnProgress& progress) {
+  ASSIGN(const Subscription wanted, ParseSubscription(subscription));
+  AppRecord app;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const AppRecord* known = FindLocked(wanted.name)) {
+      if (known->repository != wanted.repository) {
+        return Error{Errc::kExists, "adding '" + wanted.name + "' failed: it comes from " + known->repository +
+                                        " already (plume remove " + wanted.name + " first)"};
+      }
+      app = *known;
+    }
+  }
+  app.name = wanted.name;
+  app.repository = wanted.repository;
+  app.tag = wanted.tag;
+  if (progress) progress({"asking " + wanted.repository, 0, 0});
+  ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
+  auto resolved = ResolveTag(*repo, app);
+  if (!resolved.ok()) return Error(resolved.error()).In("adding '" + wanted.name + "'");
+  if (progress) progress({"reading the catalog of " + app.name, 0, 0});
+  return Take(std::move(app), std::move(repo), resolved->second);
+}
+
+Result<AppRecord> Apps::Find(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  for (const AppRecord& app : apps_)
+    if (SameName(app.name, name)) return app;
+  return NoSuchApp(name);
+}
+
+std::vector<AppRecord> Apps::List() const {
+  const std::lock_guard lock(mutex_);
+  return apps_;
+}
+
+Result<AppRecord> Apps::Update(const std::string& name, bool* changed, const OnProgress& progress) {
+  ASSIGN(AppRecord app, Find(name));
+  if (progress) progress({"asking " + app.repository, 0, 0});
+  ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
+  auto resolved = ResolveTag(*repo, app);
+  if (!resolved.ok()) return Error(resolved.error()).In("updating '" + name + "'");
+  *changed = resolved->second != app.digest;
+  return Take(std::move(app), std::move(repo), resolved->second);
+}
+
+Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, const OnProgress& progress) {
+  ASSIGN(AppRecord app, Find(name));
+  auto answer = std::make_shared<Answer>();
+  // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives on.
+  std::thread([this, answer, app] {
+    Result<std::pair<std::string, std::string>> resolved = Error{};
+    std::shared_ptr<repository::Repository> repo;
+    if (auto opened = repository::Open(app.repository); opened.ok()) {
+      repo = std::move(*opened);
+      resolved = ResolveTag(*repo, app);
+    } else {
+      resolved = opened.error();
+    }
+    const std::lock_guard lock(answer->mutex);
+    answer->resolved = std::move(resolved);
+    answer->repository = std::move(repo);
+    answer->done = true;
+    answer->changed.notify_all();
+  }).detach();
+
+  std::unique_lock lock(answer->mutex);
+  if (!answer->changed.wait_for(lock, kRefreshPatience, [&] { return answer->done; })) {
+    *note = app.repository + " does not answer; starting the version that is here (" + app.version + ")";
+    return app;
+  }
+  if (!answer->resolved.ok()) {
+    *note = "looking for a newer version failed; starting the one that is here (" + app.version + "): " +
+            answer->resolved.error().message;
+    return app;
+  }
+  const std::string digest = answer->resolved->second;
+  if (digest == app.digest && cache_.Find(digest) != nullptr) return app;
+  if (progress) progress({"reading the catalog of " + app.name, 0, 0});
+  auto taken = Take(app, answer->repository, digest);
+  if (taken.ok()) return taken;
+  if (digest == app.digest) return taken.error();
+  *note = "taking the newer version failed; starting the one that is here (" + app.version + "): " + taken.error().message;
+  return app;
+}
+
+Status Apps::Remove(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const size_t before = apps_.size();
+  std::erase_if(apps_, [&](const AppRecord& app) { return SameName(app.name, name); });
+  if (apps_.size() == before) return NoSuchApp(name);
+  return SaveLocked();
+}
+
+Result<const cache::Image*> Apps::Attach(const std::string& digest) {
+  if (const cache::Image* image = cache_.Find(digest)) return image;
+  // Whoever offers this digest will do: it is verified against its name.
+  for (const AppRecord& app : List()) {
+    if (app.digest != digest && app.previous != digest) continue;
+    auto repo = repository::Open(app.repository);
+    if (!repo.ok()) continue;
+    return cache_.Attach(std::shared_ptr<repository::Repository>(std::move(*repo)), digest);
+  }
+  auto here = cache_.Attach(nullptr, digest);
+  if (here.ok()) return here;
+  ASSIGN(auto store, repository::Open("oci:" + ToUtf8(state_.Store())));
+  return cache_.Attach(std::shared_ptr<repository::Repository>(std::move(store)), digest);
+}
+
+Result<image::Config> Apps::ConfigOf(const std::string& digest) {
+  ASSIGN(const cache::Image* image, Attach(digest));
+  return image::ParseConfig(image->config_json);
+}
+
+std::vector<std::string> Apps::Wanted() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> out;
+  for (const AppRecord& app : apps_) {
+    out.push_back(app.digest);
+    if (!app.previous.empty()) out.push_back(app.previous);
+  }
+  return out;
+}
+
+}  // namespace plume::agent

@@ -1,0 +1,72 @@
+// Subscriptions: which applications this user gets from which repository, and which version is here. Windows.
+// Thread-safe. apps.json is replaced atomically on every change; docs/formats/state.md.
+#pragma once
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "agent/control.h"
+#include "agent/state.h"
+#include "base/result.h"
+#include "cache/cache.h"
+#include "image/content.h"
+
+namespace plume::agent {
+
+// What a user subscribes to: "REPO/NAME[:TAG]".
+struct Subscription {
+  std::string repository;  // "http://host:5000/team/app", "oci:Z:\images\app"
+  std::string name;        // last component
+  std::string tag;         // empty = the newest
+};
+Result<Subscription> ParseSubscription(const std::string& text);
+// The tag to use when none was asked for: "latest" if there is one, else the highest version; empty if none fits.
+std::string NewestTag(const std::vector<std::string>& tags);
+
+struct AppRecord {
+  std::string name, repository, tag;
+  std::string digest, version, display_name;
+  std::string previous;  // digest before the last update: kept for a while, its chunks serve the new one
+  Json ToJson() const;
+  static Result<AppRecord> FromJson(const Json& json);
+};
+
+using OnProgress = std::function<void(const Progress&)>;
+
+class Apps {
+ public:
+  Apps(const StatePaths& state, cache::Cache& cache) : state_(state), cache_(cache) {}
+  // Reads apps.json and attaches what is here; needs no repository.
+  Status Load();
+
+  Result<AppRecord> Add(const std::string& subscription, const OnProgress& progress);
+  Result<AppRecord> Find(const std::string& name) const;
+  std::vector<AppRecord> List() const;
+  // Takes the newest version. *changed says whether it is another one than before.
+  Result<AppRecord> Update(const std::string& name, bool* changed, const OnProgress& progress);
+  // Before a start: looks for a newer version, but never keeps the user waiting long. Falls back to what is here.
+  // *note: what the user should know (empty = nothing).
+  Result<AppRecord> Refresh(const std::string& name, std::string* note, const OnProgress& progress);
+  Status Remove(const std::string& name);
+
+  // Makes the image of `digest` usable from what this machine and the known repositories have.
+  Result<const cache::Image*> Attach(const std::string& digest);
+  Result<image::Config> ConfigOf(const std::string& digest);
+  // Digests that subscriptions still want.
+  std::vector<std::string> Wanted() const;
+
+ private:
+  AppRecord* FindLocked(const std::string& name);
+  Status SaveLocked() const;
+  Result<std::pair<std::string, std::string>> ResolveTag(repository::Repository& repo, const AppRecord& app) const;
+  Result<AppRecord> Take(AppRecord app, std::shared_ptr<repository::Repository> repo, const std::string& digest);
+
+  const StatePaths& state_;
+  cache::Cache& cache_;
+  mutable std::mutex mutex_;
+  std::vector<AppRecord> apps_;
+};
+
+}  // namespace plume::agent

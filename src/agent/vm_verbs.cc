@@ -1,0 +1,318 @@
+// Verbs about VMs.
+#include <algorithm>
+
+#include "agent/agent.h"
+#include "agent/environment.h"
+#include "agent/text.h"
+#include "agent/win/machine.h"
+
+namespace plume::agent {
+namespace {
+
+Json DescribeChange(const Change& c, const std::u16string& user_sid) {
+  static constexpr const char* kThings[] = {"file", "directory", "key", "value"};
+  const bool registry = c.thing == ChangedThing::kKey || c.thing == ChangedThing::kValue;
+  Json out{{"change", std::string(1, static_cast<char>(c.kind))},
+           {"kind", kThings[static_cast<int>(c.thing)]},
+           {"path", ToUtf8(registry ? KeyForPeople(c.path, user_sid) : c.path)}};
+  if (c.thing == ChangedThing::kValue) out["value"] = ToUtf8(c.value);
+  return out;
+}
+
+const char* PlaceName(Place place) {
+  switch (place) {
+    case Place::kUpper: return "upper";
+    case Place::kImage: return "image";
+    case Place::kHost: return "host";
+    case Place::kNone: break;
+  }
+  return "none";
+}
+
+// A path as a guest's shell would understand it: relative to `cwd` unless it starts with a drive.
+Result<std::u16string> Absolute(std::u16string_view path, const std::u16string& cwd) {
+  if (path.size() >= 2 && path[1] == u':') {
+    if (path.size() == 2 || (path[2] != u'\\' && path[2] != u'/')) {
+      // "D:x": relative to the drive's own directory, which only this drive's current one is known of.
+      if (view::EqualFolded(path.substr(0, 2), cwd.substr(0, 2))) return CleanPath(cwd + u"\\" + std::u16string(path.substr(2)));
+      return CleanPath(std::u16string(path.substr(0, 2)) + u"\\" + std::u16string(path.substr(2)));
+    }
+    return CleanPath(path);
+  }
+  if (!path.empty() && (path[0] == u'\\' || path[0] == u'/')) {
+    if (path.size() > 1 && (path[1] == u'\\' || path[1] == u'/'))
+      return Error{Errc::kUnsupported, "finding " + ToUtf8(path) + " failed: programs on network shares cannot be started in a VM"};
+    return CleanPath(cwd.substr(0, 2) + std::u16string(path));
+  }
+  return CleanPath(cwd + u"\\" + std::u16string(path));
+}
+
+bool HasExtension(std::u16string_view path, std::u16string_view extension) {
+  return path.size() > extension.size() && view::EqualFolded(path.substr(path.size() - extension.size()), extension);
+}
+
+std::vector<std::u16string> Candidates(const std::u16string& path) {
+  std::vector<std::u16string> out;
+  static constexpr std::u16string_view kExtensions[] = {u".com", u".exe", u".bat", u".cmd", u".msi"};
+  if (std::any_of(std::begin(kExtensions), std::end(kExtensions), [&](auto e) { return HasExtension(path, e); })) {
+    out.push_back(path);
+  }
+  for (const auto e : kExtensions) out.push_back(path + std::u16string(e));
+  out.push_back(path);  // a program by another extension
+  return out;
+}
+
+}  // namespace
+
+// Fills in the policy given as text; the name is for messages.
+Result<std::string> Agent::ReadPolicyArgs(const Json& args, VmRecord* record) {
+  record->policy_text = OptionalString(args, "policy_text");
+  record->policy_file = OptionalString(args, "policy_file");
+  if (record->policy_text.size() > (1u << 20))
+    return Error{Errc::kInvalid, "reading the policy failed: " + record->policy_file + " is larger than 1 MB"};
+  return record->policy_file;
+}
+
+Result<Json> Agent::VmCreate(Session&, const Json& args) {
+  VmRecord wanted;
+  ASSIGN(wanted.name, RequiredString(args, "name"));
+  TRY(CheckName("VM", wanted.name));
+  TRY(ReadPolicyArgs(args, &wanted));
+  ASSIGN(wanted.images, ImageDigests(OptionalStrings(args, "images")));
+  ASSIGN(const VmRecord vm, vms_->Create(std::move(wanted)));
+  return Describe(vm);
+}
+
+Result<Json> Agent::VmList(Session&, const Json&) {
+  Json out = Json::array();
+  for (const VmRecord& vm : vms_->List()) out.push_back(Describe(vm));
+  return out;
+}
+
+// Everything that has to be true before a guest is started; the session then holds a lease on the VM.
+Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
+  std::string name = OptionalString(args, "name");
+  const std::string app_name = OptionalString(args, "app");
+  const bool create = OptionalBool(args, "create");
+  bool remove = OptionalBool(args, "rm");
+  std::string note;
+  std::vector<std::string> images;
+  std::string application;
+  if (!app_name.empty()) {
+    AppRecord app;
+    if (OptionalBool(args, "offline")) {
+      ASSIGN(app, apps_->Find(app_name));
+    } else {
+      ASSIGN(app, apps_->Refresh(app_name, &note, session.progress));
+    }
+    application = app.name;
+    if (name.empty()) name = app.name;
+    images.push_back(app.digest);
+    TRY(apps_->Attach(app.digest));
+  }
+  if (name.empty()) return Error{Errc::kInvalid, "starting failed: no VM was named"};
+
+  auto known = vms_->Find(name);
+  if (!known.ok()) {
+    if (!create) return known.error();
+    VmRecord wanted;
+    wanted.name = name;
+    wanted.application = application;
+    wanted.base = application.empty() ? BasePolicy::kSandbox : BasePolicy::kApplication;
+    wanted.images = images;
+    TRY(ReadPolicyArgs(args, &wanted));
+    if (application.empty()) {
+      ASSIGN(wanted.images, ImageDigests(OptionalStrings(args, "images")));
+    }
+    known = vms_->Create(std::move(wanted));
+    // Two commands may start the same new VM at once: the second one uses what the first made.
+    if (!known.ok() && known.error().code == Errc::kExists) known = vms_->Find(name);
+    if (!known.ok()) return known.error();
+  } else if (!application.empty() && !SameName(known->application, application)) {
+    return Error{Errc::kExists, "starting '" + application + "' failed: there is a VM '" + name +
+                                    "' already that is not its own (name another with --vm)"};
+  }
+  remove = remove || known->remove_when_empty;
+  const bool running = vms_->GuestCount(known->id) > 0;
+  ASSIGN(const VmRecord vm, vms_->Prepare(name, application.empty() ? nullptr : &images, remove));
+  if (session.leases.insert(vm.id); true) vms_->Lease(vm.id);
+  if (running && !images.empty() && vm.images != images)
+    note = "a newer version is here; '" + name + "' is running, so it takes it at its next start";
+
+  // The image's part of the environment, lowest layer first so that the top one wins.
+  Json environment = Json::array(), entries = Json::array();
+  std::string version;
+  for (size_t i = vm.images.size(); i-- > 0;) {
+    ASSIGN(const image::Config config, apps_->ConfigOf(vm.images[i]));
+    for (const image::EnvVar& v : config.environment)
+      environment.push_back({{"name", v.name}, {"value", v.value}, {"join", v.join}});
+    if (i == 0) {
+      version = config.version;
+      for (const image::EntryPoint& e : config.entry_points)
+        entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}, {"arguments", e.arguments}, {"cwd", e.cwd}});
+    }
+  }
+  Json variables = Json::object();
+  for (const auto& [key, value] : ImageVariables(facts_)) variables[ToUtf8(key)] = ToUtf8(value);
+  return Json{{"id", vm.id},
+              {"name", vm.name},
+              {"view", ToUtf8(state_.VmFile(ToUtf16(vm.id), u"view.plv"))},
+              {"job", ToUtf8(state_.Job(ToUtf16(vm.id)))},
+              {"environment", std::move(environment)},
+              {"variables", std::move(variables)},
+              {"entries", std::move(entries)},
+              {"version", version},
+              {"system_root", ToUtf8(facts_.system_root)},
+              {"profile", ToUtf8(facts_.profile)},
+              {"note", note}};
+}
+
+// PROGRAM as the guest sees it -> the virtual path and the real file, hydrated.
+Result<Json> Agent::VmResolve(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  ASSIGN(const std::string program, RequiredString(args, "program"));
+  ASSIGN(const std::u16string cwd, CleanPath(ToUtf16(OptionalString(args, "cwd"))));
+  ASSIGN(const auto space, vms_->Space(name));
+  const std::u16string wanted = ToUtf16(program);
+
+  ASSIGN(const Located directory, space->LocateFile(cwd));
+  if (directory.place == Place::kNone || !directory.directory) {
+    return Error{Errc::kNotFound, "starting " + program + " failed: the folder " + ToUtf8(cwd) +
+                                      " does not exist in the VM (give another with --cwd)"};
+  }
+  std::vector<std::u16string> places;
+  if (wanted.find_first_of(u"\\/:") != wanted.npos) {
+    ASSIGN(const std::u16string path, Absolute(wanted, cwd));
+    places = Candidates(path);
+  } else {
+    std::vector<std::u16string> folders = {cwd};
+    const std::u16string path = ToUtf16(OptionalString(args, "path"));
+    for (size_t begin = 0; begin < path.size();) {
+      const size_t end = std::min(path.find(u';', begin), path.size());
+      std::u16string item = path.substr(begin, end - begin);
+      std::erase(item, u'"');
+      if (auto clean = CleanPath(item); clean.ok()) folders.push_back(*clean);
+      begin = end + 1;
+    }
+    folders.push_back(facts_.system_root + u"\\System32");
+    folders.push_back(facts_.system_root);
+    for (const std::u16string& folder : folders)
+      for (std::u16string& c : Candidates(folder + u"\\" + wanted)) places.push_back(std::move(c));
+  }
+  for (const std::u16string& place : places) {
+    const auto at = space->LocateFile(place);
+    if (!at.ok() || at->place == Place::kNone || at->directory) continue;
+    if (at->place == Place::kImage) TRY(cache_->EnsureFile(space->LayerDigest(at->layer), at->entry));
+    const char* kind = HasExtension(place, u".bat") || HasExtension(place, u".cmd") ? "script"
+                       : HasExtension(place, u".msi")                              ? "installer"
+                                                                                   : "program";
+    return Json{{"virtual", ToUtf8(place)}, {"real", ToUtf8(at->real)}, {"kind", kind}, {"cwd", ToUtf8(cwd)}};
+  }
+  return Error{Errc::kNotFound, "starting " + program + " failed: the VM has no such program (plume vm explain " + name +
+                                    " PATH says why)"};
+}
+
+Result<Json> Agent::VmLease(Session& session, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  ASSIGN(const VmRecord vm, vms_->Find(name));
+  session.leases.insert(vm.id);
+  vms_->Lease(vm.id);
+  return Json{{"id", vm.id}};
+}
+
+Result<Json> Agent::VmRelease(Session& session, const Json& args) {
+  ASSIGN(const std::string id, RequiredString(args, "id"));
+  Json out{{"notes", vms_->TakeNotes(id)}};
+  if (const auto it = session.leases.find(id); it != session.leases.end()) {
+    session.leases.erase(it);
+    vms_->Release(id);
+  }
+  return out;
+}
+
+Result<Json> Agent::VmProcesses(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  Status status;
+  const std::vector<ProcessInfo> processes = vms_->Processes(name, &status);
+  TRY(std::move(status));
+  Json out = Json::array();
+  for (const ProcessInfo& p : processes) out.push_back({{"pid", p.pid}, {"image", p.image}});
+  return out;
+}
+
+Result<Json> Agent::VmStop(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  TRY(vms_->Stop(name));
+  return Json::object();
+}
+
+Result<Json> Agent::VmDelete(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  TRY(vms_->Delete(name));
+  return Json::object();
+}
+
+Result<Json> Agent::VmDiscard(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  TRY(vms_->Discard(name));
+  return Json::object();
+}
+
+Result<Json> Agent::VmDiff(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  ASSIGN(const auto space, vms_->Space(name));
+  ASSIGN(const std::vector<Change> changes, space->ComputeDiff());
+  Json out = Json::array();
+  for (const Change& c : changes) out.push_back(DescribeChange(c, facts_.user_sid));
+  return out;
+}
+
+Result<Json> Agent::VmExplain(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  ASSIGN(const std::string text, RequiredString(args, "path"));
+  ASSIGN(const auto space, vms_->Space(name));
+  const std::u16string wanted = ToUtf16(text);
+  const bool registry = wanted.size() < 2 || wanted[1] != u':';
+  std::u16string canonical;
+  if (registry) {
+    ASSIGN(canonical, CanonicalKey(wanted, facts_.user_sid));
+  } else {
+    ASSIGN(canonical, CleanPath(wanted));
+  }
+  ASSIGN(const Located at, registry ? space->LocateKey(canonical) : space->LocateFile(canonical));
+  Json out{{"path", text},
+           {"canonical", ToUtf8(canonical)},
+           {"space", registry ? "registry" : "file"},
+           {"mode", ModeName(at.lookup.mode)},
+           {"rule", space->RuleOrigin(at.lookup, registry)},
+           {"layer", PlaceName(at.place)},
+           {"real", ToUtf8(at.real)},
+           {"deleted", at.lookup.lower_hidden && at.place == Place::kNone}};
+  if (at.place == Place::kImage) {
+    out["image"] = space->LayerDigest(at.layer);
+    if (!registry) out["hydrated"] = os::Exists(os::SystemFiles(), os::Path(Wide(at.real)));
+  }
+  if (at.place != Place::kNone && !registry) out["directory"] = at.directory;
+  return out;
+}
+
+// What capture needs to make an image of a VM's workspace.
+Result<Json> Agent::VmWorkspace(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  ASSIGN(const VmRecord vm, vms_->Find(name));
+  if (vms_->GuestCount(vm.id) > 0) {
+    return Error{Errc::kBusy, "capturing the VM '" + vm.name + "' failed: it is running (plume vm stop " + vm.name + ")"};
+  }
+  ASSIGN(const auto space, vms_->Space(name));
+  Json deleted = Json::array();
+  for (const std::u16string& path : space->Whiteouts()) deleted.push_back(ToUtf8(path));
+  const std::u16string id = ToUtf16(vm.id);
+  return Json{{"id", vm.id},
+              {"upper", ToUtf8(state_.VmFile(id, u"upper"))},
+              {"key", ToUtf8(state_.VmKey(id))},
+              {"profile", ToUtf8(facts_.profile)},
+              {"user_sid", ToUtf8(facts_.user_sid)},
+              {"deleted", std::move(deleted)}};
+}
+
+}  // namespace plume::agent

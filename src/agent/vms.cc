@@ -1,0 +1,408 @@
+#include "agent/vms.h"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "agent/text.h"
+#include "agent/win/machine.h"
+#include "agent/win/registry.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/mapped_file.h"
+#include "os/random.h"
+#include "view/vm_index.h"
+
+namespace plume::agent {
+namespace {
+
+constexpr uint32_t kStopMillis = 15000;
+
+os::Path HostPath(std::u16string_view dos) { return os::Path(Wide(dos)); }
+
+Error Busy(const std::string& what, const VmRecord& vm) {
+  return Error{Errc::kBusy, what + " the VM '" + vm.name + "' failed: it is running (stop it first: plume vm stop " +
+                                vm.name + ")"};
+}
+
+// Unflushed: what is written can be made again. Readers never see half of it.
+Status WriteReplace(const os::Path& path, os::ByteView bytes) {
+  os::FileSystem& files = os::SystemFiles();
+  const os::Path temporary = os::TemporaryName(path.parent_path(), "view");
+  {
+    ASSIGN(const auto file, files.Open(temporary, os::OpenMode::kCreateNew));
+    TRY(file->WriteAt(0, bytes));
+    TRY(file->Close());
+  }
+  if (Status done = files.Rename(temporary, path, true); !done.ok()) {
+    (void)files.Remove(temporary);
+    return done;
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Error NoSuchVm(const std::string& name) {
+  return Error{Errc::kNotFound, "finding the VM '" + name + "' failed: there is none of this name (plume vm list shows them)"};
+}
+
+Json VmRecord::ToJson() const {
+  return Json{{"version", 1},
+              {"id", id},
+              {"name", name},
+              {"policy", base == BasePolicy::kSandbox ? "sandbox" : "application"},
+              {"policy_text", policy_text},
+              {"policy_file", policy_file},
+              {"application", application},
+              {"images", images},
+              {"created", created},
+              {"remove_when_empty", remove_when_empty},
+              {"discarding", discarding}};
+}
+
+Result<VmRecord> VmRecord::FromJson(const Json& json) {
+  const Error bad{Errc::kCorrupt, "reading a VM's record failed: it is damaged"};
+  if (!json.is_object() || !json.contains("version") || json["version"] != 1) return bad;
+  VmRecord out;
+  out.id = OptionalString(json, "id");
+  out.name = OptionalString(json, "name");
+  if (out.id.empty() || !CheckName("VM", out.name).ok()) return bad;
+  out.base = OptionalString(json, "policy") == "application" ? BasePolicy::kApplication : BasePolicy::kSandbox;
+  out.policy_text = OptionalString(json, "policy_text");
+  out.policy_file = OptionalString(json, "policy_file");
+  out.application = OptionalString(json, "application");
+  out.images = OptionalStrings(json, "images");
+  if (const auto it = json.find("created"); it != json.end() && it->is_number_integer()) out.created = it->get<int64_t>();
+  out.remove_when_empty = OptionalBool(json, "remove_when_empty");
+  out.discarding = OptionalBool(json, "discarding");
+  return out;
+}
+
+Vms::Vms(const StatePaths& state, const MachineFacts& facts, ImageSource images)
+    : state_(state), facts_(facts), images_(std::move(images)) {}
+
+Vms::Vm* Vms::FindLocked(const std::string& name) const {
+  for (const auto& [id, vm] : vms_)
+    if (SameName(vm->record.name, name)) return vm.get();
+  return nullptr;
+}
+
+Vms::Vm* Vms::FindIdLocked(const std::string& id) const {
+  const auto it = vms_.find(id);
+  return it == vms_.end() ? nullptr : it->second.get();
+}
+
+bool Vms::InUseLocked(const Vm& vm) const { return vm.leases > 0 || vm.job.Count() > 0; }
+
+Status Vms::SaveLocked(const VmRecord& record) const {
+  const std::string text = record.ToJson().dump(2, ' ', false, Json::error_handler_t::replace);
+  return os::WriteAtomic(os::SystemFiles(), HostPath(state_.VmFile(ToUtf16(record.id), u"vm.json")),
+                         std::string_view(text));
+}
+
+Status Vms::Recover() {
+  const std::lock_guard lock(mutex_);
+  os::FileSystem& files = os::SystemFiles();
+  TRY(files.MakeDirectories(HostPath(state_.Vms())));
+  TRY(files.MakeDirectories(HostPath(state_.Trash())));
+  ASSIGN(const auto folders, files.List(HostPath(state_.Vms())));
+  for (const os::DirectoryEntry& folder : folders) {
+    if (!folder.info.directory) continue;
+    const auto text = os::ReadText(files, HostPath(state_.Vms()) / folder.name / L"vm.json", 16u << 20);
+    auto record = text.ok() ? VmRecord::FromJson(Json::parse(*text, nullptr, false)) : Result<VmRecord>(text.error());
+    const std::string id = ToUtf8(FromWide(folder.name.wstring()));
+    if (!record.ok() || record->id != id) {
+      // Killed between making the folder and its record: nothing ran in it. A damaged record is left for a human.
+      const bool begun = !text.ok() && text.error().code == Errc::kNotFound;
+      if (begun) (void)files.Rename(HostPath(state_.Vms()) / folder.name, HostPath(state_.Trash()) / os::RandomHex(8), false);
+      continue;
+    }
+    auto vm = std::make_unique<Vm>();
+    vm->record = std::move(*record);
+    vm->job = Job::OpenExisting(state_.Job(ToUtf16(id)));
+    if (vm->record.discarding && !InUseLocked(*vm)) (void)FinishDiscardLocked(vm.get());
+    vms_[id] = std::move(vm);
+  }
+  for (const std::u16string& id : Subkeys(state_.VmsKey()))
+    if (!vms_.contains(ToUtf8(id))) (void)RemoveKeyTree(state_.VmKey(id));
+  std::thread([this] { EmptyTrash(); }).detach();
+  return Ok();
+}
+
+Result<VmRecord> Vms::Create(VmRecord wanted) {
+  TRY(CheckName("VM", wanted.name));
+  const std::lock_guard lock(mutex_);
+  if (FindLocked(wanted.name) != nullptr) {
+    return Error{Errc::kExists, "creating the VM '" + wanted.name + "' failed: there is one of this name already (choose another name, or plume vm delete " +
+                                    wanted.name + ")"};
+  }
+  // A policy that cannot be read must be refused now, not at the first start.
+  if (!wanted.policy_text.empty()) {
+    ASSIGN(const Policy policy, ParsePolicy(wanted.policy_text, wanted.policy_file, facts_, wanted.base));
+    wanted.base = policy.base;
+  }
+  do {
+    wanted.id = os::RandomHex(4);
+  } while (vms_.contains(wanted.id) || os::Exists(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted.id)))));
+  wanted.created = os::SystemClock().NowFiletime();
+  auto vm = std::make_unique<Vm>();
+  vm->record = wanted;
+  Status done = os::SystemFiles().MakeDirectories(HostPath(state_.Vm(ToUtf16(wanted.id))));
+  if (done.ok()) done = PrepareFolderLocked(*vm);
+  if (done.ok()) done = WriteViewLocked(*vm);
+  if (done.ok()) done = SaveLocked(wanted);
+  if (!done.ok()) {
+    (void)os::RemoveTree(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted.id))));
+    (void)RemoveKeyTree(state_.VmKey(ToUtf16(wanted.id)));
+    return Error(done.error()).In("creating the VM '" + wanted.name + "'");
+  }
+  vms_[wanted.id] = std::move(vm);
+  return wanted;
+}
+
+Result<VmRecord> Vms::Find(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const Vm* vm = FindLocked(name);
+  if (vm == nullptr) return NoSuchVm(name);
+  return vm->record;
+}
+
+std::vector<VmRecord> Vms::List() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<VmRecord> out;
+  for (const auto& [id, vm] : vms_) out.push_back(vm->record);
+  std::sort(out.begin(), out.end(), [](const VmRecord& a, const VmRecord& b) { return a.name < b.name; });
+  return out;
+}
+
+// Idempotent, and cheap when everything is there.
+Status Vms::PrepareFolderLocked(const Vm& vm) const {
+  const std::u16string id = ToUtf16(vm.record.id);
+  os::FileSystem& files = os::SystemFiles();
+  TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"upper\\C"))));
+  TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"scratch"))));
+  bool created = false;
+  ASSIGN(os::MappedFile index, os::MappedFile::OpenShared(HostPath(state_.VmFile(id, u"index.plx")),
+                                                          view::VmIndex::kFileBytes, &created));
+  // An agent killed between making the file and formatting it leaves zeros: still an empty index.
+  uint32_t magic = 0;
+  memcpy(&magic, index.data(), sizeof(magic));
+  if (created || magic == 0) view::VmIndex::Format(index.data());
+  else if (!view::VmIndex::Recover(index.data(), index.size())) {
+    return Error{Errc::kCorrupt, "opening the VM's index failed: it is damaged (plume vm discard " + vm.record.name +
+                                     " starts it afresh)"};
+  }
+  return MakeKey(state_.VmKey(id));
+}
+
+Status Vms::WriteViewLocked(const Vm& vm) const {
+  ViewInput input;
+  input.state = &state_;
+  input.facts = &facts_;
+  input.vm_id = ToUtf16(vm.record.id);
+  input.vm_name = ToUtf16(vm.record.name);
+  input.program_folder = ProgramFolder();
+  input.objects = ObjectsDirectory();
+  std::vector<const catalog::Reader*> catalogs;
+  for (const std::string& digest : vm.record.images) {
+    ASSIGN(LayerInput layer, images_(digest));
+    catalogs.push_back(layer.catalog);
+    input.layers.push_back(std::move(layer));
+  }
+  Policy user;
+  user.base = vm.record.base;
+  if (!vm.record.policy_text.empty()) {
+    ASSIGN(user, ParsePolicy(vm.record.policy_text, vm.record.policy_file, facts_, vm.record.base));
+  }
+  input.policy = CompletePolicy(user, facts_, catalogs);
+  ASSIGN(const std::vector<uint8_t> bytes, CompileView(input));
+  return WriteReplace(HostPath(state_.VmFile(input.vm_id, u"view.plv")), bytes);
+}
+
+Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::string>* images, bool remove_when_empty) {
+  const std::lock_guard lock(mutex_);
+  Vm* vm = FindLocked(name);
+  if (vm == nullptr) return NoSuchVm(name);
+  const bool in_use = InUseLocked(*vm);
+  VmRecord wanted = vm->record;
+  if (images != nullptr && !in_use) wanted.images = *images;
+  wanted.remove_when_empty = remove_when_empty;
+  if (wanted.discarding && !in_use) TRY(FinishDiscardLocked(vm));
+  wanted.discarding = vm->record.discarding;
+  if (wanted.ToJson() != vm->record.ToJson()) {
+    TRY(SaveLocked(wanted));
+    vm->record = wanted;
+  }
+  if (!in_use) {
+    TRY(PrepareFolderLocked(*vm));
+    TRY(WriteViewLocked(*vm));
+    vm->notes.clear();
+  }
+  if (!vm->job) {
+    ASSIGN(vm->job, Job::Open(state_.Job(ToUtf16(vm->record.id))));
+  }
+  return vm->record;
+}
+
+uint32_t Vms::GuestCount(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const Vm* vm = FindIdLocked(id);
+  return vm ? vm->job.Count() : 0;
+}
+
+bool Vms::InUse(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const Vm* vm = FindIdLocked(id);
+  return vm != nullptr && InUseLocked(*vm);
+}
+
+std::vector<ProcessInfo> Vms::Processes(const std::string& name, Status* status) const {
+  const std::lock_guard lock(mutex_);
+  const Vm* vm = FindLocked(name);
+  if (vm == nullptr) {
+    *status = NoSuchVm(name);
+    return {};
+  }
+  return vm->job.Describe();
+}
+
+Status Vms::Stop(const std::string& name) {
+  std::string id;
+  Job job;
+  {
+    const std::lock_guard lock(mutex_);
+    const Vm* vm = FindLocked(name);
+    if (vm == nullptr) return NoSuchVm(name);
+    id = vm->record.id;
+    job = Job::OpenExisting(state_.Job(ToUtf16(id)));  // an own handle: waiting must not hold the lock
+  }
+  TRY(job.Stop(kStopMillis));
+  Tend();
+  return Ok();
+}
+
+Status Vms::DeleteLocked(Vm* vm) {
+  if (InUseLocked(*vm)) return Busy("deleting", vm->record);
+  const std::u16string id = ToUtf16(vm->record.id);
+  const std::u16string trash = state_.Trash() + u"\\" + id + u"-" + ToUtf16(os::RandomHex(4));
+  // One rename and it is gone; the rest needs no waiting, and is done again by Recover after a crash.
+  if (Status moved = os::SystemFiles().Rename(HostPath(state_.Vm(id)), HostPath(trash), false); !moved.ok()) {
+    return Error(moved.error()).In("deleting the VM '" + vm->record.name + "'");
+  }
+  vms_.erase(vm->record.id);
+  std::thread([this, id] {
+    (void)RemoveKeyTree(state_.VmKey(id));
+    EmptyTrash();
+  }).detach();
+  return Ok();
+}
+
+Status Vms::Delete(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  Vm* vm = FindLocked(name);
+  if (vm == nullptr) return NoSuchVm(name);
+  return DeleteLocked(vm);
+}
+
+Status Vms::Discard(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  Vm* vm = FindLocked(name);
+  if (vm == nullptr) return NoSuchVm(name);
+  if (InUseLocked(*vm)) return Busy("discarding the changes of", vm->record);
+  vm->record.discarding = true;
+  TRY(SaveLocked(vm->record));
+  return FinishDiscardLocked(vm);
+}
+
+// Upper layer, registry and index belong together: with the record's flag set, the three are made empty in any order,
+// again after a crash, before the VM is used again.
+Status Vms::FinishDiscardLocked(Vm* vm) {
+  const std::u16string id = ToUtf16(vm->record.id);
+  os::FileSystem& files = os::SystemFiles();
+  for (const char16_t* part : {u"upper", u"scratch", u"index.plx"}) {
+    const os::Path from = HostPath(state_.VmFile(id, part));
+    if (!os::Exists(files, from)) continue;
+    TRY(files.Rename(from, HostPath(state_.Trash() + u"\\" + id + u"-" + ToUtf16(os::RandomHex(4))), false));
+  }
+  TRY(RemoveKeyTree(state_.VmKey(id)));
+  TRY(PrepareFolderLocked(*vm));
+  vm->record.discarding = false;
+  TRY(SaveLocked(vm->record));
+  std::thread([this] { EmptyTrash(); }).detach();
+  return Ok();
+}
+
+void Vms::EmptyTrash() const {
+  const std::lock_guard lock(trash_mutex_);
+  os::FileSystem& files = os::SystemFiles();
+  const auto rubbish = files.List(HostPath(state_.Trash()));
+  if (!rubbish.ok()) return;
+  for (const os::DirectoryEntry& e : *rubbish) (void)os::RemoveTree(files, HostPath(state_.Trash()) / e.name);
+}
+
+Result<std::unique_ptr<VmSpace>> Vms::Space(const std::string& name) const {
+  std::string id;
+  {
+    const std::lock_guard lock(mutex_);
+    const Vm* vm = FindLocked(name);
+    if (vm == nullptr) return NoSuchVm(name);
+    id = vm->record.id;
+  }
+  return VmSpace::Open(state_, ToUtf16(id));
+}
+
+void Vms::Lease(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  if (Vm* vm = FindIdLocked(id)) ++vm->leases;
+}
+
+void Vms::Release(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  Vm* vm = FindIdLocked(id);
+  if (vm == nullptr || vm->leases == 0) return;
+  --vm->leases;
+  if (vm->record.remove_when_empty && !InUseLocked(*vm)) (void)DeleteLocked(vm);
+}
+
+void Vms::Tend() {
+  const std::lock_guard lock(mutex_);
+  std::vector<Vm*> finished;
+  for (const auto& [id, vm] : vms_) {
+    if (InUseLocked(*vm)) continue;
+    if (vm->record.remove_when_empty) finished.push_back(vm.get());
+    else vm->job = Job();  // an idle VM costs no handle
+  }
+  for (Vm* vm : finished) (void)DeleteLocked(vm);
+}
+
+bool Vms::AnyInUse() const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, vm] : vms_)
+    if (InUseLocked(*vm)) return true;
+  return false;
+}
+
+bool Vms::IsGuest(uint32_t pid) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, vm] : vms_)
+    if (vm->job && vm->job.Contains(pid)) return true;
+  return false;
+}
+
+void Vms::Note(const std::string& id, const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  Vm* vm = FindIdLocked(id);
+  if (vm != nullptr && vm->notes.size() < 100) vm->notes.insert(text);
+}
+
+std::vector<std::string> Vms::TakeNotes(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  Vm* vm = FindIdLocked(id);
+  if (vm == nullptr) return {};
+  std::vector<std::string> out(vm->notes.begin(), vm->notes.end());
+  vm->notes.clear();
+  return out;
+}
+
+}  // namespace plume::agent
