@@ -1,0 +1,249 @@
+#include "view/vm_index.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/utf16.h"
+
+namespace plume::view {
+namespace {
+
+// A shared mapping of an index file, as guests have it.
+class Mapping {
+ public:
+  Mapping() {
+    file_ = std::tmpfile();
+    if (ftruncate(fileno(file_), VmIndex::kFileBytes) != 0) return;
+    memory_ = mmap(nullptr, VmIndex::kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file_), 0);
+  }
+  ~Mapping() {
+    munmap(memory_, VmIndex::kFileBytes);
+    std::fclose(file_);
+  }
+  void* memory() const { return memory_; }
+  // A second view of the same file.
+  void* MapAgain() const {
+    return mmap(nullptr, VmIndex::kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file_), 0);
+  }
+
+ private:
+  FILE* file_;
+  void* memory_ = nullptr;
+};
+
+struct Path : VPath {
+  explicit Path(const std::u16string& canonical) : room(canonical.size()) {
+    EXPECT_NE(ParseCanonical(canonical, room, this), NameKind::kInvalid) << ToUtf8(canonical);
+  }
+  Path(const Path&) = delete;
+  std::vector<char16_t> room;
+};
+
+std::u16string Numbered(int i) { return u"C:\\dir" + FromUtf8Lossy(std::to_string(i % 97) + "\\file" + std::to_string(i)); }
+
+class VmIndexTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    VmIndex::Format(map_.memory());
+    ASSERT_TRUE(index_.Attach(map_.memory(), VmIndex::kFileBytes));
+  }
+  Mapping map_;
+  VmIndex index_;
+};
+
+TEST_F(VmIndexTest, RefusesWhatItDidNotFormat) {
+  Mapping empty;
+  VmIndex other;
+  EXPECT_FALSE(other.Attach(empty.memory(), VmIndex::kFileBytes));
+  EXPECT_FALSE(other.Attach(nullptr, VmIndex::kFileBytes));
+  EXPECT_FALSE(other.Attach(map_.memory(), VmIndex::kFileBytes - 1));
+  EXPECT_TRUE(other.Attach(map_.memory(), VmIndex::kFileBytes));
+  static_cast<uint32_t*>(map_.memory())[1] = 2;  // version
+  EXPECT_FALSE(other.Attach(map_.memory(), VmIndex::kFileBytes));
+}
+
+TEST_F(VmIndexTest, FlagsGatherOnOneRecord) {
+  const Path p(u"C:\\Dir\\File.txt");
+  EXPECT_EQ(index_.Find(p, 2), nullptr);
+  EXPECT_EQ(index_.Flags(p, 2), 0u);
+  ASSERT_TRUE(index_.Set(p, 2, VmIndex::kUpper));
+  const VmIndex::Record* record = index_.Find(p, 2);
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->Text(), u"C:\\Dir\\File.txt");
+  const Path same(u"c:\\DIR\\file.TXT");
+  ASSERT_TRUE(index_.Set(same, 2, VmIndex::kSubtreeUpper));
+  EXPECT_EQ(index_.Find(same, 2), record);
+  EXPECT_EQ(index_.Flags(p, 2), VmIndex::kUpper | VmIndex::kSubtreeUpper);
+  EXPECT_EQ(index_.Flags(p, 1), 0u);
+  EXPECT_EQ(index_.Flags(p, 0), 0u);
+}
+
+TEST_F(VmIndexTest, WhiteoutMarksTheDirectory) {
+  const Path p(u"C:\\Dir\\File.txt");
+  ASSERT_TRUE(index_.Set(p, 2, VmIndex::kWhiteout));
+  EXPECT_EQ(index_.Flags(p, 2), VmIndex::kWhiteout);
+  EXPECT_EQ(index_.Flags(p, 1), VmIndex::kChildWhiteout);
+  EXPECT_EQ(index_.Flags(p, 0), 0u);
+  const Path root(u"M");
+  ASSERT_TRUE(index_.Set(root, 0, VmIndex::kWhiteout));
+  EXPECT_EQ(index_.Flags(root, 0), VmIndex::kWhiteout);
+}
+
+TEST_F(VmIndexTest, FindsChildrenByName) {
+  const Path p(u"C:\\Dir\\File.txt");
+  ASSERT_TRUE(index_.Set(p, 2, VmIndex::kUpper));
+  const Path dir(u"C:\\dir");
+  EXPECT_EQ(index_.FindChild(dir, u"FILE.TXT"), index_.Find(p, 2));
+  EXPECT_EQ(index_.FindChild(dir, u"File.tx"), nullptr);
+}
+
+TEST_F(VmIndexTest, HoldsManyOverSeveralLevels) {
+  constexpr int kPaths = 60000;  // level 0 has 16384 slots
+  for (int i = 0; i < kPaths; ++i) {
+    const Path p(Numbered(i));
+    ASSERT_TRUE(index_.Set(p, 2, 1u << (i % 2)));
+  }
+  for (int i = 0; i < kPaths; ++i) {
+    const Path p(Numbered(i));
+    ASSERT_EQ(index_.Flags(p, 2), 1u << (i % 2)) << i;
+  }
+  for (int i = kPaths; i < kPaths + 1000; ++i) ASSERT_EQ(index_.Find(Path(Numbered(i)), 2), nullptr);
+  std::map<std::u16string, int> seen;
+  index_.ForEach([&](const VmIndex::Record& r) { ++seen[std::u16string(r.Text())]; });
+  EXPECT_EQ(seen.size(), size_t{kPaths} + 97) << "and the 97 directories, for kChildWhiteout";
+  for (const auto& [text, count] : seen) ASSERT_EQ(count, 1) << ToUtf8(text);
+}
+
+TEST_F(VmIndexTest, SaysWhenFull) {
+  std::u16string text = u"C:";
+  while (text.size() < 30000) text += u"\\" + std::u16string(250, u'x');
+  int stored = 0;
+  bool full = false;
+  for (; stored < 4000 && !full; ++stored) {
+    const Path p(text + u"\\" + FromUtf8Lossy(std::to_string(stored)));
+    full = !index_.Set(p, p.depth, VmIndex::kUpper);
+  }
+  EXPECT_TRUE(full);
+  EXPECT_GT(stored, 1000);
+  const Path old(text + u"\\0");
+  EXPECT_EQ(index_.Flags(old, old.depth), VmIndex::kUpper);
+  const Path small(u"C:\\s");
+  EXPECT_TRUE(index_.Set(small, 1, VmIndex::kUpper)) << "a short record still fits";
+}
+
+TEST_F(VmIndexTest, ThreadsOnTheSamePaths) {
+  constexpr int kThreads = 4, kPaths = 3000;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([this, t] {
+      VmIndex mine;
+      ASSERT_TRUE(mine.Attach(map_.memory(), VmIndex::kFileBytes));
+      for (int i = 0; i < kPaths; ++i) {
+        const Path p(Numbered(i));
+        ASSERT_TRUE(mine.Set(p, 2, 1u << (4 + t)));
+        ASSERT_NE(mine.Flags(p, 2) & (1u << (4 + t)), 0u);
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  int records = 0;
+  index_.ForEach([&](const VmIndex::Record& r) {
+    ++records;
+    EXPECT_EQ(r.flags.load(), 0xf0u) << ToUtf8(r.Text());
+  });
+  EXPECT_EQ(records, kPaths);
+}
+
+// Processes that insert the same paths through mappings at different addresses, each killed at a random instant; a
+// survivor then finishes. Every path must have exactly one record.
+TEST_F(VmIndexTest, ProcessesKilledInTheMiddle) {
+  constexpr int kPaths = 4000, kRounds = 25;
+  std::mt19937 random(11);
+  std::vector<std::u16string> names;
+  for (int i = 0; i < kPaths; ++i) names.push_back(Numbered(i));
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<pid_t> children;
+    for (int c = 0; c < 3; ++c) {
+      const pid_t pid = fork();
+      ASSERT_GE(pid, 0);
+      if (pid == 0) {
+        VmIndex mine;
+        if (!mine.Attach(map_.MapAgain(), VmIndex::kFileBytes)) _exit(1);
+        for (int i = 0;; i = (i + 1) % kPaths) {
+          const Path p(names[(i + c * 7 + round * 150) % kPaths]);
+          if (!mine.Set(p, 2, VmIndex::kUpper)) _exit(1);
+        }
+      }
+      children.push_back(pid);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+    for (pid_t pid : children) kill(pid, SIGKILL);
+    for (pid_t pid : children) {
+      int status = 0;
+      waitpid(pid, &status, 0);
+      EXPECT_TRUE(WIFSIGNALED(status)) << "the child gave up: " << status;
+    }
+    std::map<std::u16string, int> seen;
+    index_.ForEach([&](const VmIndex::Record& r) {
+      ++seen[std::u16string(r.Text())];
+      EXPECT_EQ(r.flags.load(), VmIndex::kUpper);
+    });
+    for (const auto& [text, count] : seen) ASSERT_EQ(count, 1) << ToUtf8(text);
+  }
+  for (const std::u16string& name : names) {
+    const Path p(name);
+    ASSERT_TRUE(index_.Set(p, 2, VmIndex::kUpper));
+    ASSERT_EQ(index_.Flags(p, 2), VmIndex::kUpper);
+  }
+}
+
+TEST_F(VmIndexTest, SkipsSlotsWithoutRecords) {
+  // After a power failure: the slots' page was written, the arena's was not.
+  const Path p(u"C:\\lost");
+  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kUpper));
+  auto* record = const_cast<VmIndex::Record*>(index_.Find(p, 1));
+  record->hash = 0;
+  record->length = 0;
+  EXPECT_EQ(index_.Find(p, 1), nullptr);
+  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kWhiteout));
+  EXPECT_EQ(index_.Flags(p, 1), VmIndex::kWhiteout);
+}
+
+TEST_F(VmIndexTest, RecoverMovesTheCounterPastTheRecords) {
+  const Path a(u"C:\\a"), b(u"C:\\b");
+  auto* next = reinterpret_cast<uint64_t*>(map_.memory()) + 2;
+  const uint64_t before = *next;
+  ASSERT_TRUE(index_.Set(a, 1, VmIndex::kUpper));
+  const uint64_t after = *next;
+  ASSERT_GT(after, before);
+  *next = before;  // the header's page is older than the records
+  ASSERT_TRUE(VmIndex::Recover(map_.memory(), VmIndex::kFileBytes));
+  EXPECT_EQ(*next, after);
+  ASSERT_TRUE(index_.Set(b, 1, VmIndex::kWhiteout));
+  EXPECT_EQ(index_.Flags(a, 1), VmIndex::kUpper);
+}
+
+TEST_F(VmIndexTest, GenerationIsShared) {
+  VmIndex other;
+  void* again = map_.MapAgain();
+  ASSERT_TRUE(other.Attach(again, VmIndex::kFileBytes));
+  EXPECT_EQ(index_.Generation().load(), 0u);
+  other.Generation().fetch_add(1);
+  EXPECT_EQ(index_.Generation().load(), 1u);
+  munmap(again, VmIndex::kFileBytes);
+}
+
+}  // namespace
+}  // namespace plume::view
