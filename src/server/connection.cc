@@ -362,7 +362,7 @@ asio::awaitable<void> Connection::Linger() {
   SetDeadline(std::chrono::milliseconds(2000));
   std::array<char, 4096> waste;
   size_t total = 0;
-  while (!error && total < (1u << 20)) {
+  while (!error && total < (8u << 20)) {
     total += co_await socket_.async_read_some(asio::buffer(waste), asio::redirect_error(asio::use_awaitable, error));
   }
 }
