@@ -1,15 +1,88 @@
 // Handles of any kind: closing, duplicating, asking for names.
+#include "vl/calls/file_resolve.h"
+#include "vl/calls/key_resolve.h"
+#include "vl/calls/object_names.h"
+#include "vl/low/guard.h"
 #include "vl/low/handles.h"
 #include "vl/low/hooks.h"
-#include "vl/low/state.h"
+#include "vl/low/trace.h"
 
 namespace plume::vl {
+namespace {
+
+bool IsThisProcess(const VlState& vl, nt::Handle process) {
+  if (process == nt::CurrentProcess()) return true;
+  if (!process) return false;
+  nt::ProcessBasicInformation basic{};
+  return nt::Ok(orig.NtQueryInformationProcess(process, nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr)) &&
+         basic.process_id == vl.pid;
+}
+
+bool IsKeyName(view::WView name) {
+  constexpr view::WView kRegistry = u"\\REGISTRY";
+  return name.size() >= kRegistry.size() && view::EqualFolded(view::Sub(name, 0, kRegistry.size()), kRegistry);
+}
+
+}  // namespace
 
 nt::NtStatus PLUME_NTAPI HookNtClose(nt::Handle handle) {
   Enter();
   // Forgotten before it is closed: afterwards the value may already belong to another thread's new object.
   Handles().Remove(handle);
   return orig.NtClose(handle);
+}
+
+nt::NtStatus PLUME_NTAPI HookNtDuplicateObject(nt::Handle source_process, nt::Handle source, nt::Handle target_process,
+                                               nt::Handle* target, nt::AccessMask access, nt::Ulong attributes,
+                                               nt::Ulong options) {
+  const VlState& vl = Enter();
+  const bool from_us = IsThisProcess(vl, source_process);
+  const bool to_us = target && IsThisProcess(vl, target_process);
+  HandleRef info;
+  if (from_us) info = Handles().Find(source);
+  if (from_us && (options & nt::kDuplicateCloseSource)) Handles().Remove(source);
+  const nt::NtStatus s =
+      orig.NtDuplicateObject(source_process, source, target_process, target, access, attributes, options);
+  nt::Handle made;
+  if (!nt::Ok(s) || !to_us || !ReadUser(&made, target)) return s;
+  // Both handles are the same open file: they share listing state. With other rights the facts are copied.
+  if (!info) {
+    Handles().Remove(made);
+  } else if (options & nt::kDuplicateSameAccess) {
+    Handles().Insert(made, info.Share());
+  } else if (HandleInfo* copy = CopyHandleInfo(*info.get())) {
+    copy->access = access;
+    Handles().Insert(made, copy);
+  }
+  return s;
+}
+
+nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformationClass information, void* buffer,
+                                           nt::Ulong length, nt::Ulong* result_length) {
+  const VlState& vl = Enter();
+  if (information != nt::kObjectNameInformation) {
+    return orig.NtQueryObject(handle, information, buffer, length, result_length);
+  }
+  CallScratch scratch;
+  void* answer = scratch.Alloc(kNameAnswerBytes);
+  if (!answer) return nt::kNoMemory;
+  view::WView name, real;
+  if (nt::Ok(orig.NtQueryObject(handle, information, answer, kNameAnswerBytes, nullptr))) real = AnsweredName(answer);
+  bool ours = false;
+  if (IsKeyName(real)) {
+    ours = KeyHandleToVirtual(vl, scratch, handle, &name);
+  } else if (!real.empty()) {
+    ours = FileHandleToVirtual(vl, scratch, handle, &name);
+    if (ours) name = LikeOriginal(vl, scratch, real, name);
+  }
+  if (!ours) return orig.NtQueryObject(handle, information, buffer, length, result_length);
+  if (name.empty()) return nt::kNoMemory;
+  size_t needed;
+  const nt::NtStatus s = WriteNameAnswer(
+      name, buffer, length, length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
+  if (result_length && !WriteUser(result_length, static_cast<nt::Ulong>(needed))) return nt::kAccessViolation;
+  VL_TRACE(vl, "NtQueryObject", s, name);
+  return s;
 }
 
 }  // namespace plume::vl

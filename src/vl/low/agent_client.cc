@@ -11,7 +11,7 @@ namespace plume::vl {
 namespace {
 
 constexpr int64_t kTicksPerMs = 10000;
-constexpr int64_t kPatienceMs = 15000;
+constexpr int64_t kPatienceSeconds = 15;
 
 nt::NtStatus OpenPipe(view::WView name, nt::Handle* pipe) {
   nt::UnicodeString text{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
@@ -66,7 +66,7 @@ nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
     }
     // Absent, busy, broken in the middle: the agent is starting, restarting or has no free instance for a moment.
     orig.NtQueryPerformanceCounter(&now, nullptr);
-    if (frequency <= 0 || (now - start) / frequency * 1000 >= kPatienceMs) break;
+    if (frequency <= 0 || now - start >= kPatienceSeconds * frequency) break;
     const int64_t interval = (s == nt::kPipeNotAvailable || s == nt::kPipeBusy ? -2 : -50) * kTicksPerMs;
     orig.NtDelayExecution(0, &interval);
   }

@@ -1,5 +1,5 @@
-// The memory functions the compiler may call. String instructions, so that the compiler cannot turn a loop into a call
-// of the very function it is compiling.
+// The functions the compiler may call. Memory: string instructions, so that the compiler cannot turn a loop into a
+// call of the very function it is compiling. On x86 also the division of 64-bit numbers.
 #include <cstddef>
 #include <cstdint>
 
@@ -39,5 +39,31 @@ size_t strlen(const char* s) {
   while (*p) ++p;
   return static_cast<size_t>(p - s);
 }
+
+#ifdef __i386__
+uint64_t __udivmoddi4(uint64_t n, uint64_t d, uint64_t* rest) {
+  uint64_t quotient = 0, remainder = 0;
+  for (int i = 63; i >= 0; --i) {
+    remainder = remainder << 1 | (n >> i & 1);
+    if (remainder >= d) {
+      remainder -= d;
+      quotient |= uint64_t{1} << i;
+    }
+  }
+  if (rest) *rest = remainder;
+  return quotient;
+}
+uint64_t __udivdi3(uint64_t n, uint64_t d) { return __udivmoddi4(n, d, nullptr); }
+uint64_t __umoddi3(uint64_t n, uint64_t d) {
+  uint64_t rest;
+  __udivmoddi4(n, d, &rest);
+  return rest;
+}
+int64_t __divdi3(int64_t n, int64_t d) {
+  const uint64_t q = __udivmoddi4(n < 0 ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n),
+                                  d < 0 ? 0 - static_cast<uint64_t>(d) : static_cast<uint64_t>(d), nullptr);
+  return static_cast<int64_t>((n < 0) != (d < 0) ? 0 - q : q);
+}
+#endif
 
 }  // extern "C"

@@ -65,6 +65,11 @@ class HandleRef {
   explicit operator bool() const { return info_ != nullptr; }
   HandleInfo* operator->() const { return info_; }
   HandleInfo* get() const { return info_; }
+  // One more reference, for HandleTable::Insert of a second handle to the same file object.
+  HandleInfo* Share() const {
+    info_->references_.fetch_add(1, std::memory_order_relaxed);
+    return info_;
+  }
 
  private:
   HandleInfo* info_ = nullptr;

@@ -5,6 +5,7 @@
 #include "vl/low/fail.h"
 #include "vl/low/hooks.h"
 #include "vl/low/layer.h"
+#include "vl/low/map_file.h"
 #include "vl/low/memory.h"
 #include "wire/view_generated.h"
 
@@ -21,35 +22,6 @@ struct Storage {
   VlState state;
   view::NameTable::Volume volumes[kMaxVolumes];
 };
-
-nt::NtStatus OpenAndMap(WView name, bool writable, void** base, size_t* size) {
-  nt::UnicodeString text{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
-                         const_cast<char16_t*>(name.data())};
-  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text, nt::kObjCaseInsensitive, nullptr, nullptr};
-  nt::IoStatusBlock io;
-  nt::Handle file, section;
-  const nt::AccessMask access = writable ? nt::kGenericRead | nt::kGenericWrite : nt::kGenericRead;
-  nt::NtStatus s = orig.NtOpenFile(&file, access | nt::kSynchronize, &attributes, &io, nt::kShareAll,
-                                   nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
-  if (!nt::Ok(s)) return s;
-  nt::FileStandardInformation standard{};
-  s = orig.NtQueryInformationFile(file, &io, &standard, sizeof(standard), nt::kFileStandardInformation);
-  if (nt::Ok(s)) {
-    const nt::Ulong protect = writable ? nt::kPageReadWrite : nt::kPageReadOnly;
-    s = orig.NtCreateSection(&section, nt::kSectionMapRead | (writable ? nt::kSectionMapWrite : 0), nullptr, nullptr,
-                             protect, nt::kSecCommit, file);
-    if (nt::Ok(s)) {
-      *base = nullptr;
-      size_t view_size = 0;
-      s = orig.NtMapViewOfSection(section, nt::CurrentProcess(), base, 0, 0, nullptr, &view_size, nt::kViewUnmap, 0, protect);
-      // The view is rounded up to pages; the formats want the file's own length.
-      *size = static_cast<size_t>(standard.end_of_file);
-      orig.NtClose(section);
-    }
-  }
-  orig.NtClose(file);
-  return s;
-}
 
 template <typename T>
 T* NewArray(size_t count) {
@@ -86,7 +58,7 @@ void FillLayers(const wire::View& v, VlState* state) {
     void* base;
     size_t size;
     const WView name = Text(layer->catalog());
-    if (const nt::NtStatus s = OpenAndMap(name, false, &base, &size); !nt::Ok(s)) {
+    if (const nt::NtStatus s = MapFile(name, false, &base, &size); !nt::Ok(s)) {
       Fail(Site::kCatalogOpen, "opening the catalog failed:", s, name);
     }
     if (!catalogs[i].Attach(base, size)) Fail(Site::kCatalogFormat, "not a catalog of a known version:", 0, name);
@@ -124,7 +96,7 @@ const VlState* Build() {
   const WView view_path = ParamView(params.view_path);
   void* base;
   size_t size;
-  if (const nt::NtStatus s = OpenAndMap(view_path, false, &base, &size); !nt::Ok(s)) {
+  if (const nt::NtStatus s = MapFile(view_path, false, &base, &size); !nt::Ok(s)) {
     Fail(Site::kViewOpen, "opening the VM's view failed:", s, view_path);
   }
   // The view is written by the agent of the same user, by rename, and trusted like the catalogs.
@@ -152,7 +124,7 @@ const VlState* Build() {
   FillLayers(v, state);
 
   const WView index = Text(v.index());
-  if (const nt::NtStatus s = OpenAndMap(index, true, &base, &size); !nt::Ok(s)) {
+  if (const nt::NtStatus s = MapFile(index, true, &base, &size); !nt::Ok(s)) {
     Fail(Site::kIndexOpen, "opening the VM index failed:", s, index);
   }
   if (!state->index.Attach(base, size)) Fail(Site::kIndexFormat, "not a VM index of a known version:", 0, index);

@@ -1,0 +1,224 @@
+// Processes: children of guests are guests; names of images are virtual.
+#include <atomic>
+
+#include "vl/calls/file_resolve.h"
+#include "vl/calls/object_names.h"
+#include "vl/inject/inject.h"
+#include "vl/low/fail.h"
+#include "vl/low/guard.h"
+#include "vl/low/hooks.h"
+#include "vl/low/map_file.h"
+#include "vl/low/trace.h"
+
+namespace plume::vl {
+namespace {
+
+constexpr size_t kMaxAttributeBytes = 4096;
+
+// What is started: the captured creation attributes, with the image's name replaced.
+struct Start {
+  nt::AttributeList* attributes = nullptr;  // own copy
+  view::WView exe;                          // virtual DOS path; empty if no image is named (a clone)
+};
+
+nt::NtStatus CaptureStart(CallScratch& scratch, const nt::AttributeList* user, Start* out, nt::Attribute** image) {
+  *image = nullptr;
+  size_t bytes;
+  if (!user) return nt::kInvalidParameter;
+  if (!ReadUser(&bytes, &user->total_length)) return nt::kAccessViolation;
+  if (bytes < sizeof(size_t) || bytes > kMaxAttributeBytes) return nt::kInvalidParameter;
+  out->attributes = static_cast<nt::AttributeList*>(scratch.Alloc(bytes));
+  if (!out->attributes) return nt::kNoMemory;
+  if (!CopyIn(out->attributes, user, bytes)) return nt::kAccessViolation;
+  out->attributes->total_length = bytes;
+  const size_t count = (bytes - sizeof(size_t)) / sizeof(nt::Attribute);
+  for (size_t i = 0; i < count; ++i) {
+    if (out->attributes->attributes[i].attribute == nt::kAttributeImageName) *image = &out->attributes->attributes[i];
+  }
+  return nt::kSuccess;
+}
+
+// From the name the caller gave to the file that is really mapped.
+nt::NtStatus ResolveImage(const VlState& vl, CallScratch& scratch, nt::Attribute* image, Start* start) {
+  const nt::UnicodeString given{static_cast<uint16_t>(image->size), static_cast<uint16_t>(image->size),
+                                static_cast<char16_t*>(image->pointer)};
+  if (image->size > 0xfffe) return nt::kObjectNameInvalid;
+  view::WView name;
+  if (const nt::NtStatus s = CaptureString(scratch, &given, &name); !nt::Ok(s)) return s;
+  auto* path = scratch.New<view::VPath>();
+  char16_t* text = scratch.Units(view::kMaxPathUnits);
+  if (!path || !text) return nt::kNoMemory;
+  const view::NameKind kind = view::ParseFileName(name, vl.names, {text, view::kMaxPathUnits}, path);
+  image->pointer = const_cast<char16_t*>(name.data());
+  if (kind != view::NameKind::kDrivePath) {
+    // A network path or a device: the host's, under its own name.
+    start->exe = name;
+    return nt::kSuccess;
+  }
+  RealName real;
+  if (const nt::NtStatus s = ResolveForExecution(vl, scratch, *path, &real); !nt::Ok(s)) return s;
+  start->exe = path->text;
+  if (!real.host) {
+    image->pointer = const_cast<char16_t*>(real.nt_path.data());
+    image->size = real.nt_path.size() * 2;
+  }
+  return nt::kSuccess;
+}
+
+// The layer's own file, mapped once per process, by the first one that starts a child. Never the running image: its
+// data has changed since.
+nt::NtStatus LayerFile(const VlState& vl, std::span<const uint8_t>* out) {
+  static constinit std::atomic<const uint8_t*> g_base{nullptr};
+  static constinit std::atomic<size_t> g_size{0};
+  if (!g_base.load(std::memory_order_acquire)) {
+    void* base;
+    size_t size;
+    if (const nt::NtStatus s = MapFile(vl.vl64, false, &base, &size); !nt::Ok(s)) return s;
+    // A thread that loses the race leaves its mapping behind; it is the same file.
+    g_size.store(size, std::memory_order_relaxed);
+    const uint8_t* none = nullptr;
+    g_base.compare_exchange_strong(none, static_cast<const uint8_t*>(base), std::memory_order_release);
+  }
+  *out = {g_base.load(std::memory_order_acquire), g_size.load(std::memory_order_relaxed)};
+  return nt::kSuccess;
+}
+
+nt::NtStatus MakeGuest(const VlState& vl, nt::Handle process, const Start& start) {
+  InjectRequest request;
+  if (const nt::NtStatus s = LayerFile(vl, &request.layer); !nt::Ok(s)) {
+    Log("opening the layer for a child failed:", s, vl.vl64);
+    return s;
+  }
+  request.view_path = vl.view_path;
+  request.exe = start.exe;
+  request.volumes = {plume_params.volumes, plume_params.volume_count};
+  request.flags = plume_params.flags;
+  request.ntdll = plume_params.ntdll;
+  const InjectResult r = Inject(orig, process, request);
+  if (r.ok()) return nt::kSuccess;
+  if (r.error == InjectError::kMachine) {
+    Log("site 11: 32-bit programs cannot be guests yet:", r.status, start.exe);
+    return nt::kNotSupported;
+  }
+  Log("site 9: making a child a guest failed:", r.status, start.exe);
+  if (r.function && *r.function) Log(r.function, r.status);
+  return nt::Ok(r.status) ? nt::kUnsuccessful : r.status;
+}
+
+}  // namespace
+
+nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle* thread, nt::AccessMask process_access,
+                                                 nt::AccessMask thread_access, nt::ObjectAttributes* process_attributes,
+                                                 nt::ObjectAttributes* thread_attributes, nt::Ulong process_flags,
+                                                 nt::Ulong thread_flags, void* parameters, nt::CreateInfo* info,
+                                                 nt::AttributeList* attributes) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  Start start;
+  nt::Attribute* image;
+  nt::NtStatus s = CaptureStart(scratch, attributes, &start, &image);
+  if (!nt::Ok(s)) return s;
+  if (!image) {
+    // A clone of this process has our memory, and so is a guest already.
+    return orig.NtCreateUserProcess(process, thread, process_access, thread_access, process_attributes,
+                                    thread_attributes, process_flags, thread_flags, parameters, info, attributes);
+  }
+  s = ResolveImage(vl, scratch, image, &start);
+  if (!nt::Ok(s)) {
+    VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
+    return s;
+  }
+  // A job of the VM is not left: its end ends every guest.
+  process_flags &= ~nt::kProcessBreakawayFromJob;
+  nt::Handle own_process = nullptr, own_thread = nullptr;
+  s = orig.NtCreateUserProcess(&own_process, &own_thread, process_access, thread_access, process_attributes,
+                               thread_attributes, process_flags, thread_flags | nt::kThreadCreateSuspended, parameters,
+                               info, start.attributes);
+  VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
+  if (!nt::Ok(s)) return s;
+  nt::NtStatus made = MakeGuest(vl, own_process, start);
+  if (nt::Ok(made) && (!WriteUser(process, own_process) || !WriteUser(thread, own_thread))) made = nt::kAccessViolation;
+  if (!nt::Ok(made)) {
+    // Never run as a process of the host.
+    orig.NtTerminateProcess(own_process, static_cast<nt::NtStatus>(ExitStatus(Site::kChild)));
+    orig.NtClose(own_thread);
+    orig.NtClose(own_process);
+    return made;
+  }
+  if (!(thread_flags & nt::kThreadCreateSuspended)) orig.NtResumeThread(own_thread, nullptr);
+  return s;
+}
+
+// The old calls start a process from a section, whose virtual name is unknown here; only snapshots and clones of
+// processes (no section) are left of their uses.
+nt::NtStatus PLUME_NTAPI HookNtCreateProcess(nt::Handle* process, nt::AccessMask access, nt::ObjectAttributes* attributes,
+                                             nt::Handle parent, uint8_t inherit, nt::Handle section,
+                                             nt::Handle debug_port, nt::Handle token) {
+  Enter();
+  if (!section) return orig.NtCreateProcess(process, access, attributes, parent, inherit, section, debug_port, token);
+  Log("NtCreateProcess from a section is refused", nt::kNotSupported);
+  return nt::kNotSupported;
+}
+
+nt::NtStatus PLUME_NTAPI HookNtCreateProcessEx(nt::Handle* process, nt::AccessMask access,
+                                               nt::ObjectAttributes* attributes, nt::Handle parent, nt::Ulong flags,
+                                               nt::Handle section, nt::Handle debug_port, nt::Handle token,
+                                               nt::Ulong reserved) {
+  Enter();
+  if (!section) {
+    return orig.NtCreateProcessEx(process, access, attributes, parent, flags, section, debug_port, token, reserved);
+  }
+  Log("NtCreateProcessEx from a section is refused", nt::kNotSupported);
+  return nt::kNotSupported;
+}
+
+nt::NtStatus PLUME_NTAPI HookNtQueryInformationProcess(nt::Handle process, nt::ProcessInformationClass information,
+                                                       void* buffer, nt::Ulong length, nt::Ulong* result_length) {
+  const VlState& vl = Enter();
+  if (information != nt::kProcessImageFileName && information != nt::kProcessImageFileNameWin32) {
+    return orig.NtQueryInformationProcess(process, information, buffer, length, result_length);
+  }
+  CallScratch scratch;
+  void* answer = scratch.Alloc(kNameAnswerBytes);
+  if (!answer) return nt::kNoMemory;
+  view::WView name;
+  const bool ours =
+      nt::Ok(orig.NtQueryInformationProcess(process, information, answer, kNameAnswerBytes, nullptr)) &&
+      FileNameToVirtual(vl, scratch, AnsweredName(answer), &name);
+  if (!ours) return orig.NtQueryInformationProcess(process, information, buffer, length, result_length);
+  name = LikeOriginal(vl, scratch, AnsweredName(answer), name);
+  if (name.empty()) return nt::kNoMemory;
+  size_t needed;
+  const nt::NtStatus s = WriteNameAnswer(name, buffer, length, nt::kInfoLengthMismatch, &needed);
+  if (result_length && !WriteUser(result_length, static_cast<nt::Ulong>(needed))) return nt::kAccessViolation;
+  VL_TRACE(vl, "NtQueryInformationProcess", s, name);
+  return s;
+}
+
+nt::NtStatus PLUME_NTAPI HookNtQueryVirtualMemory(nt::Handle process, const void* address,
+                                                  nt::MemoryInformationClass information, void* buffer, size_t length,
+                                                  size_t* result_length) {
+  // The memory questions of every allocator come this way: the other classes pass before anything else.
+  if (information != nt::kMemoryMappedFilenameInformation) {
+    return orig.NtQueryVirtualMemory(process, address, information, buffer, length, result_length);
+  }
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  void* answer = scratch.Alloc(kNameAnswerBytes);
+  if (!answer) return nt::kNoMemory;
+  view::WView name;
+  const bool ours =
+      nt::Ok(orig.NtQueryVirtualMemory(process, address, information, answer, kNameAnswerBytes, nullptr)) &&
+      FileNameToVirtual(vl, scratch, AnsweredName(answer), &name);
+  if (!ours) return orig.NtQueryVirtualMemory(process, address, information, buffer, length, result_length);
+  name = LikeOriginal(vl, scratch, AnsweredName(answer), name);
+  if (name.empty()) return nt::kNoMemory;
+  size_t needed;
+  const nt::NtStatus s = WriteNameAnswer(
+      name, buffer, length, length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
+  if (result_length && !WriteUser(result_length, needed)) return nt::kAccessViolation;
+  VL_TRACE(vl, "NtQueryVirtualMemory", s, name);
+  return s;
+}
+
+}  // namespace plume::vl
