@@ -1,0 +1,80 @@
+// Values, and calls that only need the right real key.
+#include "vl/calls/key_internal.h"
+
+namespace plume::vl {
+
+// Values are those of the topmost layer's key: the system answers, into the caller's own buffer.
+
+nt::NtStatus PLUME_NTAPI HookNtQueryValueKey(nt::Handle handle, nt::UnicodeString* name,
+                                             nt::KeyValueInformationClass information_class, void* buffer,
+                                             nt::Ulong length, nt::Ulong* result_length) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtQueryValueKey(use.real, name, information_class, buffer, length, result_length);
+}
+
+nt::NtStatus PLUME_NTAPI HookNtQueryMultipleValueKey(nt::Handle handle, nt::KeyValueEntry* entries, nt::Ulong count,
+                                                     void* buffer, nt::Ulong* length, nt::Ulong* needed) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtQueryMultipleValueKey(use.real, entries, count, buffer, length, needed);
+}
+
+nt::NtStatus PLUME_NTAPI HookNtEnumerateValueKey(nt::Handle handle, nt::Ulong index,
+                                                 nt::KeyValueInformationClass information_class, void* buffer,
+                                                 nt::Ulong length, nt::Ulong* result_length) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtEnumerateValueKey(use.real, index, information_class, buffer, length, result_length);
+}
+
+nt::NtStatus PLUME_NTAPI HookNtSetValueKey(nt::Handle handle, nt::UnicodeString* name, nt::Ulong title_index,
+                                           nt::Ulong type, const void* data, nt::Ulong size) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeySetValue, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtSetValueKey(use.real, name, title_index, type, data, size);
+}
+
+nt::NtStatus PLUME_NTAPI HookNtDeleteValueKey(nt::Handle handle, nt::UnicodeString* name) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeySetValue, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtDeleteValueKey(use.real, name);
+}
+
+nt::NtStatus PLUME_NTAPI HookNtFlushKey(nt::Handle handle) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
+  return nt::Ok(status) ? orig.NtFlushKey(use.real) : status;
+}
+
+nt::NtStatus PLUME_NTAPI HookNtSetInformationKey(nt::Handle handle, nt::Ulong information_class, void* buffer,
+                                                 nt::Ulong length) {
+  const VlState& vl = Enter();
+  CallScratch scratch;
+  key::Use use;
+  // Only the last-write time (class 0) belongs to the key; flags and tags belong to the handle itself.
+  constexpr nt::Ulong kWriteTime = 0;
+  const nt::AccessMask right = information_class == kWriteTime ? nt::kKeySetValue : 0;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, right, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtSetInformationKey(information_class == kWriteTime ? use.real : handle, information_class, buffer, length);
+}
+
+}  // namespace plume::vl
