@@ -3,6 +3,7 @@
 // Deterministic: the output depends on the set of nodes, not on their order. Missing parent directories and keys are made
 // (directory, modified 0). Children of a directory or key are contiguous and sorted by NT-upcased name.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>

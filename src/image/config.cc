@@ -1,0 +1,89 @@
+#include "image/config.h"
+
+#include "image/json.h"
+
+namespace plume::image {
+namespace {
+
+constexpr uint64_t kFormat = 1;
+constexpr char kWhat[] = "the image's config";
+using Ordered = nlohmann::ordered_json;
+
+Error Bad(const std::string& why) { return Error{Errc::kInvalid, std::string("reading ") + kWhat + ": " + why}; }
+
+Result<EntryPoint> ParseEntryPoint(const Json& json) {
+  EntryPoint out;
+  ASSIGN(out.id, TextMember(json, "id", kWhat));
+  ASSIGN(out.name, TextMember(json, "name", kWhat));
+  ASSIGN(out.path, TextMember(json, "path", kWhat));
+  ASSIGN(out.arguments, TextMember(json, "arguments", kWhat));
+  ASSIGN(out.cwd, TextMember(json, "cwd", kWhat));
+  if (out.id.empty() || out.path.empty()) return Bad("an entry point has no id or no path");
+  return out;
+}
+
+Result<EnvVar> ParseVariable(const Json& json) {
+  EnvVar out;
+  ASSIGN(out.name, TextMember(json, "name", kWhat));
+  ASSIGN(out.value, TextMember(json, "value", kWhat));
+  ASSIGN(out.join, BoolMember(json, "join", false, kWhat));
+  if (out.name.empty() || out.name.find('=') != std::string::npos) return Bad("a variable's name is empty or has a =");
+  return out;
+}
+
+}  // namespace
+
+std::string ToJson(const Config& config) {
+  Ordered entry_points = Ordered::array(), environment = Ordered::array();
+  for (const EntryPoint& entry : config.entry_points) {
+    entry_points.push_back({{"id", entry.id}, {"name", entry.name}, {"path", entry.path},
+                            {"arguments", entry.arguments}, {"cwd", entry.cwd}});
+  }
+  for (const EnvVar& variable : config.environment) {
+    environment.push_back({{"name", variable.name}, {"value", variable.value}, {"join", variable.join}});
+  }
+  const Ordered json = {
+      {"plume", kFormat},
+      {"name", config.name},
+      {"version", config.version},
+      {"display_name", config.display_name},
+      {"publisher", config.publisher},
+      {"entry_points", std::move(entry_points)},
+      {"environment", std::move(environment)},
+      {"file_count", config.file_count},
+      {"byte_count", config.byte_count},
+      {"key_count", config.key_count},
+  };
+  return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
+}
+
+Result<Config> ParseConfig(std::string_view text) {
+  if (text.size() > kMaxConfigBytes) return Bad("it is larger than 4 MiB");
+  ASSIGN(const Json json, ParseJsonObject(text, kWhat));
+  ASSIGN(const uint64_t format, NumberMember(json, "plume", 0, kWhat));
+  if (format == 0) return Bad("it is not a Plume config");
+  if (format > kFormat) return Bad("it was made by a newer Plume (update this one)");
+  Config out;
+  ASSIGN(out.name, TextMember(json, "name", kWhat));
+  ASSIGN(out.version, TextMember(json, "version", kWhat));
+  ASSIGN(out.display_name, TextMember(json, "display_name", kWhat));
+  ASSIGN(out.publisher, TextMember(json, "publisher", kWhat));
+  ASSIGN(out.file_count, NumberMember(json, "file_count", 0, kWhat));
+  ASSIGN(out.byte_count, NumberMember(json, "byte_count", 0, kWhat));
+  ASSIGN(out.key_count, NumberMember(json, "key_count", 0, kWhat));
+  if (const Json* entries = ArrayMember(json, "entry_points")) {
+    for (const Json& entry : *entries) {
+      ASSIGN(EntryPoint parsed, ParseEntryPoint(entry));
+      out.entry_points.push_back(std::move(parsed));
+    }
+  }
+  if (const Json* variables = ArrayMember(json, "environment")) {
+    for (const Json& variable : *variables) {
+      ASSIGN(EnvVar parsed, ParseVariable(variable));
+      out.environment.push_back(std::move(parsed));
+    }
+  }
+  return out;
+}
+
+}  // namespace plume::image
