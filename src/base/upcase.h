@@ -13,4 +13,7 @@ inline char16_t NtUpcase(char16_t c) {
   return NtUpcaseWide(c);
 }
 
+// The inverse: the unit whose upper case `c` is, else `c` (RtlDowncaseUnicodeChar).
+char16_t NtDowncase(char16_t c);
+
 }  // namespace plume

@@ -29,6 +29,19 @@ TEST(Upcase, EqualsTheMeasuredTable) {
   EXPECT_EQ(h, 0xcb8be776221b574cu);
 }
 
+TEST(Upcase, DowncaseIsTheInverse) {
+  for (unsigned u = 0; u < 0x10000; ++u) {
+    const char16_t c = static_cast<char16_t>(u), up = NtUpcase(c);
+    if (up != c) {
+      ASSERT_EQ(NtDowncase(up), c) << std::hex << u;
+    }
+    const char16_t down = NtDowncase(c);
+    if (down != c) {
+      ASSERT_EQ(NtUpcase(down), c) << std::hex << u;
+    }
+  }
+}
+
 TEST(Upcase, IsIdempotent) {
   for (unsigned u = 0; u < 0x10000; ++u) {
     const char16_t up = NtUpcase(static_cast<char16_t>(u));
