@@ -1,0 +1,276 @@
+// Names: from what a caller gave to a canonical virtual path and what the layers say about it, and back.
+#include <cstring>
+
+#include "view/short_name.h"
+#include "vl/calls/file_resolve.h"
+#include "vl/calls/file_space.h"
+
+namespace plume::vl {
+namespace {
+
+using view::NameKind;
+using view::VPath;
+using view::WView;
+
+bool MayBeShortName(WView component) {
+  if (component.size() > 12) return false;
+  for (char16_t c : component) {
+    if (c == u'~') return true;
+  }
+  return false;
+}
+
+uint32_t ImageChildByShortName(const VlState& vl, const catalog::Reader& reader, uint32_t directory, WView name) {
+  const uint32_t entry = reader.ChildByShortName(directory, name);
+  if (entry != catalog::kNone || !vl.is_wine) return entry;
+  // Wine makes short names from long ones alone: the same as the file will have once it is on disk.
+  const catalog::Entry& e = reader.entry(directory);
+  for (uint32_t i = 0; i < e.child_count(); ++i) {
+    const WView long_name = reader.name(reader.entry(e.first_child() + i));
+    if (view::EqualFolded(view::WineShortName(long_name).View(), name)) return e.first_child() + i;
+  }
+  return catalog::kNone;
+}
+
+// The long name of the child `name` of `directory` if `name` is its short name: into `long_name` (256 units), its
+// length. 0: not a short name, or also somebody's long name.
+size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& directory, WView name, char16_t* long_name) {
+  const view::Lookup found = view::LookUp(vl.space, directory, false);
+  const view::ChildFilter filter(vl.space, directory, false, found);
+  size_t candidate = 0;
+  // True when the search is over. The topmost layer decides; a long name beats every short one.
+  auto consider = [&](size_t length, char16_t* text, bool shown) {
+    if (length == 0 || !shown) return false;
+    if (view::EqualFolded(WView(text, length), name)) {
+      candidate = 0;
+      return true;
+    }
+    if (candidate == 0) {
+      std::memcpy(long_name, text, length * sizeof(char16_t));
+      candidate = length;
+    }
+    return false;
+  };
+  char16_t* text = scratch.Units(256);
+  if (!text) return 0;
+  if (found.upper_possible || (vl.space.index->Flags(directory, directory.depth) & view::VmIndex::kUpper)) {
+    const WView upper = UpperName(vl, scratch, directory);
+    const size_t length = FindByAnyName(scratch, upper, name, text);
+    if (consider(length, text, length && filter.ShowsUpper(WView(text, length)))) return 0;
+  }
+  view::Contributor layer;
+  while (view::NextContributor(vl.space, directory, false, found, &layer)) {
+    const catalog::Reader& reader = vl.space.catalogs[vl.space.mounts[layer.mount].layer];
+    if (reader.Child(layer.entry, name) != catalog::kNone && filter.ShowsImage(name)) return 0;
+    const uint32_t entry = ImageChildByShortName(vl, reader, layer.entry, name);
+    if (entry == catalog::kNone) continue;
+    const WView is = reader.name(reader.entry(entry));
+    std::memcpy(text, is.data(), is.size() * sizeof(char16_t));
+    if (consider(is.size(), text, filter.ShowsImage(is))) return 0;
+  }
+  if (filter.NeedsHost()) {
+    const size_t length = FindByAnyName(scratch, HostName(scratch, directory), name, text);
+    if (consider(length, text, length && filter.ShowsHost(WView(text, length)))) return 0;
+  }
+  return candidate;
+}
+
+// Replaces short names by long ones. Only paths with a "~" in a component of at most 12 units pay for it.
+VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path) {
+  bool any = false;
+  for (int i = 1; i <= path->depth; ++i) {
+    any |= MayBeShortName(view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u));
+  }
+  if (!any) return path;
+  VPath* done = PrefixPath(scratch, *path, 0);
+  char16_t* long_name = scratch.Units(256);
+  if (!done || !long_name) return nullptr;
+  for (int i = 1; i <= path->depth; ++i) {
+    WView component = view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u);
+    if (MayBeShortName(component)) {
+      // Policy decides by the name as it is written above this component: in host mode the system expands.
+      const view::Lookup found = view::LookUp(vl.space, *done, false);
+      if (found.mode == view::Mode::kMerge || found.mode == view::Mode::kPrivate) {
+        const size_t length = LongNameOf(vl, scratch, *done, component, long_name);
+        if (length) component = WView(long_name, length);
+      }
+    }
+    VPath* next = ChildPath(scratch, *done, component);
+    if (!next) return nullptr;
+    done = next;
+  }
+  done->trailing_backslash = path->trailing_backslash;
+  return done;
+}
+
+nt::NtStatus Finish(const VlState& vl, CallScratch& scratch, VPath* path, FileTarget* out) {
+  out->path = ExpandShortNames(vl, scratch, path);
+  if (!out->path) return nt::kNoMemory;
+  out->found = view::LookUp(vl.space, *out->path, false);
+  return nt::kSuccess;
+}
+
+// "\Device\HarddiskVolume1\x" and "\??\C:\x" are parsed; "C:\x" is canonical already.
+NameKind ParseAnyForm(const VlState& vl, WView name, std::span<char16_t> storage, VPath* out) {
+  if (name.size() >= 2 && name[1] == u':') {
+    if (name.size() == 3 && name[2] == u'\\') name = view::Sub(name, 0, 2);
+    return view::ParseCanonical(name, storage, out);
+  }
+  return view::ParseFileName(name, vl.names, storage, out);
+}
+
+VPath* ParseReal(const VlState& vl, CallScratch& scratch, WView real) {
+  auto* path = scratch.New<VPath>();
+  const size_t room = real.size() + vl.names.system_root.size() + 8;
+  char16_t* storage = scratch.Units(room);
+  if (!path || !storage) return nullptr;
+  return ParseAnyForm(vl, real, {storage, room}, path) == NameKind::kDrivePath ? path : nullptr;
+}
+
+// If `path` lies at or below the NT path `root`: what follows `root` ("" or "\x\y").
+bool Below(const VPath& path, WView root, WView* rest) {
+  if (root.size() < 4) return false;
+  root = view::Sub(root, 4, root.size() - 4);  // without "\??\"
+  if (!view::HasPrefix(path, root)) return false;
+  *rest = view::Sub(path.text, root.size(), path.text.size() - root.size());
+  return true;
+}
+
+// The virtual text of a real path, or an empty view.
+WView MapBack(const VlState& vl, CallScratch& scratch, const VPath& real) {
+  WView rest;
+  if (Below(real, vl.upper, &rest)) {
+    // "\C\Program Files" -> "C:\Program Files"
+    if (rest.size() < 2 || (rest.size() > 2 && rest[2] != u'\\')) return WView();
+    char16_t drive[2] = {rest[1], u':'};
+    return Concat(scratch, WView(drive, 2), view::Sub(rest, 2, rest.size() - 2));
+  }
+  for (size_t i = 0; i < vl.mount_real.size(); ++i) {
+    if (vl.space.mounts[i].registry || !Below(real, vl.mount_real[i], &rest)) continue;
+    return Concat(scratch, vl.space.mounts[i].prefix, rest);
+  }
+  return WView();
+}
+
+// The real name of a handle, as the system says it. Empty: not a named object, or not one of a file system.
+WView RealNameOf(CallScratch& scratch, nt::Handle handle) {
+  nt::Ulong size = 1024;
+  for (int round = 0; round < 3; ++round) {
+    auto* text = static_cast<nt::UnicodeString*>(scratch.Alloc(size));
+    if (!text) break;
+    nt::Ulong needed = 0;
+    const nt::NtStatus s = orig.NtQueryObject(handle, nt::kObjectNameInformation, text, size, &needed);
+    if (nt::Ok(s)) return text->buffer ? WView(text->buffer, text->length / 2) : WView();
+    if (s != nt::kBufferOverflow && s != nt::kInfoLengthMismatch && s != nt::kBufferTooSmall) break;
+    size = needed > size ? needed : size * 16;
+  }
+  return WView();
+}
+
+}  // namespace
+
+VPath* PrefixPath(CallScratch& scratch, const VPath& path, int components) {
+  auto* out = static_cast<VPath*>(scratch.Alloc(sizeof(VPath), alignof(VPath)));
+  if (!out) return nullptr;
+  out->text = path.Prefix(components);
+  out->depth = static_cast<uint16_t>(components);
+  out->trailing_backslash = false;
+  std::memcpy(out->end, path.end, (components + 1) * sizeof(path.end[0]));
+  std::memcpy(out->hash, path.hash, (components + 1) * sizeof(path.hash[0]));
+  return out;
+}
+
+VPath* ChildPath(CallScratch& scratch, const VPath& directory, WView name) {
+  const size_t size = directory.text.size() + 1 + name.size();
+  if (size > view::kMaxPathUnits || directory.depth >= view::kMaxDepth) return nullptr;
+  VPath* out = PrefixPath(scratch, directory, directory.depth);
+  char16_t* text = scratch.Units(size + 1);
+  if (!out || !text) return nullptr;
+  std::memcpy(text, directory.text.data(), directory.text.size() * sizeof(char16_t));
+  text[directory.text.size()] = u'\\';
+  std::memcpy(text + directory.text.size() + 1, name.data(), name.size() * sizeof(char16_t));
+  text[size] = 0;
+  out->text = WView(text, size);
+  ++out->depth;
+  out->end[out->depth] = static_cast<uint16_t>(size);
+  out->hash[out->depth] = view::HashAppend(out->hash[out->depth - 1], name);
+  return out;
+}
+
+VPath* PathOfHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle, bool* of_host) {
+  if (of_host) *of_host = false;
+  auto* path = scratch.New<VPath>();
+  if (!path) return nullptr;
+  if (HandleRef known = Handles().Find(handle); known) {
+    if (known->kind == HandleKind::kKey) return nullptr;
+    const WView text = known->Path();
+    char16_t* storage = scratch.Units(text.size() + 8);
+    if (!storage || view::ParseCanonical(text, {storage, text.size() + 8}, path) != NameKind::kDrivePath) return nullptr;
+    if (of_host) *of_host = known->source == Source::kHost;
+    return path;
+  }
+  const WView real = RealNameOf(scratch, handle);
+  if (real.empty()) return nullptr;
+  VPath* at = ParseReal(vl, scratch, real);
+  if (!at) return nullptr;
+  const WView mapped = MapBack(vl, scratch, *at);
+  if (mapped.empty()) {
+    if (of_host) *of_host = true;
+    return at;
+  }
+  char16_t* storage = scratch.Units(mapped.size() + 8);
+  if (!storage || view::ParseCanonical(mapped, {storage, mapped.size() + 8}, path) != NameKind::kDrivePath) return nullptr;
+  return path;
+}
+
+nt::NtStatus ParseTargetName(const VlState& vl, CallScratch& scratch, nt::Handle root, WView name, FileTarget* out) {
+  auto* path = static_cast<VPath*>(scratch.Alloc(sizeof(VPath), alignof(VPath)));
+  if (!path) return nt::kNoMemory;
+  if (root) {
+    const VPath* base = PathOfHandle(vl, scratch, root, nullptr);
+    if (!base) {
+      out->kind = NameKind::kDevice;
+      return nt::kSuccess;
+    }
+    const size_t room = base->text.size() + name.size() + 8;
+    char16_t* storage = scratch.Units(room);
+    if (!storage) return nt::kNoMemory;
+    out->kind = view::ParseRelative(*base, name, {storage, room}, path);
+  } else {
+    const size_t room = name.size() + vl.names.system_root.size() + 8;
+    char16_t* storage = scratch.Units(room);
+    if (!storage) return nt::kNoMemory;
+    out->kind = view::ParseFileName(name, vl.names, {storage, room}, path);
+  }
+  if (out->kind == NameKind::kInvalid) return nt::kObjectNameInvalid;
+  return out->kind == NameKind::kDrivePath ? Finish(vl, scratch, path, out) : nt::kSuccess;
+}
+
+nt::NtStatus ParseTarget(const VlState& vl, CallScratch& scratch, const nt::ObjectAttributes* user, nt::Ulong options,
+                         FileTarget* out) {
+  if (const nt::NtStatus s = CaptureAttributes(scratch, user, &out->captured); !nt::Ok(s)) return s;
+  if (options & nt::kOpenByFileId) {
+    // An id belongs to the volume of the root handle's real file: the same file system, whatever the layer.
+    out->kind = NameKind::kById;
+    return nt::kSuccess;
+  }
+  if (!out->captured.has_name && !out->captured.root) {
+    out->kind = NameKind::kDevice;  // the original refuses it
+    return nt::kSuccess;
+  }
+  return ParseTargetName(vl, scratch, out->captured.root, out->captured.name, out);
+}
+
+bool FileNameToVirtual(const VlState& vl, CallScratch& scratch, WView real, WView* virtual_path) {
+  const VPath* path = ParseReal(vl, scratch, real);
+  if (!path) return false;
+  *virtual_path = MapBack(vl, scratch, *path);
+  return !virtual_path->empty();
+}
+
+bool FileHandleToVirtual(const VlState& vl, CallScratch& scratch, nt::Handle handle, WView* virtual_path) {
+  const WView real = RealNameOf(scratch, handle);
+  return !real.empty() && FileNameToVirtual(vl, scratch, real, virtual_path);
+}
+
+}  // namespace plume::vl
