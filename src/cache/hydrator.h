@@ -1,0 +1,42 @@
+// Makes one file of an image present: from other images of the cache, else from the repository; verified chunk by chunk
+// while it arrives, complete before it gets its name. Thread-safe; does not know about concurrent requests for the same
+// file (Cache joins them).
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "cache/image_data.h"
+#include "cache/plan.h"
+#include "cache/reuse.h"
+#include "cache/workers.h"
+
+namespace plume::cache {
+
+struct AtomicCounters {
+  std::atomic<uint64_t> requests{0}, bytes{0}, files_fetched{0}, files_reused{0}, bytes_reused{0}, joined{0}, refused{0};
+};
+
+class Hydrator {
+ public:
+  Hydrator(os::FileSystem& files, const Options& options, const Places& places, ReuseIndex& reuse, AtomicCounters& counters)
+      : files_(files), options_(options), places_(places), reuse_(reuse), counters_(counters), workers_(options.connections - 1) {}
+
+  // Whether the entry is there already. A file is if it has its name and its size: it got the name last.
+  bool Present(const ImageData& image, uint32_t entry);
+  Status Hydrate(const ImageData& image, uint32_t entry);
+
+ private:
+  struct Output;
+  Status MakeDirectory(const ImageData& image, uint32_t entry);
+  Status Fill(const ImageData& image, uint32_t entry, Output* output);
+  Status FetchRange(const ImageData& image, Source& source, const Range& range, const std::vector<Need>& needs, Output* output);
+
+  os::FileSystem& files_;
+  const Options& options_;
+  const Places& places_;
+  ReuseIndex& reuse_;
+  AtomicCounters& counters_;
+  Workers workers_;
+};
+
+}  // namespace plume::cache
