@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -153,6 +155,22 @@ TEST(Lnk, EnvironmentBlockAndAdvertisement) {
   ASSERT_TRUE(link.ok()) << link.error().message;
   EXPECT_EQ(link->target, u"%ProgramFiles%\\A\\a.exe");
   EXPECT_TRUE(link->advertised);
+}
+
+Bytes Sample(const char* name) {
+  std::ifstream in(std::string(PLUME_LNK_SAMPLES) + "/" + name, std::ios::binary);
+  return Bytes(std::istreambuf_iterator<char>(in), {});
+}
+
+// Written by Wine's shell for an NSIS and an MSI installer.
+TEST(Lnk, RealOnes) {
+  const auto nsis = ParseLnk(Sample("wine-nsis.lnk"));
+  ASSERT_TRUE(nsis.ok()) << nsis.error().message;
+  EXPECT_EQ(nsis->target, u"C:\\Program Files\\7-Zip\\7z.exe");
+  EXPECT_EQ(nsis->working_directory, u"C:\\Program Files\\7-Zip");
+  const auto msi = ParseLnk(Sample("wine-msi.lnk"));
+  ASSERT_TRUE(msi.ok()) << msi.error().message;
+  EXPECT_EQ(msi->target, u"C:\\Program Files\\NSSM\\nssm.exe");
 }
 
 TEST(Lnk, EveryTruncationIsRefusedOrHarmless) {
