@@ -10,7 +10,8 @@
 
 namespace plume::image {
 
-// [{name, version, digest, size_bytes, plain_bytes, files, display_name, publisher}]
+// [{name, version, digest, files, bytes, keys, stored_bytes, display_name, publisher}]; of a damaged image name, version,
+// digest and "damaged": why.
 Result<nlohmann::json> ListImages(const Store& store);
 // Manifest and config of one image: name, version, digest, sizes, entry points, environment, packs, chunk counts.
 Result<nlohmann::json> InspectImage(const Store& store, const std::string& ref);

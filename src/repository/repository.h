@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/http.h"
 
 namespace plume::repository {
 
@@ -31,9 +34,20 @@ class Repository {
   virtual Result<std::vector<std::string>> Tags() = 0;
 };
 
-// Opens `where`: "http(s)://host[:port]/name" or "oci:DIR". DIR may hold several names: tags there are "NAME:TAG"
-// written as org.opencontainers.image.ref.name "TAG" of the layout at DIR/NAME (one layout per application).
+struct OpenOptions {
+  // JSON with passwords and tokens by "host:port" (docs/formats/credentials.md); may be missing. "user:password@" in the
+  // address goes before it.
+  os::Path credentials;
+  std::shared_ptr<os::HttpClient> http;  // default: os::MakeHttpClient()
+  os::FileSystem* files = nullptr;       // default: os::SystemFiles()
+  os::Clock* clock = nullptr;            // default: os::SystemClock(); waits between tries
+  int tries = 5;                         // of an operation that failed with kUnreachable; 1 = no retry
+};
+
+// Opens `where`: "http(s)://[user:password@]host[:port]/name" or "oci:DIR", one application each: DIR is the layout
+// folder itself and tags are its org.opencontainers.image.ref.name annotations (so skopeo reads oci:DIR:TAG).
+// RepositoryOf (publish.h) joins what users call REPO with the name of an application. No connection is made here.
 // Wrapped in retry with exponential back-off and jitter for Errc::kUnreachable.
-Result<std::unique_ptr<Repository>> Open(const std::string& where);
+Result<std::unique_ptr<Repository>> Open(const std::string& where, const OpenOptions& options = {});
 
 }  // namespace plume::repository

@@ -1,0 +1,33 @@
+// Repositories around repositories: retry and faults.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "os/clock.h"
+#include "os/faulty.h"
+#include "repository/repository.h"
+
+namespace plume::repository {
+
+// Pauses between tries: 100 ms, 300 ms, 900 ms, ..., at most 10 s, each shortened by a random part of up to a half, so
+// that clients that lost the same server do not come back together.
+class Backoff {
+ public:
+  Backoff(os::Clock& clock, int tries) : clock_(clock), left_(tries - 1) {}
+  // Waits and returns true, or returns false if no try is left or the error would not go away.
+  bool Again(const Error& error);
+
+ private:
+  os::Clock& clock_;
+  int left_;
+  uint32_t pause_ms_ = 100;
+};
+
+// Every operation that ends in kUnreachable is tried again. A broken ReadBlob goes on behind the last byte that the
+// sink got. `clock` must outlive the result.
+std::unique_ptr<Repository> MakeRetrying(std::unique_ptr<Repository> inner, os::Clock& clock, int tries);
+
+// Steps of the plan: "manifest", "read" (each piece), "has", "put", "put-manifest", "tags". For tests.
+std::unique_ptr<Repository> MakeFaulty(std::unique_ptr<Repository> inner, os::FaultPlan& plan);
+
+}  // namespace plume::repository
