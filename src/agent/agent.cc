@@ -33,7 +33,8 @@ const Agent::Verb Agent::kVerbs[] = {
     {"app.remove", &Agent::AppRemove},     {"cache.status", &Agent::CacheStatus}, {"cache.verify", &Agent::CacheVerify},
     {"cache.repair", &Agent::CacheRepair}, {"hydrate", &Agent::HydratePath},      {"vm.create", &Agent::VmCreate},
     {"vm.list", &Agent::VmList},           {"vm.prepare", &Agent::VmPrepare},     {"vm.resolve", &Agent::VmResolve},
-    {"vm.lease", &Agent::VmLease},         {"vm.release", &Agent::VmRelease},     {"vm.ps", &Agent::VmProcesses},
+    {"vm.lease", &Agent::VmLease},         {"vm.started", &Agent::VmStarted},
+    {"vm.release", &Agent::VmRelease},     {"vm.ps", &Agent::VmProcesses},
     {"vm.stop", &Agent::VmStop},           {"vm.delete", &Agent::VmDelete},       {"vm.discard", &Agent::VmDiscard},
     {"vm.diff", &Agent::VmDiff},           {"vm.explain", &Agent::VmExplain},     {"vm.workspace", &Agent::VmWorkspace},
 };
@@ -81,7 +82,7 @@ void Agent::Run(uint32_t idle_seconds) {
 
 void Agent::ServeControl(Handle pipe) {
   ++clients_;
-  Session session{Connection(std::move(pipe)), {}, nullptr};
+  Session session{Connection(std::move(pipe)), {}, {}, nullptr};
   session.progress = [&session](const Progress& p) { (void)session.connection.Send(MakeProgress(p)); };
   const uint32_t pid = session.connection.ClientProcess();
   for (;;) {
@@ -108,6 +109,8 @@ void Agent::ServeControl(Handle pipe) {
     if (!answer.ok()) spdlog::info("{}: {}", request.ok() ? request->verb : "?", answer.error().message);
     if (!session.connection.Send(MakeReply(answer)).ok()) break;
   }
+  // A client that ends without a word was killed, and with it goes the program that the user saw as its own.
+  for (const auto& [id, guest] : session.guests) TerminateProcess(guest.get(), 1);
   for (const std::string& id : session.leases) vms_->Release(id);
   last_use_ = GetTickCount64();
   --clients_;

@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -29,6 +30,7 @@ class Agent {
   struct Session {
     Connection connection;
     std::multiset<std::string> leases;
+    std::map<std::string, Handle> guests;  // by VM: started by this client, ended with it if it is killed
     OnProgress progress;
   };
   using Handler = Result<Json> (Agent::*)(Session&, const Json&);
@@ -66,6 +68,7 @@ class Agent {
   Result<Json> VmPrepare(Session&, const Json&);
   Result<Json> VmResolve(Session&, const Json&);
   Result<Json> VmLease(Session&, const Json&);
+  Result<Json> VmStarted(Session&, const Json&);
   Result<Json> VmRelease(Session&, const Json&);
   Result<Json> VmProcesses(Session&, const Json&);
   Result<Json> VmStop(Session&, const Json&);

@@ -135,7 +135,8 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   remove = remove || known->remove_when_empty;
   const bool running = vms_->GuestCount(known->id) > 0;
   ASSIGN(const VmRecord vm, vms_->Prepare(name, application.empty() ? nullptr : &images, remove));
-  if (session.leases.insert(vm.id); true) vms_->Lease(vm.id);
+  session.leases.insert(vm.id);
+  vms_->Lease(vm.id);
   if (running && !images.empty() && vm.images != images)
     note = "a newer version is here; '" + name + "' is running, so it takes it at its next start";
 
@@ -217,12 +218,25 @@ Result<Json> Agent::VmLease(Session& session, const Json& args) {
   ASSIGN(const VmRecord vm, vms_->Find(name));
   session.leases.insert(vm.id);
   vms_->Lease(vm.id);
+  TRY(VmStarted(session, args));
   return Json{{"id", vm.id}};
+}
+
+Result<Json> Agent::VmStarted(Session& session, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  ASSIGN(const VmRecord vm, vms_->Find(name));
+  const auto pid = args.find("pid");
+  if (pid == args.end() || !pid->is_number_unsigned()) return Json::object();
+  Handle guest(OpenProcess(PROCESS_TERMINATE, FALSE, pid->get<uint32_t>()));
+  // Only ever a process of this VM: a process id alone proves nothing.
+  if (guest && vms_->IsGuest(pid->get<uint32_t>())) session.guests[vm.id] = std::move(guest);
+  return Json::object();
 }
 
 Result<Json> Agent::VmRelease(Session& session, const Json& args) {
   ASSIGN(const std::string id, RequiredString(args, "id"));
   Json out{{"notes", vms_->TakeNotes(id)}};
+  session.guests.erase(id);
   if (const auto it = session.leases.find(id); it != session.leases.end()) {
     session.leases.erase(it);
     vms_->Release(id);

@@ -86,6 +86,8 @@ Result<std::unique_ptr<Connection>> ConnectAgent(const StatePaths& state, bool s
   }
 }
 
+bool Client::Alive() const { return connection_ && PeekNamedPipe(connection_->pipe(), nullptr, 0, nullptr, nullptr, nullptr); }
+
 Result<Json> Client::Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress) {
   for (int attempt = 0;; ++attempt) {
     const bool fresh = !connection_;

@@ -23,7 +23,7 @@ class Client {
   const StatePaths& state() const { return state_; }
   // Asks; connects first if needed, and once more if the agent died meanwhile.
   Result<Json> Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress = nullptr);
-  void Disconnect() { connection_.reset(); }
+  bool Alive() const;  // the connection stands
 
  private:
   StatePaths state_;

@@ -1,0 +1,146 @@
+// plume capture: an installer's work, a VM's workspace or a plain folder becomes an image of the local store.
+#include <windows.h>
+
+#include "agent/text.h"
+#include "agent/win/machine.h"
+#include "capture/capture.h"
+#include "cli/command.h"
+#include "cli/guest.h"
+#include "image/builder.h"
+#include "image/store.h"
+#include "os/random.h"
+
+namespace plume::cli {
+namespace {
+
+struct Options {
+  std::string name, version, vm, from_folder, at, from_vm, entry;
+  std::vector<std::string> command;
+  bool json = false;
+};
+
+Result<int> StoreImage(Context& context, const Options& o, const capture::Capture& captured) {
+  for (const std::string& note : captured.notes) Warn(note);
+  ASSIGN(const agent::StatePaths state, context.State());
+  ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), os::Path(agent::Wide(state.Store()))));
+  ProgressDisplay display;
+  image::BuildOptions options;
+  options.progress = [&](const image::BuildProgress& p) {
+    display.Show({"building " + o.name + ":" + o.version, p.bytes_done, p.bytes_total});
+  };
+  ASSIGN(const image::BuiltImage built, image::Build(captured.content, *store, options));
+  const image::Config& config = captured.content.config;
+  agent::Json entries = agent::Json::array();
+  for (const image::EntryPoint& e : config.entry_points) entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}});
+  const agent::Json out{{"name", built.ref.name},
+                        {"version", built.ref.version},
+                        {"digest", built.ref.digest},
+                        {"files", captured.content.files.size()},
+                        {"keys", captured.content.keys.size()},
+                        {"plain_bytes", built.stats.plain_bytes},
+                        {"stored_bytes", built.stats.stored_bytes},
+                        {"reused_bytes", built.stats.reused_bytes},
+                        {"entries", entries},
+                        {"notes", captured.notes}};
+  return Show(o.json, out, [&](const agent::Json&) {
+    PrintLine("captured " + built.ref.Text() + ": " + std::to_string(captured.content.files.size()) + " files, " +
+              SizeText(built.stats.plain_bytes) + ", " + std::to_string(captured.content.keys.size()) + " registry keys; " +
+              SizeText(built.stats.stored_bytes) + " stored");
+    for (const image::EntryPoint& e : config.entry_points) PrintLine("  starts " + e.id + ": " + e.path);
+  });
+}
+
+Result<int> CaptureVm(Context& context, const Options& o, const std::string& vm) {
+  ASSIGN(const agent::Json found, context.Ask("vm.workspace", {{"name", vm}}));
+  capture::Workspace workspace;
+  workspace.upper = os::Path(agent::Wide(agent::ToUtf16(Field(found, "upper"))));
+  workspace.profile = agent::ToUtf16(Field(found, "profile"));
+  workspace.user_sid = agent::ToUtf16(Field(found, "user_sid"));
+  const auto keys = capture::OpenUpperKeys(agent::ToUtf16(Field(found, "key")));
+  const auto host_keys = capture::OpenHostKeys();
+  workspace.keys = keys.get();
+  workspace.host_keys = host_keys.get();
+  workspace.host_file = capture::HostFile;
+  for (const std::string& path : agent::OptionalStrings(found, "deleted")) workspace.deleted.push_back(agent::ToUtf16(path));
+  ASSIGN(const capture::Capture captured, capture::CaptureWorkspace(workspace, {o.name, o.version, o.entry}));
+  return StoreImage(context, o, captured);
+}
+
+Result<int> CaptureInstaller(Context& context, const Options& o, const std::vector<std::string>& command) {
+  const bool own = o.vm.empty();
+  const std::string vm = own ? "capture-" + os::RandomHex(4) : o.vm;
+  GuestRequest request;
+  request.prepare = agent::Json{{"name", vm}, {"create", true}};
+  request.program = command.front();
+  request.arguments.assign(command.begin() + 1, command.end());
+  request.wait_for_all = true;
+  const Result<int> ran = RunGuest(context, request);
+  const std::string kept = " (its VM is kept: plume vm diff " + vm + ", plume vm delete " + vm + ")";
+  if (!ran.ok()) {
+    // Nothing ran, so there is nothing to look at.
+    if (own) (void)context.Ask("vm.delete", {{"name", vm}});
+    return ran.error();
+  }
+  // 3010 and 1641: done, and Windows Installer would like a restart, which an image does not need.
+  if (*ran != 0 && *ran != 3010 && *ran != 1641)
+    return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: " + command.front() + " ended with " + std::to_string(*ran) + kept};
+  const Result<int> done = CaptureVm(context, o, vm);
+  if (!done.ok()) return Error{done.error().code, done.error().message + kept};
+  if (own) TRY(context.Ask("vm.delete", {{"name", vm}}));
+  return done;
+}
+
+Result<int> CaptureDirectory(Context& context, const Options& o) {
+  if (o.at.empty()) {
+    return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: --at is missing (where guests will see the folder, as --at 'C:\\Program Files\\X')"};
+  }
+  ASSIGN(const std::u16string directory, agent::DosPath(o.from_folder));
+  ASSIGN(const std::u16string at, agent::CleanPath(agent::ToUtf16(o.at)));
+  ASSIGN(const agent::StatePaths state, context.State());
+  ASSIGN(const agent::MachineFacts facts, agent::GatherFacts(state));
+  const os::Path folder(agent::Wide(directory));
+  const auto info = os::SystemFiles().Stat(folder);
+  if (!info.ok() || !info->directory) {
+    return Error{Errc::kNotFound, "capturing '" + o.name + "' failed: " + o.from_folder + " is not a folder"};
+  }
+  ASSIGN(const capture::Capture captured, capture::CaptureFolder({folder, at, facts.profile}, {o.name, o.version, o.entry}));
+  return StoreImage(context, o, captured);
+}
+
+}  // namespace
+
+void AddCapture(CLI::App& app, Context& context) {
+  auto o = std::make_shared<Options>();
+  CLI::App* c = AddCommand(
+      app, context, "capture", "Make an image: run an installer in a fresh VM, or take a VM's changes or a folder",
+      "plume capture editor --version 1.2 -- setup.exe /S\n"
+      "  plume capture tool --version 3 --from-folder /srv/tool --at 'C:\\Program Files\\Tool' --entry tool.exe\n"
+      "  plume capture editor --version 1.3 --from-vm test",
+      [o, &context]() -> Result<int> {
+        std::vector<std::string> command = o->command;
+        command.insert(command.end(), context.tail.begin(), context.tail.end());
+        if (!image::IsImageName(o->name) || !image::IsImageVersion(o->version)) {
+          return Error{Errc::kInvalid, "capturing '" + o->name + ":" + o->version +
+                                           "' failed: a name is lower-case letters, digits and '-', a version letters, digits, '.', '_' or '-'"};
+        }
+        const int sources = !command.empty() + !o->from_folder.empty() + !o->from_vm.empty();
+        if (sources != 1) {
+          return Error{Errc::kInvalid, "capturing '" + o->name +
+                                           "' failed: name one source: an installer after --, --from-folder or --from-vm"};
+        }
+        if (!o->from_vm.empty()) return CaptureVm(context, *o, o->from_vm);
+        if (!o->from_folder.empty()) return CaptureDirectory(context, *o);
+        return CaptureInstaller(context, *o, command);
+      });
+  c->add_option("NAME", o->name, "Name of the image")->required();
+  c->add_option("SETUP", o->command, "Installer and its arguments, better after --");
+  c->add_option("--version", o->version, "Version of the image")->required();
+  c->add_option("--vm", o->vm, "Run the installer in this VM and keep it; default: a fresh one");
+  c->add_option("--from-folder", o->from_folder, "Adopt this folder");
+  c->add_option("--at", o->at, "Where guests see the folder");
+  c->add_option("--from-vm", o->from_vm, "Take what this VM changed");
+  c->add_option("--entry", o->entry, "The program that starts by default");
+  c->add_flag("--json", o->json, "Print JSON");
+}
+
+}  // namespace plume::cli

@@ -1,0 +1,212 @@
+#include "cli/guest.h"
+
+#include <windows.h>
+
+#include <atomic>
+
+#include "agent/environment.h"
+#include "agent/text.h"
+#include "agent/win/machine.h"
+#include "cli/quote.h"
+#include "os/file.h"
+#include "view/path.h"
+#include "vl/inject/launch.h"
+
+namespace plume::cli {
+namespace {
+
+using agent::Handle;
+using agent::Json;
+using agent::ToUtf16;
+
+// Exit statuses with which the virtualization layer ends a process rather than let it see the host (vl/low/fail.h).
+constexpr DWORD kLayerFacility = 0xE0504C00;
+
+std::atomic<int> g_interrupts{0};
+std::atomic<HANDLE> g_guest{nullptr};
+
+// The guest shares our console, so it hears of Ctrl-C itself and decides; we stay to hand on its exit code. Who presses
+// again means it.
+BOOL WINAPI OnConsoleEvent(DWORD event) {
+  const HANDLE guest = g_guest;
+  if (guest != nullptr && (event == CTRL_CLOSE_EVENT || ++g_interrupts > 1)) TerminateProcess(guest, STATUS_CONTROL_C_EXIT);
+  return TRUE;
+}
+
+using Variables = std::vector<std::pair<std::u16string, std::u16string>>;
+
+Variables ReadVariables(const Json& prepared) {
+  Variables out;
+  for (const auto& [name, value] : prepared["variables"].items()) out.emplace_back(ToUtf16(name), ToUtf16(value.get<std::string>()));
+  return out;
+}
+
+Result<agent::Environment> GuestEnvironment(const Json& prepared, const Variables& variables,
+                                            const std::vector<std::string>& wanted) {
+  wchar_t* block = GetEnvironmentStringsW();
+  if (block == nullptr) return agent::WindowsError("reading the environment", GetLastError());
+  agent::Environment out = agent::Environment::FromBlock(reinterpret_cast<const char16_t*>(block));
+  FreeEnvironmentStringsW(block);
+  // Of use to plume alone, not to programs.
+  for (const char16_t* name : {u"PLUME_HOME", u"PLUME_AGENT_STARTED", u"PLUME_WINEPREFIX"}) out.Remove(name);
+  for (const Json& v : prepared["environment"])
+    out.Apply({Field(v, "name"), Field(v, "value"), agent::OptionalBool(v, "join")}, variables);
+  for (const std::string& item : wanted) {
+    const size_t eq = item.find('=');
+    if (eq == std::string::npos || eq == 0) {
+      return Error{Errc::kInvalid, "setting the environment failed: '" + item + "' is not NAME=VALUE"};
+    }
+    out.Set(ToUtf16(item.substr(0, eq)), ToUtf16(item.substr(eq + 1)));
+  }
+  return out;
+}
+
+std::u16string CurrentDirectory() {
+  std::wstring out(32768, 0);
+  out.resize(GetCurrentDirectoryW(static_cast<DWORD>(out.size()), out.data()));
+  return agent::FromWide(out);
+}
+
+Result<Json> ChooseEntry(const Json& prepared, const std::string& wanted) {
+  std::string known;
+  for (const Json& entry : prepared["entries"]) {
+    if (wanted.empty() || Field(entry, "id") == wanted || Field(entry, "name") == wanted) return entry;
+    known += (known.empty() ? "" : ", ") + Field(entry, "id");
+  }
+  const std::string name = Field(prepared, "name");
+  if (wanted.empty()) {
+    return Error{Errc::kNotFound, "starting '" + name + "' failed: its image names no program (plume vm run " + name + " -- PROGRAM)"};
+  }
+  return Error{Errc::kNotFound, "starting '" + name + "' failed: it has no entry point '" + wanted + "' (there are: " + known + ")"};
+}
+
+// The last line that the layer wrote before it ended a guest.
+std::string LayerComplaint(const std::u16string& view_path) {
+  const std::u16string log = view_path.substr(0, view_path.find_last_of(u'\\')) + u"\\guest.log";
+  auto text = os::ReadText(os::SystemFiles(), os::Path(agent::Wide(log)), 64u << 20);
+  if (!text.ok() || text->empty()) return "no reason was recorded";
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
+  return text->substr(text->find_last_of('\n') + 1);
+}
+
+// Waits for `process`. The agent serves the guest meanwhile, so it is started again should it die.
+void WaitForGuest(Context& context, HANDLE process, const Json& lease) {
+  while (WaitForSingleObject(process, 1000) == WAIT_TIMEOUT) {
+    if (!context.AgentGone()) continue;
+    (void)context.Ask("vm.lease", lease);  // connects, starting an agent if there is none
+  }
+}
+
+}  // namespace
+
+Result<int> RunGuest(Context& context, const GuestRequest& request) {
+  ASSIGN(const Json prepared, context.Ask("vm.prepare", request.prepare));
+  const std::string name = Field(prepared, "name");
+  if (const std::string note = Field(prepared, "note"); !note.empty()) Warn(note);
+  const Variables variables = ReadVariables(prepared);
+  ASSIGN(agent::Environment environment, GuestEnvironment(prepared, variables, request.environment));
+
+  std::u16string program = ToUtf16(request.program), directory, fixed;
+  if (program.empty()) {
+    ASSIGN(const Json entry, ChooseEntry(prepared, request.entry));
+    program = environment.Expand(ToUtf16(Field(entry, "path")), variables);
+    fixed = environment.Expand(ToUtf16(Field(entry, "arguments")), variables);
+  } else if (program[0] == u'/' && agent::RunningOnWine()) {
+    ASSIGN(program, agent::DosPath(request.program));
+  }
+  if (request.directory.empty()) {
+    directory = CurrentDirectory();
+  } else if (request.directory[0] == '/' && agent::RunningOnWine()) {
+    ASSIGN(directory, agent::DosPath(request.directory));
+  } else {
+    directory = environment.Expand(ToUtf16(request.directory), variables);
+  }
+
+  const std::u16string* path = environment.Find(u"PATH");
+  const Json resolve{{"name", name}, {"program", ToUtf8(program)}, {"cwd", ToUtf8(directory)}, {"path", path ? ToUtf8(*path) : ""}};
+  ASSIGN(const Json found, context.Ask("vm.resolve", resolve));
+  std::vector<std::u16string> arguments;
+  for (const std::string& a : request.arguments) arguments.push_back(ToUtf16(a));
+
+  vl::LaunchSpec spec;
+  spec.virtual_exe = ToUtf16(Field(found, "virtual"));
+  spec.real_exe = ToUtf16(Field(found, "real"));
+  const std::string kind = Field(found, "kind");
+  if (kind == "program") {
+    const std::u16string file = spec.virtual_exe.substr(spec.virtual_exe.find_last_of(u'\\') + 1);
+    const bool shell = view::EqualFolded(file, u"cmd.exe");
+    spec.command_line = shell ? ShellCommandLine(spec.virtual_exe, arguments) : CommandLine(spec.virtual_exe, {});
+    if (!fixed.empty()) spec.command_line += u" " + fixed;
+    if (!shell)
+      for (const std::u16string& a : arguments) spec.command_line += u" " + QuoteArgument(a);
+  } else {
+    // Scripts and installer packages have a program that runs them.
+    const std::u16string what = spec.virtual_exe;
+    const bool script = kind == "script";
+    Json runner = resolve;
+    runner["program"] = Field(prepared, "system_root") + (script ? "\\System32\\cmd.exe" : "\\System32\\msiexec.exe");
+    ASSIGN(const Json host, context.Ask("vm.resolve", runner));
+    spec.virtual_exe = ToUtf16(Field(host, "virtual"));
+    spec.real_exe = ToUtf16(Field(host, "real"));
+    if (script) {
+      spec.command_line = ScriptCommandLine(spec.virtual_exe, what, arguments);
+    } else {
+      arguments.insert(arguments.begin(), {u"/i", what});
+      spec.command_line = CommandLine(spec.virtual_exe, arguments);
+    }
+  }
+  spec.directory = ToUtf16(Field(found, "cwd"));
+  if (spec.directory.size() == 2) spec.directory += u'\\';
+  spec.environment = environment.Block();
+  spec.view_path = ToUtf16(Field(prepared, "view"));
+  spec.layer64 = agent::ProgramFolder() + u"\\plume-vl64.dll";
+  spec.suspended = true;
+  const Handle job(OpenJobObjectW(JOB_OBJECT_ALL_ACCESS, FALSE, agent::Wide(ToUtf16(Field(prepared, "job"))).c_str()));
+  if (!job) return agent::WindowsError("opening the job of the VM '" + name + "'", GetLastError());
+  spec.job = job.get();
+
+  FlushOutput();
+  SetConsoleCtrlHandler(OnConsoleEvent, TRUE);
+  ASSIGN(const vl::LaunchedProcess launched, vl::LaunchGuest(spec));
+  const Handle process(launched.process), thread(launched.thread);
+  g_guest = process.get();
+  // The job's name lives as long as a handle to it: with one in the guest, a restarted agent finds its guests again.
+  HANDLE in_guest = nullptr;
+  DuplicateHandle(GetCurrentProcess(), job.get(), process.get(), &in_guest, JOB_OBJECT_QUERY, FALSE, 0);
+  const Json lease{{"name", name}, {"id", Field(prepared, "id")}, {"pid", launched.pid}};
+  (void)context.Ask("vm.started", lease);
+  ResumeThread(thread.get());
+  WaitForGuest(context, process.get(), lease);
+  DWORD code = 0;
+  GetExitCodeProcess(process.get(), &code);
+  g_guest = nullptr;
+
+  if (request.wait_for_all) {
+    ProgressDisplay display;
+    JOBOBJECT_BASIC_ACCOUNTING_INFORMATION info = {};
+    while (QueryInformationJobObject(job.get(), JobObjectBasicAccountingInformation, &info, sizeof(info), nullptr) &&
+           info.ActiveProcesses > 0 && g_interrupts == 0) {
+      display.Show({"waiting for " + std::to_string(info.ActiveProcesses) + " processes of the VM to end", 0, 0});
+      Sleep(50);
+    }
+  }
+  if (const auto released = context.Ask("vm.release", lease); released.ok() && !request.quiet)
+    for (const std::string& note : agent::OptionalStrings(*released, "notes")) Warn(note);
+  if ((code & 0xFFFFFF00) == kLayerFacility) {
+    return Error{Errc::kInternal, "running " + ToUtf8(spec.virtual_exe) + " failed: the virtualization layer ended it (" +
+                                      LayerComplaint(spec.view_path) + ")"};
+  }
+  return static_cast<int>(code);
+}
+
+Result<std::string> ReadPolicyFile(const std::string& path, Json* arguments) {
+  if (path.empty()) return std::string();
+  ASSIGN(const std::u16string file, agent::DosPath(path));
+  auto text = os::ReadText(os::SystemFiles(), os::Path(agent::Wide(file)), 1u << 20);
+  if (!text.ok()) return Error(text.error()).In("reading the policy");
+  (*arguments)["policy_text"] = *text;
+  (*arguments)["policy_file"] = path;
+  return *text;
+}
+
+}  // namespace plume::cli

@@ -1,0 +1,207 @@
+// plume on Linux: finds the Wine prefix that plays the client machine, makes sure that Plume's agent runs there with no
+// hold on our terminal, then becomes `wine plume.exe ARGS`.
+//
+// Why the agent is started here: a Windows program cannot give its child another stderr than its own under Wine, so an
+// agent (and the wineserver, services and explorer that come with the first process of a prefix) started by plume.exe would
+// keep the caller's pipes open, and `x=$(plume ...)` would never return.
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kFailure = 125;
+
+[[noreturn]] void Fail(const std::string& text) {
+  fprintf(stderr, "plume: %s\n", text.c_str());
+  exit(kFailure);
+}
+
+std::string Variable(const char* name) {
+  const char* value = getenv(name);
+  return value ? value : "";
+}
+
+fs::path ProgramFolder() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error) Fail("finding its own folder failed: " + error.message() + " (is /proc mounted?)");
+  return self.parent_path();
+}
+
+std::string FindWine() {
+  if (const std::string named = Variable("PLUME_WINE"); !named.empty()) return named;
+  for (const char* name : {"wine", "wine64"}) {
+    std::string path = Variable("PATH");
+    if (path.empty()) path = "/usr/local/bin:/usr/bin:/bin";
+    for (size_t begin = 0; begin <= path.size();) {
+      const size_t end = std::min(path.find(':', begin), path.size());
+      const std::string file = path.substr(begin, end - begin) + "/" + name;
+      if (end > begin && access(file.c_str(), X_OK) == 0) return file;
+      begin = end + 1;
+    }
+  }
+  Fail("starting Wine failed: there is no wine on the PATH (Debian: apt-get install wine64)");
+}
+
+fs::path Prefix() {
+  for (const char* name : {"PLUME_WINEPREFIX", "WINEPREFIX"}) {
+    const std::string value = Variable(name);
+    if (value.empty()) continue;
+    if (value[0] != '/') Fail(std::string("choosing the Wine prefix failed: ") + name + "='" + value + "' is not an absolute path");
+    return value;
+  }
+  std::string home = Variable("HOME");
+  if (home.empty()) {
+    const passwd* user = getpwuid(getuid());
+    home = user ? user->pw_dir : "/";
+  }
+  return fs::path(home) / ".wine";
+}
+
+// Detaches from everything of the caller: session, terminal, standard handles.
+void GoNowhere() {
+  setsid();
+  const int nowhere = open("/dev/null", O_RDWR);
+  for (int fd = 0; fd < 3; ++fd) dup2(nowhere, fd);
+  for (int fd = 3; fd < 64; ++fd) close(fd);
+}
+
+// Runs a Wine program with no connection to us. Waits for it only if asked to.
+int Spawn(const std::string& wine, const std::vector<std::string>& arguments, bool wait) {
+  const pid_t child = fork();
+  if (child < 0) Fail(std::string("starting Wine failed: ") + strerror(errno));
+  if (child == 0) {
+    GoNowhere();
+    // A grandchild belongs to init: nobody has to wait for it.
+    if (!wait && fork() != 0) _exit(0);
+    std::vector<char*> argv = {const_cast<char*>(wine.c_str())};
+    for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    argv.push_back(nullptr);
+    execv(wine.c_str(), argv.data());
+    _exit(127);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// A prefix that is not there yet is made, as a Windows 10 machine. An existing one is the user's and stays as it is.
+void EnsurePrefix(const fs::path& prefix, const std::string& wine) {
+  if (fs::exists(prefix / "system.reg")) return;
+  std::error_code error;
+  fs::create_directories(prefix.parent_path(), error);
+  // Two commands at once must not make it twice.
+  const std::string lock_name = prefix.string() + ".plume-lock";
+  const int lock = open(lock_name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock >= 0) flock(lock, LOCK_EX);
+  if (!fs::exists(prefix / "system.reg")) {
+    if (isatty(2)) fprintf(stderr, "plume: making the Wine prefix %s (once, a few seconds)\n", prefix.c_str());
+    if (Spawn(wine, {"wineboot", "-i"}, true) != 0 || !fs::exists(prefix)) {
+      Fail("making the Wine prefix " + prefix.string() + " failed: wineboot did not succeed (try `wine wineboot` by hand)");
+    }
+    Spawn(wine, {"reg", "add", "HKCU\\Software\\Wine", "/v", "Version", "/d", "win10", "/f"}, true);
+    // system.reg is written by the wineserver when it ends or after a while; its absence must not bring us here again.
+    for (int i = 0; i < 300 && !fs::exists(prefix / "system.reg"); ++i) usleep(100000);
+  }
+  if (lock >= 0) {
+    unlink(lock_name.c_str());
+    close(lock);
+  }
+}
+
+// The state folder as a Unix path, the way plume.exe finds it: PLUME_HOME, else %LOCALAPPDATA%\Plume.
+std::optional<fs::path> StateFolder(const fs::path& prefix) {
+  const std::string home = Variable("PLUME_HOME");
+  if (home.empty()) {
+    const passwd* user = getpwuid(getuid());
+    const std::string name = user ? user->pw_name : Variable("USER");
+    return prefix / "drive_c/users" / name / "AppData/Local/Plume";
+  }
+  if (home[0] == '/') return home;
+  if (home.size() < 3 || home[1] != ':') return std::nullopt;
+  std::string path = home.substr(2);
+  for (char& c : path)
+    if (c == '\\') c = '/';
+  const char drive = static_cast<char>(tolower(static_cast<unsigned char>(home[0])));
+  return fs::path((prefix / "dosdevices" / (std::string(1, drive) + ":")).string() + path);
+}
+
+// The agent locks a file for as long as it lives. The wineserver holds that lock for it as an ordinary Unix one.
+bool AgentRuns(const fs::path& state) {
+  const int file = open((state / "agent.lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) return false;
+  struct flock probe = {};
+  probe.l_type = F_WRLCK;
+  probe.l_whence = SEEK_SET;
+  const bool locked = fcntl(file, F_GETLK, &probe) == 0 && probe.l_type != F_UNLCK;
+  close(file);
+  return locked;
+}
+
+void EnsureAgent(const fs::path& prefix, const std::string& wine, const fs::path& program_folder) {
+  const auto state = StateFolder(prefix);
+  if (!state || AgentRuns(*state)) return;
+  const fs::path agent = program_folder / "plume-agent.exe";
+  if (!fs::exists(agent)) Fail("starting plume-agent failed: " + agent.string() + " is not there (build or reinstall Plume)");
+  Spawn(wine, {agent.string()}, false);
+  // plume.exe waits for its pipe; here only until it has the state folder, so that plume.exe does not start another.
+  for (int i = 0; i < 2000 && !AgentRuns(*state); ++i) usleep(5000);
+}
+
+bool NeedsAgent(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view a = argv[i];
+    if (a == "--") break;
+    if (a == "--help" || a == "-h" || a == "--help-all" || a == "--version") return false;
+  }
+  return argc > 1 && strcmp(argv[1], "agent") != 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+    printf("plume %s\n", PLUME_VERSION);
+    return 0;
+  }
+  const fs::path folder = ProgramFolder();
+  const fs::path program = folder / "plume.exe";
+  if (!fs::exists(program)) Fail("starting failed: " + program.string() + " is not there (build or reinstall Plume)");
+  const std::string wine = FindWine();
+  const fs::path prefix = Prefix();
+  setenv("WINEPREFIX", prefix.c_str(), 1);
+  setenv("WINEDEBUG", "-all", 0);
+  // winemenubuilder writes outside the prefix, winedbg waits for a user who is not there.
+  setenv("WINEDLLOVERRIDES", "mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d", 0);
+  EnsurePrefix(prefix, wine);
+  if (NeedsAgent(argc, argv)) {
+    EnsureAgent(prefix, wine, folder);
+    setenv("PLUME_AGENT_STARTED", "1", 1);
+  }
+  const std::string program_text = program.string();
+  std::vector<char*> arguments = {const_cast<char*>(wine.c_str()), const_cast<char*>(program_text.c_str())};
+  for (int i = 1; i < argc; ++i) arguments.push_back(argv[i]);
+  arguments.push_back(nullptr);
+  execv(wine.c_str(), arguments.data());
+  Fail("starting " + wine + " failed: " + strerror(errno));
+}

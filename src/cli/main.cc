@@ -1,0 +1,89 @@
+// plume: the command line. One file per command; this one only puts them together.
+#include <windows.h>
+// windows.h first
+#include <shellapi.h>
+
+#include <algorithm>
+
+#include "agent/text.h"
+#include "cli/command.h"
+
+namespace {
+
+std::vector<std::string> Arguments() {
+  int count = 0;
+  wchar_t** wide = CommandLineToArgvW(GetCommandLineW(), &count);
+  std::vector<std::string> out;
+  for (int i = 1; i < count; ++i) out.push_back(plume::ToUtf8(plume::agent::FromWide(wide[i])));
+  LocalFree(wide);
+  return out;
+}
+
+int RunCommand(std::vector<std::string> arguments) {
+  using namespace plume::cli;
+  Context context;
+  // What follows "--" belongs to the program that is started; it must never be read as ours.
+  if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--"); dashes != arguments.end()) {
+    context.tail.assign(dashes + 1, arguments.end());
+    arguments.erase(dashes, arguments.end());
+  }
+  CLI::App app("Plume runs Windows programs on a machine that never installed them, each in a feather-weight virtual machine.", "plume");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("plume ") + PLUME_VERSION);
+  app.footer("Example:\n  plume vm run test --rm -- notepad\n\nplume COMMAND --help says more about each command.");
+  CLI::App* vm = AddGroup(app, "vm", "Virtual machines");
+  AddVmCreate(*vm, context);
+  AddVmRun(*vm, context);
+  AddVmList(*vm, context);
+  AddVmPs(*vm, context);
+  AddVmStop(*vm, context);
+  AddVmDelete(*vm, context);
+  AddVmDiff(*vm, context);
+  AddVmDiscard(*vm, context);
+  AddVmExplain(*vm, context);
+  AddCapture(app, context);
+  AddImage(app, context);
+  AddPublish(app, context);
+  AddAdd(app, context);
+  AddApps(app, context);
+  AddRun(app, context);
+  AddUpdate(app, context);
+  AddRemove(app, context);
+  AddCache(app, context);
+  AddStatus(app, context);
+  AddDoctor(app, context);
+  AddAgent(app, context);
+
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    app.parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    Print(app.help());
+    return 0;
+  } catch (const CLI::CallForAllHelp&) {
+    Print(app.help("", CLI::AppFormatMode::All));
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    PrintLine(version.what());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return Fail({plume::Errc::kInvalid, std::string("reading the command line failed: ") + error.what() + " (plume --help)"});
+  }
+  if (!context.action) return Fail({plume::Errc::kInvalid, "reading the command line failed: no command was given (plume --help)"});
+  const plume::Result<int> code = context.action();
+  return code.ok() ? *code : Fail(code.error());
+}
+
+}  // namespace
+
+int main() {
+  plume::cli::PrepareOutput();
+  int code = 125;
+  try {
+    code = RunCommand(Arguments());
+  } catch (const std::exception& e) {
+    code = plume::cli::Fail({plume::Errc::kInternal, std::string("running the command failed: ") + e.what()});
+  }
+  plume::cli::FlushOutput();
+  return code;
+}

@@ -1,0 +1,34 @@
+#include "cli/command.h"
+#include "cli/guest.h"
+
+namespace plume::cli {
+
+void AddRun(CLI::App& app, Context& context) {
+  struct Options {
+    std::string name, entry, vm, cwd;
+    std::vector<std::string> arguments, environment;
+    bool remove = false, offline = false;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = AddCommand(app, context, "run", "Start a streamed application", "plume run editor -- 'C:\\notes.txt'",
+                           [o, &context]() -> Result<int> {
+                             GuestRequest request;
+                             request.prepare = agent::Json{{"app", o->name}, {"name", o->vm}, {"create", true}, {"rm", o->remove}, {"offline", o->offline}};
+                             request.entry = o->entry;
+                             request.arguments = o->arguments;
+                             request.arguments.insert(request.arguments.end(), context.tail.begin(), context.tail.end());
+                             request.directory = o->cwd;
+                             request.environment = o->environment;
+                             return RunGuest(context, request);
+                           });
+  c->add_option("NAME", o->name, "The application (see plume apps)")->required();
+  c->add_option("ARGS", o->arguments, "Arguments of the program, better after --");
+  c->add_option("--entry", o->entry, "Which of its programs; default: the first");
+  c->add_option("--vm", o->vm, "Name of the VM that keeps its changes; default: the application's name");
+  c->add_option("--cwd", o->cwd, "Working directory, as the program sees it");
+  c->add_option("--env", o->environment, "NAME=VALUE; may be repeated")->allow_extra_args(false);
+  c->add_flag("--rm", o->remove, "Delete the VM when its last process ends");
+  c->add_flag("--offline", o->offline, "Do not look for a newer version");
+}
+
+}  // namespace plume::cli

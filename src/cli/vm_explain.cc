@@ -1,0 +1,41 @@
+#include "agent/text.h"
+#include "agent/win/machine.h"
+#include "cli/command.h"
+
+namespace plume::cli {
+
+void AddVmExplain(CLI::App& vm, Context& context) {
+  struct Options { std::string name, path; bool json = false; };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = AddCommand(
+      vm, context, "explain", "Say which rule and which layer decide about a path or registry key",
+      "plume vm explain test 'C:\\Program Files\\X\\x.exe'\n  plume vm explain test 'HKLM\\Software\\X'",
+      [o, &context]() -> Result<int> {
+        std::string path = o->path;
+        // A Unix path is meant as Wine maps it; a path without a drive is relative to here.
+        const bool key = path.rfind("HK", 0) == 0;
+        if (!key && !path.empty() && (path[0] == '/' || path.find(':') == std::string::npos)) {
+          ASSIGN(const std::u16string dos, agent::DosPath(path));
+          path = ToUtf8(dos);
+        }
+        ASSIGN(const agent::Json found, context.Ask("vm.explain", {{"name", o->name}, {"path", path}}));
+        return Show(o->json, found, [](const agent::Json& j) {
+          PrintLine("path   " + Field(j, "path"));
+          PrintLine("mode   " + Field(j, "mode"));
+          PrintLine("rule   " + Field(j, "rule"));
+          const std::string layer = Field(j, "layer");
+          if (layer == "none") {
+            PrintLine(agent::OptionalBool(j, "deleted") ? "layer  none: deleted in this VM" : "layer  none: it does not exist");
+          } else {
+            PrintLine("layer  " + layer + (layer == "image" ? " " + Field(j, "image") : ""));
+            PrintLine("real   " + Field(j, "real"));
+          }
+          if (j.contains("hydrated")) PrintLine(std::string("here   ") + (j["hydrated"].get<bool>() ? "yes" : "not yet"));
+        });
+      });
+  c->add_option("NAME", o->name, "The virtual machine")->required();
+  c->add_option("PATH", o->path, "Path or registry key, as guests see it")->required();
+  c->add_flag("--json", o->json, "Print JSON");
+}
+
+}  // namespace plume::cli
