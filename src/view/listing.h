@@ -25,7 +25,7 @@ struct DirEntry {
   WView name;
   WView short_name;      // empty = none
   uint32_t attributes = 0;
-  uint32_t ea_size = 0;  // classes with EaSize: the reparse tag if attributes say so
+  uint32_t ea_size = 0;  // the reparse tag if the attributes have FILE_ATTRIBUTE_REPARSE_POINT
   int64_t created = 0, accessed = 0, written = 0, changed = 0;  // FILETIME
   uint64_t size = 0, allocation = 0;
   uint64_t id = 0;

@@ -57,8 +57,9 @@ void PutFixed(const Format& f, const DirEntry& e, uint8_t* r) {
   Put(r, 40, e.size);
   Put(r, 48, e.allocation);
   Put(r, 56, e.attributes);
-  if (f.reparse_tag != kNo) {
-    if ((e.attributes & kReparsePoint) != 0) Put(r, f.reparse_tag, e.ea_size);
+  const bool tag = (e.attributes & kReparsePoint) != 0;
+  if (f.reparse_tag != kNo && tag) {
+    Put(r, f.reparse_tag, e.ea_size);
   } else if (f.ea_size != kNo) {
     Put(r, f.ea_size, e.ea_size);
   }
