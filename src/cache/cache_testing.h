@@ -53,7 +53,7 @@ class FaultyRepository final : public repository::Repository {
   Result<repository::ManifestBlob> GetManifest(const std::string& digest) override {
     ++manifests;
     if (fault == Fault::kOffline) return Unreachable();
-    ASSIGN(const os::Bytes bytes, store_.ReadBlob(digest, 1u << 22));
+    ASSIGN(const os::Bytes bytes, store_.layout().ReadBlob(digest, 1u << 22));
     std::string text(bytes.begin(), bytes.end());
     if (fault == Fault::kCorrupt) text[text.size() / 2] ^= 1;
     return repository::ManifestBlob{digest, image::kManifestMediaType, text};
@@ -67,7 +67,7 @@ class FaultyRepository final : public repository::Repository {
     --at_once;
     return done;
   }
-  Result<bool> HasBlob(const std::string& digest) override { return store_.HasBlob(digest); }
+  Result<bool> HasBlob(const std::string& digest) override { return store_.layout().HasBlob(digest); }
   Status PutBlob(const std::string&, uint64_t, const std::function<Status(const repository::Sink&)>&) override {
     return Error{Errc::kUnsupported, "read only"};
   }
@@ -83,10 +83,10 @@ class FaultyRepository final : public repository::Repository {
     const Fault now = fault;
     if (now == Fault::kOffline) return Unreachable();
     if (length == 0) {
-      ASSIGN(const uint64_t size, store_.BlobSize(digest));
+      ASSIGN(const uint64_t size, store_.layout().BlobSize(digest));
       length = size - offset;
     }
-    ASSIGN(os::Bytes bytes, store_.ReadBlobRange(digest, offset, length));
+    ASSIGN(os::Bytes bytes, store_.layout().ReadBlobRange(digest, offset, length));
     if (now == Fault::kCorrupt) bytes[bytes.size() / 2] ^= 0x20;
     if (now == Fault::kSwap) std::reverse(bytes.begin(), bytes.end());
     if (now == Fault::kTruncate) bytes.resize(bytes.size() / 2);
