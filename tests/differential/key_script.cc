@@ -1,5 +1,6 @@
 #include "key_script.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -70,6 +71,7 @@ void KeyScript::SayBytes(const std::string& what, NTSTATUS status, const uint8_t
   std::vector<uint8_t> shown;
   bool partial = status == static_cast<NTSTATUS>(0x80000005);
   if (status == 0 || partial) shown.assign(data, data + (given < returned ? given : returned));
+  if (shown.size() == 40 && time_at >= 0) std::fill(shown.begin() + 36, shown.end(), 0);  // padding of the cached class
   for (int i = time_at; time_at >= 0 && i < time_at + 8 && i < static_cast<int>(shown.size()); ++i) shown[i] = 0;
   Say(what + Format(" = %08x %u ", static_cast<unsigned>(status), static_cast<unsigned>(returned)) +
       Hex(shown.data(), shown.size()));
@@ -133,13 +135,14 @@ void KeyScript::Create(Random& random) {
   ULONG options = 0;
   if (random.Chance(15)) options |= REG_OPTION_VOLATILE;
   if (random.Chance(6)) options |= REG_OPTION_CREATE_LINK;
-  std::u16string class_name = random.Chance(20) ? u"Made" : u"";
+  // Always a class: Wine takes the class off an existing key that is created again without one.
+  std::u16string class_name = random.Chance(20) ? u"Made" : u"Class";
   NtName class_string(class_name);
   NtAttributes attributes(target.name, target.root, target.attributes);
   HANDLE handle = nullptr;
   ULONG disposition = 0;
   NTSTATUS status = nt.NtCreateKey(&handle, access.mask, &attributes.value, 0,
-                                   class_name.empty() ? nullptr : &class_string.string, options,
+                                   &class_string.string, options,
                                    random.Chance(80) ? &disposition : nullptr);
   Say(Format("create [%d] <- ", slot) + target.shown + Format(" (%s) options %x class \"", access.name, static_cast<unsigned>(options)) +
       Escaped(class_name) + Format("\" = %08x %u", static_cast<unsigned>(status), static_cast<unsigned>(disposition)));
@@ -254,10 +257,48 @@ void KeyScript::ListKeys(Random& random) {
   Say(line);
 }
 
+namespace {
+
+// Wine's order of subkeys, for the names used here.
+int CompareNames(const std::u16string& a, const std::u16string& b) {
+  auto lower = [](char16_t c) { return (c >= u'A' && c <= u'Z') || c == 0xc4 ? c + 32 : c + 0; };
+  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
+    if (lower(a[i]) != lower(b[i])) return lower(a[i]) - lower(b[i]);
+  }
+  return static_cast<int>(a.size()) - static_cast<int>(b.size());
+}
+
+}  // namespace
+
+// Wine 8 destroys the next sibling of a key that gets a new name between itself and that sibling, and its server may
+// crash later. Such renames are left out.
+bool KeyScript::RenameIsSafe(int slot, const std::u16string& to) {
+  std::vector<uint8_t> name(2000);
+  ULONG returned = 0, bytes;
+  if (nt.NtQueryKey(slots_[slot].handle, 3, name.data(), 2000, &returned)) return true;
+  memcpy(&bytes, name.data(), 4);
+  std::u16string full(reinterpret_cast<const char16_t*>(name.data() + 4), bytes / 2);
+  size_t split = full.rfind(u'\\');
+  std::u16string own = full.substr(split + 1);
+  if (CompareNames(own, to) >= 0) return true;
+  NtAttributes attributes(full = full.substr(0, split), nullptr, OBJ_CASE_INSENSITIVE);
+  HANDLE parent = nullptr;
+  if (nt.NtOpenKey(&parent, KEY_READ, &attributes.value)) return true;
+  bool between = false;
+  for (ULONG index = 0; !nt.NtEnumerateKey(parent, index, 0, name.data(), 2000, &returned); ++index) {
+    memcpy(&bytes, name.data() + 12, 4);
+    std::u16string sibling(reinterpret_cast<const char16_t*>(name.data() + 16), bytes / 2);
+    between = between || (CompareNames(own, sibling) < 0 && CompareNames(sibling, to) < 0);
+  }
+  nt.NtClose(parent);
+  return between;
+}
+
 void KeyScript::Rename(Random& random) {
   int slot = PickSlot(random);
   std::u16string to = PickName(KeyNames(), random);
   if (random.Chance(5)) to += u"\\x";
+  if (!RenameIsSafe(slot, to)) return Say("rename left out");
   NtName name(to);
   NTSTATUS status = nt.NtRenameKey(slots_[slot].handle, &name.string);
   Say(Format("rename [%d] \"", slot) + Escaped(to) + Format("\" = %08x", static_cast<unsigned>(status)));

@@ -43,6 +43,7 @@ class KeyScript {
   void QueryKey(Random& random);
   void ListKeys(Random& random);
   void Rename(Random& random);
+  bool RenameIsSafe(int slot, const std::u16string& to);
   void Notify(Random& random);
   void Poll(Random& random);
   void Duplicate(Random& random);

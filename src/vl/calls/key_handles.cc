@@ -192,15 +192,13 @@ NtStatus PathOfHandle(const VlState& vl, CallScratch& scratch, Handle handle, VP
   if (const NtStatus status = FindOrAdopt(vl, scratch, handle, &ref, root); !nt::Ok(status)) return status;
   if (!ref) return nt::kSuccess;
   // A deleted key has no relatives, even if another key has its name by now.
-  if (ref->source != Source::kUpper && ref->entry != kDirect) {
-    Use use;
-    if (const NtStatus status = Begin(vl, scratch, handle, 0, &use); !nt::Ok(status)) return status;
-  }
+  Use use;
+  if (const NtStatus status = Begin(vl, scratch, handle, 0, &use); !nt::Ok(status)) return status;
   *path = PathOf(vl, scratch, ref.get());
   if (!*path) return nt::kNoMemory;
-  if (ref->source == Source::kUpper && (vl.index.Flags(**path, (*path)->depth) & VmIndex::kWhiteout)) {
+  if (!use.lower && ref->entry != kDirect && (vl.index.Flags(**path, (*path)->depth) & VmIndex::kWhiteout)) {
     WView name;
-    if (const NtStatus status = RealNameOf(scratch, handle, &name); !nt::Ok(status)) return status;
+    if (const NtStatus status = RealNameOf(scratch, use.real, &name); !nt::Ok(status)) return status;
   }
   return nt::kSuccess;
 }

@@ -174,6 +174,8 @@ struct Use {
 // Finds the handle and brings it up to date. With `right` (a write right) the key is copied up first if the handle
 // carries that right; if it does not, `real` is the handle itself and the original will refuse.
 NtStatus Begin(const VlState& vl, CallScratch& scratch, Handle handle, AccessMask right, Use* out);
+// The handle given is none, or not a key's: the original is asked all the same, because it may object to something else.
+inline bool NotAKey(NtStatus status) { return status == nt::kInvalidHandle || status == nt::kObjectTypeMismatch; }
 // The current virtual path of a handle from Begin. Null when out of memory.
 VPath* PathOf(const VlState& vl, CallScratch& scratch, HandleInfo* info);
 // The same for a root directory; kSuccess with *path null: the handle is outside M and U (*root: \REGISTRY itself).
@@ -210,9 +212,5 @@ bool NeedsListing(const VlState& vl, const VPath& path, const view::Lookup& look
 NtStatus MakeListing(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, Listing** out);
 // True if the merged key has subkeys.
 NtStatus HasSubkeys(const VlState& vl, CallScratch& scratch, const VPath& path, bool* has);
-
-// Puts a whole answer of `size` bytes, whose fixed part is `fixed` bytes, into the caller's buffer as the system does.
-NtStatus Answer(const uint8_t* data, Ulong fixed, Ulong size, void* buffer, Ulong length, Ulong* result_length);
-Ulong FixedPart(nt::KeyInformationClass information_class);
 
 }  // namespace plume::vl::key

@@ -227,17 +227,21 @@ WView DisplayName(const VlState& vl, CallScratch& scratch, WView canonical) {
 
 namespace plume::vl {
 
-bool KeyHandleToVirtual(const VlState& vl, CallScratch& scratch, nt::Handle handle, view::WView* virtual_name) {
+nt::NtStatus KeyHandleToVirtual(const VlState& vl, CallScratch& scratch, nt::Handle handle, bool* ours,
+                                view::WView* virtual_name) {
+  *ours = false;
   key::Use use;
-  if (!nt::Ok(key::Begin(vl, scratch, handle, 0, &use)) || !use.ref) return false;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
+  if (!nt::Ok(status)) return status == nt::kKeyDeleted ? status : nt::kSuccess;
   view::WView real, canonical;
   Source source = Source::kHost;
   int mount = -1;
-  if (!nt::Ok(key::RealNameOf(scratch, use.real, &real))) return false;
-  if (key::RealToCanonical(vl, scratch, real, &canonical, &source, &mount) != key::RealKind::kKey) return false;
-  if (source == Source::kHost) return false;
+  if (!use.ref || !nt::Ok(key::RealNameOf(scratch, use.real, &real))) return nt::kSuccess;
+  if (key::RealToCanonical(vl, scratch, real, &canonical, &source, &mount) != key::RealKind::kKey) return nt::kSuccess;
+  if (source == Source::kHost) return nt::kSuccess;
   *virtual_name = key::DisplayName(vl, scratch, canonical);
-  return !key::Failed(*virtual_name);
+  *ours = true;
+  return key::Failed(*virtual_name) ? nt::kNoMemory : nt::kSuccess;
 }
 
 }  // namespace plume::vl

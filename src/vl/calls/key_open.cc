@@ -49,9 +49,10 @@ NtStatus OpenExisting(const VlState& vl, CallScratch& scratch, const VPath& path
   return status;
 }
 
-NtStatus CreateReal(CallScratch& scratch, WView name, Call* call) {
+NtStatus CreateReal(CallScratch& scratch, WView name, Call* call, Handle root = nullptr) {
   call->attributes.SetName(name);
   nt::ObjectAttributes attributes = call->attributes.own;
+  attributes.root_directory = root;
   attributes.attributes |= nt::kObjCaseInsensitive;
   nt::UnicodeString class_string{static_cast<uint16_t>(call->class_name.size() * 2),
                                  static_cast<uint16_t>(call->class_name.size() * 2),
@@ -66,9 +67,17 @@ NtStatus CreateUpper(const VlState& vl, CallScratch& scratch, const VPath& path,
   NtStatus status = SetFlags(vl, path, path.depth, VmIndex::kUpper);
   if (!nt::Ok(status)) return status;
   if (link) MarkLink(vl, path, path.depth);
-  const WView name = UpperName(vl, scratch, path, path.depth);
-  if (Failed(name)) return nt::kNoMemory;
-  status = CreateReal(scratch, name, call);
+  if (vl.is_wine && call->attributes.root) {
+    // Wine checks that children of volatile keys are volatile only for names below a root directory.
+    Handle root = nullptr;
+    status = OpenReal(vl.registry_upper, nt::kKeyQueryValue, 0, &root);
+    if (!nt::Ok(status)) return status;
+    status = CreateReal(scratch, path.text, call, root);
+    orig.NtClose(root);
+  } else {
+    const WView name = UpperName(vl, scratch, path, path.depth);
+    status = Failed(name) ? nt::kNoMemory : CreateReal(scratch, name, call);
+  }
   if (!nt::Ok(status)) return status;
   if (call->disposition == nt::kRegCreatedNewKey) BumpNames(vl);
   Opened opened;
@@ -102,13 +111,18 @@ NtStatus CreateResolved(const VlState& vl, CallScratch& scratch, const VPath& pa
       return nt::kObjectNameCollision;
     }
     call->disposition = nt::kRegOpenedExistingKey;
+    // Wine calls the key of the root directory itself a new one.
+    if (vl.is_wine && call->attributes.root && call->attributes.name.empty()) call->disposition = nt::kRegCreatedNewKey;
     // Wine gives an existing key the new class name; that is a change.
     if (!vl.is_wine || call->class_name.empty()) return status;
     Handles().Remove(call->handle);
     orig.NtClose(call->handle);
     call->handle = nullptr;
+    const Ulong disposition = call->disposition;
     status = CopyUp(vl, scratch, path, path.depth);
-    return nt::Ok(status) ? CreateUpper(vl, scratch, path, call) : status;
+    if (nt::Ok(status)) status = CreateUpper(vl, scratch, path, call);
+    call->disposition = disposition;
+    return status;
   }
   if (status != nt::kObjectNameNotFound || path.depth == 0) return status;
   status = CopyUp(vl, scratch, path, path.depth - 1);

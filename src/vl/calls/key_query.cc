@@ -4,6 +4,8 @@
 namespace plume::vl {
 namespace key {
 
+namespace {
+
 Ulong FixedPart(nt::KeyInformationClass information_class) {
   switch (information_class) {
     case nt::kKeyBasicInformation:
@@ -21,21 +23,44 @@ Ulong FixedPart(nt::KeyInformationClass information_class) {
   }
 }
 
-NtStatus Answer(const uint8_t* data, Ulong fixed, Ulong size, void* buffer, Ulong length, Ulong* result_length) {
-  const Ulong bytes = length < size ? length : size;
+// No answer is longer: names and classes have 16-bit lengths.
+constexpr Ulong kLongestAnswer = 0x30000, kLongestFixedPart = 64;
+
+// Wine's lengths count what fitted; Windows' what there is.
+void CountWhatFits(nt::KeyInformationClass information_class, uint8_t* data, Ulong fits) {
+  if (information_class == nt::kKeyBasicInformation) {
+    auto* basic = reinterpret_cast<nt::KeyBasicInformation*>(data);
+    if (basic->name_length > fits) basic->name_length = fits;
+  } else if (information_class == nt::kKeyNodeInformation) {
+    auto* node = reinterpret_cast<nt::KeyNodeInformation*>(data);
+    if (node->name_length > fits) node->name_length = fits;
+    const Ulong left = fits - node->name_length;
+    if (node->class_length > left) node->class_length = left;
+    if (!node->class_length) node->class_offset = UINT32_MAX;
+  } else if (information_class == nt::kKeyFullInformation) {
+    auto* full = reinterpret_cast<nt::KeyFullInformation*>(data);
+    if (full->class_length > fits) full->class_length = fits;
+    if (!full->class_length) full->class_offset = UINT32_MAX;
+  } else if (information_class == nt::kKeyNameInformation) {
+    auto* name = reinterpret_cast<nt::KeyNameInformation*>(data);
+    if (name->name_length > fits) name->name_length = fits;
+  }
+}
+
+// Puts a whole answer of `size` bytes, in memory of the layer, into the caller's buffer as the system does.
+NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, uint8_t* data, Ulong size, void* buffer,
+                Ulong length, Ulong* result_length) {
+  const Ulong fixed = FixedPart(information_class), bytes = length < size ? length : size;
+  if (vl.is_wine && length < size && length >= fixed) CountWhatFits(information_class, data, length - fixed);
   if (bytes && !CopyOut(buffer, data, bytes)) return nt::kAccessViolation;
   if (!WriteUser(result_length, size)) return nt::kAccessViolation;
   if (length < fixed) return nt::kBufferTooSmall;
   return length < size ? nt::kBufferOverflow : nt::kSuccess;
 }
 
-namespace {
-
-// The listing of a handle, made or renewed. `renew`: whatever its age. REQUIRES info.lock.
-NtStatus CurrentListing(const VlState& vl, CallScratch& scratch, HandleInfo* info, const VPath& path,
+// The listing of a handle, made or renewed. `renew`: whatever its age. REQUIRES the lock of the handle's info.
+NtStatus CurrentListing(const VlState& vl, CallScratch& scratch, KeyState* state, const VPath& path,
                         const view::Lookup& look, bool renew, Listing** out) {
-  KeyState* state = StateOf(info);
-  if (!state) return nt::kNoMemory;
   if (state->listing && !renew &&
       state->listing->generation == vl.index.Generation().load(std::memory_order_acquire)) {
     *out = state->listing;
@@ -160,10 +185,12 @@ NtStatus FromCatalog(const VlState& vl, CallScratch& scratch, const ListedKey& k
 
 NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, const VPath& path, const view::Lookup& look,
                    Ulong index, nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
+  KeyState* state = StateOf(info);
+  if (!state) return nt::kNoMemory;
   LockGuard guard(info->lock);
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     Listing* listing = nullptr;
-    NtStatus status = CurrentListing(vl, scratch, info, path, look, index == 0 || attempt > 0, &listing);
+    NtStatus status = CurrentListing(vl, scratch, state, path, look, index == 0 || attempt > 0, &listing);
     if (!nt::Ok(status)) return status;
     if (index >= listing->count) return nt::kNoMoreEntries;
     const ListedKey& key = listing->keys[index];
@@ -191,7 +218,7 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   CallScratch scratch;
   Use use;
   NtStatus status = Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !NotAKey(status)) return status;
   const auto pass_on = [&] { return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length); };
   const bool ours = information_class == nt::kKeyBasicInformation || information_class == nt::kKeyNodeInformation ||
                     Counts(information_class);
@@ -210,7 +237,7 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   uint8_t* data = nullptr;
   Ulong size = 0;
   status = Enumerate(vl, scratch, use.info(), *path, look, index, information_class, &data, &size);
-  return nt::Ok(status) ? Answer(data, FixedPart(information_class), size, buffer, length, result_length) : status;
+  return nt::Ok(status) ? Answer(vl, information_class, data, size, buffer, length, result_length) : status;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationClass information_class, void* buffer,
@@ -220,7 +247,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationCla
   CallScratch scratch;
   Use use;
   NtStatus status = Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !NotAKey(status)) return status;
   const auto pass_on = [&] { return orig.NtQueryKey(use.real, information_class, buffer, length, result_length); };
   if (!use.ref || use.info()->entry == kDirect || FixedPart(information_class) == 0) return pass_on();
   HandleInfo* info = use.info();
@@ -242,7 +269,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationCla
     auto* information = reinterpret_cast<nt::KeyNameInformation*>(data);
     information->name_length = static_cast<Ulong>(name.size() * 2);
     for (size_t i = 0; i < name.size(); ++i) information->name[i] = name[i];
-    return Answer(data, FixedPart(information_class), size, buffer, length, result_length);
+    return Answer(vl, information_class, data, size, buffer, length, result_length);
   }
   VPath* path = PathOf(vl, scratch, info);
   if (!path) return nt::kNoMemory;
@@ -253,14 +280,24 @@ nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationCla
   } else {
     const view::Lookup look = LookUp(vl, *path);
     if (!NeedsListing(vl, *path, look)) return pass_on();
-    status = QueryWhole(scratch, use.real, -1, information_class, &data, &size);
-    if (!nt::Ok(status)) return status;
+    // Into a buffer of the caller's length, so that a short one is treated as the system treats it.
+    const Ulong room = length < kLongestAnswer ? length : kLongestAnswer;
+    data = static_cast<uint8_t*>(scratch.Alloc(room + kLongestFixedPart));
+    if (!data) return nt::kNoMemory;
+    const NtStatus answered = orig.NtQueryKey(use.real, information_class, data, room, &size);
+    if (answered != nt::kBufferOverflow && answered != nt::kBufferTooSmall && !nt::Ok(answered)) return answered;
+    KeyState* state = StateOf(info);
+    if (!state) return nt::kNoMemory;
     LockGuard guard(info->lock);
     Listing* listing = nullptr;
-    status = CurrentListing(vl, scratch, info, *path, look, true, &listing);
-    if (nt::Ok(status)) PutCounts(information_class, data, *listing);
+    status = CurrentListing(vl, scratch, state, *path, look, true, &listing);
+    if (!nt::Ok(status)) return status;
+    PutCounts(information_class, data, *listing);
+    const Ulong bytes = room < size ? room : size;
+    const bool out = (!bytes || CopyOut(buffer, data, bytes)) && WriteUser(result_length, size);
+    return out ? answered : nt::kAccessViolation;
   }
-  return nt::Ok(status) ? Answer(data, FixedPart(information_class), size, buffer, length, result_length) : status;
+  return nt::Ok(status) ? Answer(vl, information_class, data, size, buffer, length, result_length) : status;
 }
 
 }  // namespace plume::vl

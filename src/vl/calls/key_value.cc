@@ -12,7 +12,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryValueKey(nt::Handle handle, nt::UnicodeStrin
   CallScratch scratch;
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
   return orig.NtQueryValueKey(use.real, name, information_class, buffer, length, result_length);
 }
 
@@ -22,7 +22,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryMultipleValueKey(nt::Handle handle, nt::KeyV
   CallScratch scratch;
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
   return orig.NtQueryMultipleValueKey(use.real, entries, count, buffer, length, needed);
 }
 
@@ -33,7 +33,7 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateValueKey(nt::Handle handle, nt::Ulong in
   CallScratch scratch;
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
   return orig.NtEnumerateValueKey(use.real, index, information_class, buffer, length, result_length);
 }
 
@@ -43,7 +43,7 @@ nt::NtStatus PLUME_NTAPI HookNtSetValueKey(nt::Handle handle, nt::UnicodeString*
   CallScratch scratch;
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeySetValue, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
   return orig.NtSetValueKey(use.real, name, title_index, type, data, size);
 }
 
@@ -52,7 +52,7 @@ nt::NtStatus PLUME_NTAPI HookNtDeleteValueKey(nt::Handle handle, nt::UnicodeStri
   CallScratch scratch;
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeySetValue, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
   return orig.NtDeleteValueKey(use.real, name);
 }
 
@@ -61,7 +61,7 @@ nt::NtStatus PLUME_NTAPI HookNtFlushKey(nt::Handle handle) {
   CallScratch scratch;
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
-  return nt::Ok(status) ? orig.NtFlushKey(use.real) : status;
+  return nt::Ok(status) || key::NotAKey(status) ? orig.NtFlushKey(use.real) : status;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtSetInformationKey(nt::Handle handle, nt::Ulong information_class, void* buffer,
@@ -73,7 +73,7 @@ nt::NtStatus PLUME_NTAPI HookNtSetInformationKey(nt::Handle handle, nt::Ulong in
   constexpr nt::Ulong kWriteTime = 0;
   const nt::AccessMask right = information_class == kWriteTime ? nt::kKeySetValue : 0;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, right, &use);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
   return orig.NtSetInformationKey(information_class == kWriteTime ? use.real : handle, information_class, buffer, length);
 }
 

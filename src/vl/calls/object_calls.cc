@@ -14,13 +14,15 @@ bool IsThisProcess(const VlState& vl, nt::Handle process) {
   if (process == nt::CurrentProcess()) return true;
   if (!process) return false;
   nt::ProcessBasicInformation basic{};
-  return nt::Ok(orig.NtQueryInformationProcess(process, nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr)) &&
+  return nt::Ok(orig.NtQueryInformationProcess(process, nt::kProcessBasicInformation, &basic, sizeof(basic),
+                                               nullptr)) &&
          basic.process_id == vl.pid;
 }
 
 bool IsKeyName(view::WView name) {
   constexpr view::WView kRegistry = u"\\REGISTRY";
-  return name.size() >= kRegistry.size() && view::EqualFolded(view::Sub(name, 0, kRegistry.size()), kRegistry);
+  return name.size() >= kRegistry.size() &&
+         view::EqualFolded(view::Sub(name, 0, kRegistry.size()), kRegistry);
 }
 
 }  // namespace
@@ -32,8 +34,9 @@ nt::NtStatus PLUME_NTAPI HookNtClose(nt::Handle handle) {
   return orig.NtClose(handle);
 }
 
-nt::NtStatus PLUME_NTAPI HookNtDuplicateObject(nt::Handle source_process, nt::Handle source, nt::Handle target_process,
-                                               nt::Handle* target, nt::AccessMask access, nt::Ulong attributes,
+nt::NtStatus PLUME_NTAPI HookNtDuplicateObject(nt::Handle source_process, nt::Handle source,
+                                               nt::Handle target_process, nt::Handle* target,
+                                               nt::AccessMask access, nt::Ulong attributes,
                                                nt::Ulong options) {
   const VlState& vl = Enter();
   const bool from_us = IsThisProcess(vl, source_process);
@@ -57,8 +60,8 @@ nt::NtStatus PLUME_NTAPI HookNtDuplicateObject(nt::Handle source_process, nt::Ha
   return s;
 }
 
-nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformationClass information, void* buffer,
-                                           nt::Ulong length, nt::Ulong* result_length) {
+nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformationClass information,
+                                           void* buffer, nt::Ulong length, nt::Ulong* result_length) {
   const VlState& vl = Enter();
   if (information != nt::kObjectNameInformation) {
     return orig.NtQueryObject(handle, information, buffer, length, result_length);
@@ -67,10 +70,11 @@ nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformat
   void* answer = scratch.Alloc(kNameAnswerBytes);
   if (!answer) return nt::kNoMemory;
   view::WView name, real;
-  if (nt::Ok(orig.NtQueryObject(handle, information, answer, kNameAnswerBytes, nullptr))) real = AnsweredName(answer);
+  if (nt::Ok(orig.NtQueryObject(handle, information, answer, kNameAnswerBytes, nullptr)))
+    real = AnsweredName(answer);
   bool ours = false;
   if (IsKeyName(real)) {
-    ours = KeyHandleToVirtual(vl, scratch, handle, &name);
+    if (const nt::NtStatus s = KeyHandleToVirtual(vl, scratch, handle, &ours, &name); !nt::Ok(s)) return s;
   } else if (!real.empty()) {
     ours = FileHandleToVirtual(vl, scratch, handle, &name);
     if (ours) name = LikeOriginal(vl, scratch, real, name);
@@ -79,7 +83,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformat
   if (name.empty()) return nt::kNoMemory;
   size_t needed;
   const nt::NtStatus s = WriteNameAnswer(
-      name, buffer, length, length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
+      name, buffer, length,
+      length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
   if (result_length && !WriteUser(result_length, static_cast<nt::Ulong>(needed))) return nt::kAccessViolation;
   VL_TRACE(vl, "NtQueryObject", s, name);
   return s;
