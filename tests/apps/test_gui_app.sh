@@ -1,0 +1,64 @@
+#!/bin/bash
+# A third-party program with windows, NSSM, installed by Windows Installer (msiexec) in a VM and streamed from Debian's
+# docker-registry: its window must look exactly as that of a local installation, its console mode print the same bytes.
+set -u
+source "$(dirname "$0")/lib.sh"
+
+# Before the first Wine process: a prefix's desktop belongs to the display it was started on.
+start_display
+start_docker_registry docker_url
+new_prefix gui-local local
+new_prefix gui-admin admin
+new_prefix gui-client client
+
+make_nssm_msi "$work/nssm.msi"
+bare "$local" msiexec /i "$(win "$work/nssm.msi")" /qn >"$work/local-setup.log" 2>&1
+check "the MSI installs locally" test -f "$local/drive_c/Program Files/NSSM/nssm.exe"
+check "capture NSSM by running msiexec" plume_in "$admin" capture nssm --version 2.24 -- msiexec /i "$(win "$work/nssm.msi")" /qn
+check "the administrator's machine has NSSM not installed" test ! -e "$admin/drive_c/Program Files/NSSM"
+check "publish to docker-registry" plume_in "$admin" publish nssm:2.24 "$docker_url/apps/nssm"
+check "subscribe" plume_in "$client" add "$docker_url/apps/nssm"
+plume_in "$client" apps --json >"$work/apps.json" 2>&1
+check "plume apps names it" grep -q nssm "$work/apps.json"
+
+picture() {  # picture NAME: the window's pixels, once two looks in a row are the same
+  local id i
+  id=$(wait_window 'NSSM service installer') || { fail "$1: no window appeared"; return 1; }
+  xdotool mousemove 1000 700
+  timeout 20 import -window "$id" "$work/$1.png"
+  for i in $(seq 20); do
+    sleep 0.3
+    timeout 20 import -window "$id" "$work/$1-next.png"
+    cmp -s <(convert "$work/$1.png" rgb:-) <(convert "$work/$1-next.png" rgb:-) && break
+    mv "$work/$1-next.png" "$work/$1.png"
+  done
+  convert "$work/$1.png" "rgb:$work/$1.rgb"
+}
+gone() { local i; for i in $(seq 50); do xdotool search --name '^NSSM service installer$' >/dev/null 2>&1 || return 0; sleep 0.2; done; return 1; }
+
+bare "$local" 'C:\Program Files\NSSM\nssm.exe' install >/dev/null 2>&1 &
+picture local
+tools/prefix.sh stop "$local"
+check "the local window is gone" gone
+
+plume_in "$client" run nssm -- install >"$work/gui.log" 2>&1 &
+gui=$!
+if picture client; then
+  same "pixels of the streamed window" "$work/local.rgb" "$work/client.rgb"
+  plume_in "$client" vm ps nssm >"$work/ps" 2>&1
+  check "its process belongs to the VM" grep -qi nssm.exe "$work/ps"
+else
+  tail -3 "$work/gui.log" | sed 's/^/     | /'
+fi
+check "plume vm stop ends it" plume_in "$client" vm stop nssm
+check "its window is gone" gone
+wait "$gui" 2>/dev/null
+
+bare "$local" 'C:\Program Files\NSSM\nssm.exe' help >"$work/help.local" 2>&1
+plume_in "$client" run nssm -- help >"$work/help.client" 2>&1
+same "console output" "$work/help.local" "$work/help.client"
+check "client: no folder" test ! -e "$client/drive_c/Program Files/NSSM"
+bare "$client" reg query 'HKLM\Software' >"$work/keys" 2>&1
+check "client: nothing in the registry" bash -c "grep -q Microsoft '$work/keys' && ! grep -qi nssm '$work/keys'"
+check "client: Windows Installer knows no product" bash -c "! grep -aqi nssm '$client/system.reg'"
+finish
