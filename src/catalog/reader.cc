@@ -68,7 +68,7 @@ uint32_t Reader::Subkey(uint32_t parent, WView wanted) const {
 
 uint32_t Reader::FindValue(uint32_t key, WView wanted) const {
   if (key >= key_count_) return kNone;
-  // Values keep the order in which they were made (programs see it), so this is a scan; keys have few.
+  // The format promises no order of values, so this is a scan; keys have few.
   const Key& k = keys_[key];
   for (uint32_t i = k.first_value(); i < k.first_value() + k.value_count(); ++i) {
     if (view::EqualFolded(name(values_[i]), wanted)) return i;
