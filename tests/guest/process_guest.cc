@@ -1,5 +1,5 @@
-// What a program sees of processes, modules and handles. Each verb prints lines that must be the same bare and in a VM
-// (process.sh compares), unless said otherwise.
+// What a program sees of processes, modules and handles. Each verb prints lines that must be the same bare
+// and in a VM (process.sh compares), unless said otherwise.
 //   names               the program's and its modules' names, working directory, command line
 //   guest               "guest" or "bare": whether ntdll's NtClose begins with a jump (differs)
 //   pointers            statuses of system calls with bad pointers
@@ -11,8 +11,9 @@
 //   inherit             a child reads from an inherited file handle whose name it asks
 //   duplicate           duplicated handles and their names
 //   exit CODE           ends with that code
+// clang-format off
 #include <windows.h>
-
+// clang-format on
 #include <psapi.h>
 #include <winternl.h>
 
@@ -45,11 +46,14 @@ std::wstring MappedName(const void* address) {
 std::wstring FullImageName(HANDLE process, DWORD flags) {
   wchar_t name[1024];
   DWORD n = 1024;
-  if (!QueryFullProcessImageNameW(process, flags, name, &n)) return L"error " + std::to_wstring(GetLastError());
+  if (!QueryFullProcessImageNameW(process, flags, name, &n))
+    return L"error " + std::to_wstring(GetLastError());
   return std::wstring(name, n);
 }
 
-void Print(const char* what, const std::wstring& value) { std::printf("%s: %s\n", what, Narrow(value).c_str()); }
+void Print(const char* what, const std::wstring& value) {
+  std::printf("%s: %s\n", what, Narrow(value).c_str());
+}
 
 int Names() {
   HMODULE self = GetModuleHandleW(nullptr);
@@ -60,11 +64,13 @@ int Names() {
   std::wstring native = FullImageName(GetCurrentProcess(), PROCESS_NAME_NATIVE);
   const std::wstring dos = FullImageName(GetCurrentProcess(), 0);
   const std::wstring tail = dos.substr(2);
-  std::printf("native image ends alike: %d\n",
-              native.size() >= tail.size() && !_wcsicmp(native.c_str() + native.size() - tail.size(), tail.c_str()));
+  std::printf(
+      "native image ends alike: %d\n",
+      native.size() >= tail.size() && !_wcsicmp(native.c_str() + native.size() - tail.size(), tail.c_str()));
   const std::wstring mapped = MappedName(self);
-  std::printf("mapped name ends alike: %d\n",
-              mapped.size() >= tail.size() && !_wcsicmp(mapped.c_str() + mapped.size() - tail.size(), tail.c_str()));
+  std::printf(
+      "mapped name ends alike: %d\n",
+      mapped.size() >= tail.size() && !_wcsicmp(mapped.c_str() + mapped.size() - tail.size(), tail.c_str()));
   wchar_t directory[1024];
   GetCurrentDirectoryW(1024, directory);
   Print("directory", directory);
@@ -92,7 +98,8 @@ int Pointers() {
   *reinterpret_cast<ULONG*>(page + 0x1000 - 8) = sizeof(OBJECT_ATTRIBUTES);  // readable head, unreadable rest
   VirtualProtect(page + 0x1000, 0x1000, PAGE_NOACCESS, &old);
   VirtualProtect(page + 0x2000, 0x1000, PAGE_READONLY, &old);
-  auto* text_page = static_cast<uint8_t*>(VirtualAlloc(nullptr, 0x2000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE));
+  auto* text_page =
+      static_cast<uint8_t*>(VirtualAlloc(nullptr, 0x2000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE));
   VirtualProtect(text_page + 0x1000, 0x1000, PAGE_NOACCESS, &old);
   memcpy(text_page + 0x1000 - 8, L"\\??\\", 8);
   struct {
@@ -102,8 +109,8 @@ int Pointers() {
              {"noaccess", page + 0x1000},
              {"edge", page + 0x1000 - 8},
              {"kernel", reinterpret_cast<void*>(0xffff800000000000)}};
-  using CreateFileFn = NTSTATUS NTAPI(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*, IO_STATUS_BLOCK*, LARGE_INTEGER*, ULONG,
-                                      ULONG, ULONG, ULONG, void*, ULONG);
+  using CreateFileFn = NTSTATUS NTAPI(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*, IO_STATUS_BLOCK*,
+                                      LARGE_INTEGER*, ULONG, ULONG, ULONG, ULONG, void*, ULONG);
   using OpenKeyFn = NTSTATUS NTAPI(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*);
   using QueryAttributesFn = NTSTATUS NTAPI(OBJECT_ATTRIBUTES*, void*);
   auto* create = Call<CreateFileFn>("NtCreateFile");
@@ -123,7 +130,8 @@ int Pointers() {
       const char* part = o == oa ? "attributes" : o == &with_bad_string ? "string" : "text";
       std::printf("%s %s: NtCreateFile %08x NtQueryAttributesFile %08x NtOpenKey %08x\n", b.name, part,
                   static_cast<unsigned>(create(&h, GENERIC_READ, o, &io, nullptr, 0, 7, 1, 0x20, nullptr, 0)),
-                  static_cast<unsigned>(attributes(o, info)), static_cast<unsigned>(open_key(&h, KEY_READ, o)));
+                  static_cast<unsigned>(attributes(o, info)),
+                  static_cast<unsigned>(open_key(&h, KEY_READ, o)));
     }
   }
   std::puts("still alive");
@@ -140,7 +148,8 @@ DWORD RunChild(const std::wstring& exe, const std::wstring& arguments, const wch
   startup.cb = sizeof(startup);
   PROCESS_INFORMATION info{};
   std::fflush(stdout);
-  if (!CreateProcessW(exe.c_str(), command.data(), nullptr, nullptr, TRUE, flags, nullptr, directory, &startup, &info)) {
+  if (!CreateProcessW(exe.c_str(), command.data(), nullptr, nullptr, TRUE, flags, nullptr, directory,
+                      &startup, &info)) {
     std::printf("CreateProcess: error %lu\n", GetLastError());
     return 0xffffffff;
   }
@@ -167,7 +176,8 @@ int Child(int levels, const std::wstring& arguments) {
 int SuspendedChild() {
   PROCESS_INFORMATION info{};
   if (RunChild(Self(), L"exit 42", nullptr, CREATE_SUSPENDED, &info)) return 1;
-  std::printf("before resume: %s\n", WaitForSingleObject(info.hProcess, 300) == WAIT_TIMEOUT ? "waiting" : "ended");
+  std::printf("before resume: %s\n",
+              WaitForSingleObject(info.hProcess, 300) == WAIT_TIMEOUT ? "waiting" : "ended");
   std::printf("image while suspended: %d\n", FullImageName(info.hProcess, 0) == Self());
   std::printf("suspend count was %lu\n", ResumeThread(info.hThread));
   WaitForSingleObject(info.hProcess, 20000);
@@ -183,13 +193,16 @@ int Threads() {
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([t, &bad] {
       for (int i = 0; i < 200; ++i) {
-        HANDLE file = CreateFileW(Self().c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
+        HANDLE file =
+            CreateFileW(Self().c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
         HANDLE copy = nullptr;
         DWORD got = 0;
         char head[2] = {};
         if (file == INVALID_HANDLE_VALUE ||
-            !DuplicateHandle(GetCurrentProcess(), file, GetCurrentProcess(), &copy, 0, FALSE, DUPLICATE_SAME_ACCESS) ||
-            !CloseHandle(file) || !ReadFile(copy, head, 2, &got, nullptr) || head[0] != 'M' || !CloseHandle(copy)) {
+            !DuplicateHandle(GetCurrentProcess(), file, GetCurrentProcess(), &copy, 0, FALSE,
+                             DUPLICATE_SAME_ACCESS) ||
+            !CloseHandle(file) || !ReadFile(copy, head, 2, &got, nullptr) || head[0] != 'M' ||
+            !CloseHandle(copy)) {
           ++bad[t];
         }
       }
@@ -234,7 +247,8 @@ int Inherit(const std::wstring& handle_text) {
   SECURITY_ATTRIBUTES inherit{sizeof(inherit), nullptr, TRUE};
   HANDLE h = CreateFileW(Self().c_str(), GENERIC_READ, FILE_SHARE_READ, &inherit, OPEN_EXISTING, 0, nullptr);
   Print("name", HandleName(h));
-  const DWORD code = RunChild(Self(), L"inherit " + std::to_wstring(reinterpret_cast<uintptr_t>(h)), nullptr, 0);
+  const DWORD code =
+      RunChild(Self(), L"inherit " + std::to_wstring(reinterpret_cast<uintptr_t>(h)), nullptr, 0);
   CloseHandle(h);
   return static_cast<int>(code);
 }
@@ -246,8 +260,10 @@ int Duplicate() {
   DuplicateHandle(GetCurrentProcess(), a, self, &b, 0, FALSE, DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE);
   Print("first", HandleName(h));
   Print("second", HandleName(b));
-  auto* duplicate = Call<NTSTATUS NTAPI(HANDLE, HANDLE, HANDLE, HANDLE*, ACCESS_MASK, ULONG, ULONG)>("NtDuplicateObject");
-  std::printf("bad handle: %08x\n", static_cast<unsigned>(duplicate(self, reinterpret_cast<HANDLE>(0xbad0), self, &a, 0, 0, 2)));
+  auto* duplicate =
+      Call<NTSTATUS NTAPI(HANDLE, HANDLE, HANDLE, HANDLE*, ACCESS_MASK, ULONG, ULONG)>("NtDuplicateObject");
+  std::printf("bad handle: %08x\n",
+              static_cast<unsigned>(duplicate(self, reinterpret_cast<HANDLE>(0xbad0), self, &a, 0, 0, 2)));
   CloseHandle(b);
   CloseHandle(h);
   CloseHandle(self);

@@ -25,18 +25,21 @@ view::WView Join(CallScratch& scratch, view::WView a, view::WView b) {
 
 }  // namespace
 
-view::WView LikeOriginal(const VlState& vl, CallScratch& scratch, view::WView real, view::WView virtual_path) {
+view::WView LikeOriginal(const VlState& vl, CallScratch& scratch, view::WView real,
+                         view::WView virtual_path) {
   if (StartsWith(real, kDosPrefix)) return Join(scratch, kDosPrefix, virtual_path);
   if (!StartsWith(real, kDevicePrefix)) return virtual_path;
   const char16_t letter = virtual_path.empty() ? u'\0' : view::Upcase(virtual_path[0]);
   for (const view::NameTable::Volume& v : vl.names.volumes) {
-    if (v.letter == letter) return Join(scratch, v.device, view::Sub(virtual_path, 2, virtual_path.size() - 2));
+    if (v.letter == letter)
+      return Join(scratch, v.device, view::Sub(virtual_path, 2, virtual_path.size() - 2));
   }
   // A drive that exists in the view only: the DOS form is the one every reader understands.
   return Join(scratch, kDosPrefix, virtual_path);
 }
 
-nt::NtStatus WriteNameAnswer(view::WView name, void* user, size_t length, nt::NtStatus too_small, size_t* needed) {
+nt::NtStatus WriteNameAnswer(view::WView name, void* user, size_t length, nt::NtStatus too_small,
+                             size_t* needed) {
   const size_t bytes = name.size() * 2;
   *needed = sizeof(nt::UnicodeString) + bytes + 2;
   if (bytes > 0xfffc) return nt::kNameTooLong;

@@ -1,5 +1,5 @@
-// Answers that hold a name: a UNICODE_STRING followed by its text, as NtQueryObject, NtQueryInformationProcess and
-// NtQueryVirtualMemory give it.
+// Answers that hold a name: a UNICODE_STRING followed by its text, as NtQueryObject,
+// NtQueryInformationProcess and NtQueryVirtualMemory give it.
 #pragma once
 #include "vl/low/memory.h"
 #include "vl/low/state.h"
@@ -15,11 +15,12 @@ inline view::WView AnsweredName(const void* answer) {
   return s->buffer ? view::WView(s->buffer, s->length / 2) : view::WView();
 }
 
-// `virtual_path` ("C:\x") in the form of `real`, the name it replaces: "\??\C:\x", "\Device\HarddiskVolume1\x" or
-// "C:\x". Empty when out of memory.
+// `virtual_path` ("C:\x") in the form of `real`, the name it replaces: "\??\C:\x",
+// "\Device\HarddiskVolume1\x" or "C:\x". Empty when out of memory.
 view::WView LikeOriginal(const VlState& vl, CallScratch& scratch, view::WView real, view::WView virtual_path);
 
 // Writes the answer for `name` to the caller's buffer. `too_small`: what this call says of a short buffer.
-nt::NtStatus WriteNameAnswer(view::WView name, void* user, size_t length, nt::NtStatus too_small, size_t* needed);
+nt::NtStatus WriteNameAnswer(view::WView name, void* user, size_t length, nt::NtStatus too_small,
+                             size_t* needed);
 
 }  // namespace plume::vl

@@ -1,5 +1,5 @@
-// What the name calls answer in a layer that was built without the file or the registry space (PLUME_VL_CALLS):
-// everything is the host's, under its own name.
+// What the name calls answer in a layer that was built without the file or the registry space
+// (PLUME_VL_CALLS): everything is the host's, under its own name.
 #include <cstring>
 
 #include "vl/calls/file_resolve.h"
@@ -8,7 +8,8 @@
 namespace plume::vl {
 
 #ifdef PLUME_WITHOUT_FILE_CALLS
-nt::NtStatus ResolveForExecution(const VlState&, CallScratch& scratch, const view::VPath& path, RealName* out) {
+nt::NtStatus ResolveForExecution(const VlState&, CallScratch& scratch, const view::VPath& path,
+                                 RealName* out) {
   char16_t* text = scratch.Units(path.text.size() + 5);
   if (!text) return nt::kNoMemory;
   std::memcpy(text, u"\\??\\", 8);

@@ -18,10 +18,12 @@ constexpr size_t kMaxAttributeBytes = 4096;
 // What is started: the captured creation attributes, with the image's name replaced.
 struct Start {
   nt::AttributeList* attributes = nullptr;  // own copy
-  view::WView exe;                          // virtual DOS path; empty if no image is named (a clone)
+  view::WView exe;                          // virtual DOS path, or the name as given
+  bool renamed = false;                     // the file's real name is another
 };
 
-nt::NtStatus CaptureStart(CallScratch& scratch, const nt::AttributeList* user, Start* out, nt::Attribute** image) {
+nt::NtStatus CaptureStart(CallScratch& scratch, const nt::AttributeList* user, Start* out,
+                          nt::Attribute** image) {
   *image = nullptr;
   size_t bytes;
   if (!user) return nt::kInvalidParameter;
@@ -33,7 +35,8 @@ nt::NtStatus CaptureStart(CallScratch& scratch, const nt::AttributeList* user, S
   out->attributes->total_length = bytes;
   const size_t count = (bytes - sizeof(size_t)) / sizeof(nt::Attribute);
   for (size_t i = 0; i < count; ++i) {
-    if (out->attributes->attributes[i].attribute == nt::kAttributeImageName) *image = &out->attributes->attributes[i];
+    if (out->attributes->attributes[i].attribute == nt::kAttributeImageName)
+      *image = &out->attributes->attributes[i];
   }
   return nt::kSuccess;
 }
@@ -59,14 +62,15 @@ nt::NtStatus ResolveImage(const VlState& vl, CallScratch& scratch, nt::Attribute
   if (const nt::NtStatus s = ResolveForExecution(vl, scratch, *path, &real); !nt::Ok(s)) return s;
   start->exe = path->text;
   if (!real.host) {
+    start->renamed = true;
     image->pointer = const_cast<char16_t*>(real.nt_path.data());
     image->size = real.nt_path.size() * 2;
   }
   return nt::kSuccess;
 }
 
-// The layer's own file, mapped once per process, by the first one that starts a child. Never the running image: its
-// data has changed since.
+// The layer's own file, mapped once per process, by the first one that starts a child. Never the running
+// image: its data has changed since.
 nt::NtStatus LayerFile(const VlState& vl, std::span<const uint8_t>* out) {
   static constinit std::atomic<const uint8_t*> g_base{nullptr};
   static constinit std::atomic<size_t> g_size{0};
@@ -91,6 +95,7 @@ nt::NtStatus MakeGuest(const VlState& vl, nt::Handle process, const Start& start
   }
   request.view_path = vl.view_path;
   request.exe = start.exe;
+  request.rename = start.renamed;
   request.volumes = {plume_params.volumes, plume_params.volume_count};
   request.flags = plume_params.flags;
   request.ntdll = plume_params.ntdll;
@@ -107,10 +112,12 @@ nt::NtStatus MakeGuest(const VlState& vl, nt::Handle process, const Start& start
 
 }  // namespace
 
-nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle* thread, nt::AccessMask process_access,
-                                                 nt::AccessMask thread_access, nt::ObjectAttributes* process_attributes,
-                                                 nt::ObjectAttributes* thread_attributes, nt::Ulong process_flags,
-                                                 nt::Ulong thread_flags, void* parameters, nt::CreateInfo* info,
+nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle* thread,
+                                                 nt::AccessMask process_access, nt::AccessMask thread_access,
+                                                 nt::ObjectAttributes* process_attributes,
+                                                 nt::ObjectAttributes* thread_attributes,
+                                                 nt::Ulong process_flags, nt::Ulong thread_flags,
+                                                 void* parameters, nt::CreateInfo* info,
                                                  nt::AttributeList* attributes) {
   const VlState& vl = Enter();
   CallScratch scratch;
@@ -121,7 +128,8 @@ nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle
   if (!image) {
     // A clone of this process has our memory, and so is a guest already.
     return orig.NtCreateUserProcess(process, thread, process_access, thread_access, process_attributes,
-                                    thread_attributes, process_flags, thread_flags, parameters, info, attributes);
+                                    thread_attributes, process_flags, thread_flags, parameters, info,
+                                    attributes);
   }
   s = ResolveImage(vl, scratch, image, &start);
   if (!nt::Ok(s)) {
@@ -132,12 +140,13 @@ nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle
   process_flags &= ~nt::kProcessBreakawayFromJob;
   nt::Handle own_process = nullptr, own_thread = nullptr;
   s = orig.NtCreateUserProcess(&own_process, &own_thread, process_access, thread_access, process_attributes,
-                               thread_attributes, process_flags, thread_flags | nt::kThreadCreateSuspended, parameters,
-                               info, start.attributes);
+                               thread_attributes, process_flags, thread_flags | nt::kThreadCreateSuspended,
+                               parameters, info, start.attributes);
   VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
   if (!nt::Ok(s)) return s;
   nt::NtStatus made = MakeGuest(vl, own_process, start);
-  if (nt::Ok(made) && (!WriteUser(process, own_process) || !WriteUser(thread, own_thread))) made = nt::kAccessViolation;
+  if (nt::Ok(made) && (!WriteUser(process, own_process) || !WriteUser(thread, own_thread)))
+    made = nt::kAccessViolation;
   if (!nt::Ok(made)) {
     // Never run as a process of the host.
     orig.NtTerminateProcess(own_process, static_cast<nt::NtStatus>(ExitStatus(Site::kChild)));
@@ -149,31 +158,35 @@ nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle
   return s;
 }
 
-// The old calls start a process from a section, whose virtual name is unknown here; only snapshots and clones of
-// processes (no section) are left of their uses.
-nt::NtStatus PLUME_NTAPI HookNtCreateProcess(nt::Handle* process, nt::AccessMask access, nt::ObjectAttributes* attributes,
-                                             nt::Handle parent, uint8_t inherit, nt::Handle section,
-                                             nt::Handle debug_port, nt::Handle token) {
+// The old calls start a process from a section, whose virtual name is unknown here; only snapshots and clones
+// of processes (no section) are left of their uses.
+nt::NtStatus PLUME_NTAPI HookNtCreateProcess(nt::Handle* process, nt::AccessMask access,
+                                             nt::ObjectAttributes* attributes, nt::Handle parent,
+                                             uint8_t inherit, nt::Handle section, nt::Handle debug_port,
+                                             nt::Handle token) {
   Enter();
-  if (!section) return orig.NtCreateProcess(process, access, attributes, parent, inherit, section, debug_port, token);
+  if (!section)
+    return orig.NtCreateProcess(process, access, attributes, parent, inherit, section, debug_port, token);
   Log("NtCreateProcess from a section is refused", nt::kNotSupported);
   return nt::kNotSupported;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateProcessEx(nt::Handle* process, nt::AccessMask access,
-                                               nt::ObjectAttributes* attributes, nt::Handle parent, nt::Ulong flags,
-                                               nt::Handle section, nt::Handle debug_port, nt::Handle token,
-                                               nt::Ulong reserved) {
+                                               nt::ObjectAttributes* attributes, nt::Handle parent,
+                                               nt::Ulong flags, nt::Handle section, nt::Handle debug_port,
+                                               nt::Handle token, nt::Ulong reserved) {
   Enter();
   if (!section) {
-    return orig.NtCreateProcessEx(process, access, attributes, parent, flags, section, debug_port, token, reserved);
+    return orig.NtCreateProcessEx(process, access, attributes, parent, flags, section, debug_port, token,
+                                  reserved);
   }
   Log("NtCreateProcessEx from a section is refused", nt::kNotSupported);
   return nt::kNotSupported;
 }
 
-nt::NtStatus PLUME_NTAPI HookNtQueryInformationProcess(nt::Handle process, nt::ProcessInformationClass information,
-                                                       void* buffer, nt::Ulong length, nt::Ulong* result_length) {
+nt::NtStatus PLUME_NTAPI HookNtQueryInformationProcess(nt::Handle process,
+                                                       nt::ProcessInformationClass information, void* buffer,
+                                                       nt::Ulong length, nt::Ulong* result_length) {
   const VlState& vl = Enter();
   if (information != nt::kProcessImageFileName && information != nt::kProcessImageFileNameWin32) {
     return orig.NtQueryInformationProcess(process, information, buffer, length, result_length);
@@ -196,8 +209,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationProcess(nt::Handle process, nt::P
 }
 
 nt::NtStatus PLUME_NTAPI HookNtQueryVirtualMemory(nt::Handle process, const void* address,
-                                                  nt::MemoryInformationClass information, void* buffer, size_t length,
-                                                  size_t* result_length) {
+                                                  nt::MemoryInformationClass information, void* buffer,
+                                                  size_t length, size_t* result_length) {
   // The memory questions of every allocator come this way: the other classes pass before anything else.
   if (information != nt::kMemoryMappedFilenameInformation) {
     return orig.NtQueryVirtualMemory(process, address, information, buffer, length, result_length);
@@ -215,7 +228,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryVirtualMemory(nt::Handle process, const void
   if (name.empty()) return nt::kNoMemory;
   size_t needed;
   const nt::NtStatus s = WriteNameAnswer(
-      name, buffer, length, length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
+      name, buffer, length,
+      length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
   if (result_length && !WriteUser(result_length, needed)) return nt::kAccessViolation;
   VL_TRACE(vl, "NtQueryVirtualMemory", s, name);
   return s;

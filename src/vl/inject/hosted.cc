@@ -27,7 +27,8 @@ const Volumes& LoadVolumes() {
       letters.push_back(static_cast<char16_t>(u'A' + i));
     }
     for (size_t i = 0; i < v->names.size(); ++i) {
-      v->rows.push_back(ParamVolume{{v->names[i].data(), static_cast<uint32_t>(v->names[i].size()), 0}, letters[i], 0});
+      v->rows.push_back(
+          ParamVolume{{v->names[i].data(), static_cast<uint32_t>(v->names[i].size()), 0}, letters[i], 0});
     }
     return v;
   }();
@@ -69,16 +70,24 @@ std::string DescribeInjectError(const InjectResult& result) {
   std::snprintf(status, sizeof(status), "%08x", static_cast<unsigned>(result.status));
   const std::string name = result.function;
   switch (result.error) {
-    case InjectError::kNone: return "no error";
-    case InjectError::kState: return std::string("the new process cannot be prepared (status ") + status + ")";
-    case InjectError::kMachine: return "the program is of another bitness than this build supports (64-bit programs only)";
-    case InjectError::kLayer: return "the virtualization layer's file is damaged or of another version";
-    case InjectError::kImport: return "this system's ntdll lacks " + name;
-    case InjectError::kMissing: return "this system's ntdll lacks the required call " + name;
+    case InjectError::kNone:
+      return "no error";
+    case InjectError::kState:
+      return std::string("the new process cannot be prepared (status ") + status + ")";
+    case InjectError::kMachine:
+      return "the program is of another bitness than this build supports (64-bit programs only)";
+    case InjectError::kLayer:
+      return "the virtualization layer's file is damaged or of another version";
+    case InjectError::kImport:
+      return "this system's ntdll lacks " + name;
+    case InjectError::kMissing:
+      return "this system's ntdll lacks the required call " + name;
     case InjectError::kUnknownStub:
       return "this system's " + name + " has an unknown shape (a newer system, or another product's hook)";
-    case InjectError::kNtdll: return "ntdll was not found in the new process";
-    case InjectError::kMemory: return std::string("out of memory (status ") + status + ")";
+    case InjectError::kNtdll:
+      return "ntdll was not found in the new process";
+    case InjectError::kMemory:
+      return std::string("out of memory (status ") + status + ")";
   }
   return "unknown error";
 }

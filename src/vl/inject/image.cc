@@ -71,8 +71,9 @@ bool Relocate(const ImageInfo& info, std::span<uint8_t> image, uint64_t base) {
       if (!Read(image, e, &entry)) return false;
       const uint64_t target = uint64_t{page} + (entry & 0xfff);
       switch (entry >> 12) {
-        case 0: break;  // padding
-        case 3: {       // 32-bit
+        case 0:
+          break;   // padding
+        case 3: {  // 32-bit
           uint32_t value;
           if (!Read(image, target, &value)) return false;
           Write(image, target, value + static_cast<uint32_t>(delta));
@@ -84,7 +85,8 @@ bool Relocate(const ImageInfo& info, std::span<uint8_t> image, uint64_t base) {
           Write(image, target, value + delta);
           break;
         }
-        default: return false;
+        default:
+          return false;
       }
     }
     at += size;
@@ -97,16 +99,19 @@ bool Relocate(const ImageInfo& info, std::span<uint8_t> image, uint64_t base) {
 bool ReadImageInfo(std::span<const uint8_t> h, ImageInfo* out) {
   uint16_t mz, magic, optional_size, sections;
   uint32_t pe, signature;
-  if (!Read(h, 0, &mz) || mz != 0x5a4d || !Read(h, 0x3c, &pe) || !Read(h, pe, &signature) || signature != 0x4550) return false;
+  if (!Read(h, 0, &mz) || mz != 0x5a4d || !Read(h, 0x3c, &pe) || !Read(h, pe, &signature) ||
+      signature != 0x4550)
+    return false;
   const uint64_t optional = uint64_t{pe} + 24;
-  if (!Read(h, pe + 4ull, &out->machine) || !Read(h, pe + 6ull, &sections) || !Read(h, pe + 20ull, &optional_size) ||
-      !Read(h, optional, &magic)) {
+  if (!Read(h, pe + 4ull, &out->machine) || !Read(h, pe + 6ull, &sections) ||
+      !Read(h, pe + 20ull, &optional_size) || !Read(h, optional, &magic)) {
     return false;
   }
   out->wide = magic == 0x20b;
   if (!out->wide && magic != 0x10b) return false;
   uint32_t base32 = 0;
-  if (out->wide ? !Read(h, optional + 24, &out->preferred_base) : !Read(h, optional + 28, &base32)) return false;
+  if (out->wide ? !Read(h, optional + 24, &out->preferred_base) : !Read(h, optional + 28, &base32))
+    return false;
   if (!out->wide) out->preferred_base = base32;
   const uint64_t count_at = optional + (out->wide ? 108 : 92);
   if (!Read(h, optional + 56, &out->image_size) || !Read(h, optional + 60, &out->headers_size) ||
@@ -121,7 +126,8 @@ bool ReadImageInfo(std::span<const uint8_t> h, ImageInfo* out) {
 }
 
 bool MapImage(std::span<const uint8_t> file, const ImageInfo& info, uint64_t base, std::span<uint8_t> image) {
-  if (image.size() < info.image_size || info.headers_size > file.size() || info.headers_size > image.size()) return false;
+  if (image.size() < info.image_size || info.headers_size > file.size() || info.headers_size > image.size())
+    return false;
   std::memcpy(image.data(), file.data(), info.headers_size);
   for (uint32_t i = 0; i < info.section_count; ++i) {
     Section s;
@@ -134,15 +140,16 @@ bool MapImage(std::span<const uint8_t> file, const ImageInfo& info, uint64_t bas
   return Relocate(info, image, base);
 }
 
-bool BindImports(const ImageInfo& info, std::span<uint8_t> image, uint64_t (*resolve)(void*, const char*), void* context,
-                 const char** missing) {
+bool BindImports(const ImageInfo& info, std::span<uint8_t> image, uint64_t (*resolve)(void*, const char*),
+                 void* context, const char** missing) {
   *missing = "";
   const Directory d = GetDirectory(info, image, kDirectoryImport);
   if (d.rva == 0) return true;
   const uint32_t width = info.wide ? 8 : 4;
   for (uint64_t at = d.rva;; at += 20) {
     uint32_t lookup, name_at, table;
-    if (!Read(image, at, &lookup) || !Read(image, at + 12, &name_at) || !Read(image, at + 16, &table)) return false;
+    if (!Read(image, at, &lookup) || !Read(image, at + 12, &name_at) || !Read(image, at + 16, &table))
+      return false;
     if (name_at == 0) return true;
     const char* module = TextAt(image, name_at);
     if (!module || !EqualNoCase(module, "ntdll.dll")) {
@@ -162,7 +169,8 @@ bool BindImports(const ImageInfo& info, std::span<uint8_t> image, uint64_t (*res
         *missing = name ? name : "";
         return false;
       }
-      if (info.wide ? !Write(image, to, address) : !Write(image, to, static_cast<uint32_t>(address))) return false;
+      if (info.wide ? !Write(image, to, address) : !Write(image, to, static_cast<uint32_t>(address)))
+        return false;
     }
   }
 }

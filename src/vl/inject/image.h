@@ -1,4 +1,5 @@
-// Reading and mapping of PE images by hand. Pure; every offset is checked, a malformed image gives false or 0.
+// Reading and mapping of PE images by hand. Pure; every offset is checked, a malformed image gives false or
+// 0.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,10 +24,11 @@ bool ReadImageInfo(std::span<const uint8_t> headers, ImageInfo* out);
 // Lays the sections of `file` out in `image` (image_size bytes, zero-filled) and relocates them for `base`.
 bool MapImage(std::span<const uint8_t> file, const ImageInfo& info, uint64_t base, std::span<uint8_t> image);
 
-// Fills the import address tables of a mapped image. `resolve(context, name)` gives the address of a function of
-// ntdll.dll, or 0. False if another module is imported, or by number, or something is unknown (*missing names it).
-bool BindImports(const ImageInfo& info, std::span<uint8_t> image, uint64_t (*resolve)(void* context, const char* name),
-                 void* context, const char** missing);
+// Fills the import address tables of a mapped image. `resolve(context, name)` gives the address of a function
+// of ntdll.dll, or 0. False if another module is imported, or by number, or something is unknown (*missing
+// names it).
+bool BindImports(const ImageInfo& info, std::span<uint8_t> image,
+                 uint64_t (*resolve)(void* context, const char* name), void* context, const char** missing);
 
 // The address of an export relative to the image's base; 0: none (or forwarded).
 uint32_t FindExport(const ImageInfo& info, std::span<const uint8_t> image, const char* name);

@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<uint8_t> image(info.image_size);
   if (!MapImage(file, info, 0x12340000, image)) return 0;
   const char* missing;
-  BindImports(info, image, [](void*, const char*) { return uint64_t{1}; }, nullptr, &missing);
+  BindImports(
+      info, image, [](void*, const char*) { return uint64_t{1}; }, nullptr, &missing);
   FindExport(info, image, "plume_layer");
   for (uint32_t i = 0; i < info.section_count && i < 100; ++i) SectionAt(info, image, i);
   return 0;

@@ -11,8 +11,8 @@
 namespace plume::vl {
 namespace {
 
-// A small image, written by hand: .text (0x1000) and .data (0x2000) with one relocated pointer, one import and two
-// exports.
+// A small image, written by hand: .text (0x1000) and .data (0x2000) with one relocated pointer, one import
+// and two exports.
 class TestImage {
  public:
   TestImage() : file_(0x800) {
@@ -20,8 +20,8 @@ class TestImage {
     Put<uint32_t>(0x3c, 0x80);
     Put<uint32_t>(0x80, 0x4550);
     Put<uint16_t>(0x84, 0x8664);
-    Put<uint16_t>(0x86, 2);      // sections
-    Put<uint16_t>(0x94, 0xf0);   // size of the optional header
+    Put<uint16_t>(0x86, 2);     // sections
+    Put<uint16_t>(0x94, 0xf0);  // size of the optional header
     const size_t opt = 0x98;
     Put<uint16_t>(opt, 0x20b);
     Put<uint64_t>(opt + 24, kBase);
@@ -63,13 +63,19 @@ class TestImage {
   }
   std::vector<uint8_t>& file() { return file_; }
   template <typename T>
-  void At(uint32_t rva, T value) { Put<T>(rva - 0x2000 + 0x400, value); }
-  void Text(uint32_t rva, const char* s) { std::strcpy(reinterpret_cast<char*>(&file_[rva - 0x2000 + 0x400]), s); }
+  void At(uint32_t rva, T value) {
+    Put<T>(rva - 0x2000 + 0x400, value);
+  }
+  void Text(uint32_t rva, const char* s) {
+    std::strcpy(reinterpret_cast<char*>(&file_[rva - 0x2000 + 0x400]), s);
+  }
   static constexpr uint64_t kBase = 0x180000000;
 
  private:
   template <typename T>
-  void Put(size_t at, T value) { std::memcpy(&file_[at], &value, sizeof(T)); }
+  void Put(size_t at, T value) {
+    std::memcpy(&file_[at], &value, sizeof(T));
+  }
   void Directory(size_t opt, int i, uint32_t rva, uint32_t size) {
     Put<uint32_t>(opt + 112 + 8 * i, rva);
     Put<uint32_t>(opt + 116 + 8 * i, size);
@@ -149,7 +155,8 @@ TEST(Image, SurvivesDamage) {
   for (int round = 0; round < 20000; ++round) {
     TestImage t;
     for (int i = 0; i < 4; ++i) t.file()[random() % t.file().size()] = static_cast<uint8_t>(random());
-    std::vector<uint8_t> file(t.file().begin(), t.file().begin() + static_cast<long>(random() % (t.file().size() + 1)));
+    std::vector<uint8_t> file(t.file().begin(),
+                              t.file().begin() + static_cast<long>(random() % (t.file().size() + 1)));
     ImageInfo info{};
     if (!ReadImageInfo(file, &info) || info.image_size > (1 << 20)) continue;
     std::vector<uint8_t> image(info.image_size);

@@ -72,7 +72,8 @@ class Injection {
   template <typename T>
   T* Local(T* remote, size_t bytes = sizeof(T)) const {
     const uint64_t at = reinterpret_cast<uintptr_t>(remote) - remote_;
-    return at <= info_.image_size && bytes <= info_.image_size - at ? reinterpret_cast<T*>(local_ + at) : nullptr;
+    return at <= info_.image_size && bytes <= info_.image_size - at ? reinterpret_cast<T*>(local_ + at)
+                                                                    : nullptr;
   }
   uint64_t OwnNtdll() const { return reinterpret_cast<uintptr_t>(request_.ntdll); }
   static uint64_t ResolveImport(void* self, const char* name);
@@ -86,11 +87,11 @@ class Injection {
   nt::ProcessParameters* params_ = nullptr;  // in the child
   ImageInfo info_{};                         // of the layer
   ImageInfo ntdll_info_{};
-  std::span<const uint8_t> ntdll_;           // our own
+  std::span<const uint8_t> ntdll_;  // our own
   uint64_t child_ntdll_ = 0;
   Work* work_ = nullptr;
-  uint8_t* local_ = nullptr;   // image and texts as the child gets them
-  uint64_t remote_ = 0;        // where
+  uint8_t* local_ = nullptr;  // image and texts as the child gets them
+  uint64_t remote_ = 0;       // where
   size_t total_ = 0, texts_used_ = 0;
   const LayerHeader* header_ = nullptr;  // in the local copy
   uint32_t points_ = 0, spans_ = 0;
@@ -130,7 +131,8 @@ bool Injection::AllocateLocal() {
   ntdll_ = {ntdll, ntdll_info_.image_size};
   child_ntdll_ = OwnNtdll();  // one base for all processes, as a rule; ReadStubs verifies
 
-  size_t texts = (request_.view_path.size() + request_.exe.size() + request_.current_directory.size() + 8) * 2;
+  size_t texts =
+      (request_.view_path.size() + request_.exe.size() + request_.current_directory.size() + 8) * 2;
   for (const ParamVolume& v : request_.volumes) texts += (v.device.units + 4) * 2;
   total_ = info_.image_size + ((texts + 0xfff) & ~size_t{0xfff});
   size_t bytes = ((sizeof(Work) + 0xfff) & ~size_t{0xfff}) + total_;
@@ -146,8 +148,8 @@ bool Injection::AllocateLocal() {
 bool Injection::AllocateRemote() {
   void* base = nullptr;
   size_t bytes = total_;
-  const nt::NtStatus s = sys_.NtAllocateVirtualMemory(process_, &base, 0, &bytes, nt::kMemCommit | nt::kMemReserve,
-                                                      nt::kPageReadWrite);
+  const nt::NtStatus s = sys_.NtAllocateVirtualMemory(process_, &base, 0, &bytes,
+                                                      nt::kMemCommit | nt::kMemReserve, nt::kPageReadWrite);
   if (!nt::Ok(s)) return Bad(InjectError::kMemory, s);
   remote_ = reinterpret_cast<uintptr_t>(base);
   return true;
@@ -290,7 +292,8 @@ bool Injection::WriteLayer() {
       best_end = end;
     }
   }
-  return best_begin == best_end || Protect(remote_ + best_begin, best_end - best_begin, nt::kPageReadOnly, &old);
+  return best_begin == best_end ||
+         Protect(remote_ + best_begin, best_end - best_begin, nt::kPageReadOnly, &old);
 }
 
 bool Injection::PatchStubs() {
@@ -304,7 +307,8 @@ bool Injection::PatchStubs() {
         !Protect(span.begin, span.bytes, old, &ignored)) {
       return false;
     }
-    sys_.NtFlushInstructionCache(process_, reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)), span.bytes);
+    sys_.NtFlushInstructionCache(process_, reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)),
+                                 span.bytes);
     bytes += span.bytes;
   }
   return true;
@@ -313,11 +317,12 @@ bool Injection::PatchStubs() {
 // The child's own idea of its name and folder is the virtual one, before its loader reads them.
 bool Injection::PatchNames() {
   auto text = [](uint64_t at, view::WView value) {
-    return nt::UnicodeString{static_cast<uint16_t>(value.size() * 2), static_cast<uint16_t>(value.size() * 2 + 2),
+    return nt::UnicodeString{static_cast<uint16_t>(value.size() * 2),
+                             static_cast<uint16_t>(value.size() * 2 + 2),
                              reinterpret_cast<char16_t*>(static_cast<uintptr_t>(at))};
   };
   auto* at = reinterpret_cast<uint8_t*>(params_);
-  if (!request_.exe.empty()) {
+  if (request_.rename) {
     const nt::UnicodeString name = text(remote_exe_, request_.exe);
     if (!Write(at + offsetof(nt::ProcessParameters, image_path_name), &name, sizeof(name))) return false;
   }
@@ -339,13 +344,16 @@ bool Injection::FindChildNtdll() {
   for (;;) {
     nt::MemoryBasicInformation m{};
     auto* address = reinterpret_cast<const void*>(at);
-    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, address, nt::kMemoryBasicInformation, &m, sizeof(m), nullptr))) break;
+    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, address, nt::kMemoryBasicInformation, &m, sizeof(m),
+                                          nullptr)))
+      break;
     const auto next = reinterpret_cast<uintptr_t>(m.base_address) + m.region_size;
     if (next <= at) break;
     at = next;
     if (m.type != nt::kMemImage || m.allocation_base == last) continue;
     last = static_cast<const uint8_t*>(m.allocation_base);
-    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, last, nt::kMemoryMappedFilenameInformation, &mapped, sizeof(mapped), nullptr))) {
+    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, last, nt::kMemoryMappedFilenameInformation, &mapped,
+                                          sizeof(mapped), nullptr))) {
       continue;
     }
     constexpr view::WView kName = u"\\ntdll.dll";

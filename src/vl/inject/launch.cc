@@ -24,27 +24,33 @@ std::u16string ToDosPath(const std::u16string& path) {
 
 std::string WindowsReason(DWORD code) {
   wchar_t text[512];
-  const DWORD n = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, nullptr, code, 0, text, 512,
-                                 nullptr);
+  const DWORD n = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, nullptr, code, 0,
+                                 text, 512, nullptr);
   std::string out = ToUtf8(std::u16string_view(reinterpret_cast<const char16_t*>(text), n));
-  while (!out.empty() && (out.back() == '\n' || out.back() == '\r' || out.back() == '.' || out.back() == ' ')) out.pop_back();
+  while (!out.empty() && (out.back() == '\n' || out.back() == '\r' || out.back() == '.' || out.back() == ' '))
+    out.pop_back();
   return out.empty() ? "error " + std::to_string(code) : out;
 }
 
 Errc CodeOf(DWORD error) {
   switch (error) {
     case ERROR_FILE_NOT_FOUND:
-    case ERROR_PATH_NOT_FOUND: return Errc::kNotFound;
-    case ERROR_ACCESS_DENIED: return Errc::kDenied;
+    case ERROR_PATH_NOT_FOUND:
+      return Errc::kNotFound;
+    case ERROR_ACCESS_DENIED:
+      return Errc::kDenied;
     case ERROR_BAD_EXE_FORMAT:
-    case ERROR_EXE_MACHINE_TYPE_MISMATCH: return Errc::kUnsupported;
-    default: return Errc::kInternal;
+    case ERROR_EXE_MACHINE_TYPE_MISMATCH:
+      return Errc::kUnsupported;
+    default:
+      return Errc::kInternal;
   }
 }
 
 Result<std::vector<uint8_t>> ReadLayer(const std::u16string& path) {
   const std::u16string dos = ToDosPath(path);
-  HANDLE file = CreateFileW(Wide(dos), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING, 0, nullptr);
+  HANDLE file = CreateFileW(Wide(dos), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr,
+                            OPEN_EXISTING, 0, nullptr);
   if (file == INVALID_HANDLE_VALUE) {
     const DWORD code = GetLastError();
     return Error{CodeOf(code), "opening " + ToUtf8(dos) + " failed: " + WindowsReason(code)};
@@ -68,7 +74,8 @@ class Inheritable {
   explicit Inheritable(HANDLE given, DWORD own) {
     const HANDLE source = given ? given : GetStdHandle(own);
     if (!source || source == INVALID_HANDLE_VALUE) return;
-    if (!DuplicateHandle(GetCurrentProcess(), source, GetCurrentProcess(), &handle_, 0, TRUE, DUPLICATE_SAME_ACCESS)) {
+    if (!DuplicateHandle(GetCurrentProcess(), source, GetCurrentProcess(), &handle_, 0, TRUE,
+                         DUPLICATE_SAME_ACCESS)) {
       handle_ = nullptr;
     }
   }
@@ -134,15 +141,19 @@ Status CreateSuspended(const LaunchSpec& spec, PROCESS_INFORMATION* out, bool* f
   *fix_directory = !spec.directory.empty() && !IsDirectory(spec.directory);
   wchar_t system[MAX_PATH];
   GetSystemDirectoryW(system, MAX_PATH);
-  const wchar_t* directory = spec.directory.empty() ? nullptr : *fix_directory ? system : Wide(spec.directory);
+  const wchar_t* directory = spec.directory.empty() ? nullptr
+                             : *fix_directory       ? system
+                                                    : Wide(spec.directory);
   std::vector<wchar_t> text(command.begin(), command.end());
   text.push_back(0);
-  const BOOL ok = CreateProcessW(Wide(exe), text.data(), nullptr, nullptr, !handles.empty(), flags,
-                                 spec.environment.empty() ? nullptr : const_cast<char16_t*>(spec.environment.data()),
-                                 directory, &startup.StartupInfo, out);
+  const BOOL ok =
+      CreateProcessW(Wide(exe), text.data(), nullptr, nullptr, !handles.empty(), flags,
+                     spec.environment.empty() ? nullptr : const_cast<char16_t*>(spec.environment.data()),
+                     directory, &startup.StartupInfo, out);
   const DWORD code = GetLastError();
   DeleteProcThreadAttributeList(startup.lpAttributeList);
-  if (!ok) return Error{CodeOf(code), "starting " + ToUtf8(spec.virtual_exe) + " failed: " + WindowsReason(code)};
+  if (!ok)
+    return Error{CodeOf(code), "starting " + ToUtf8(spec.virtual_exe) + " failed: " + WindowsReason(code)};
   return Ok();
 }
 
@@ -170,14 +181,15 @@ Result<LaunchedProcess> LaunchGuest(const LaunchSpec& spec) {
   request.layer = layer;
   request.view_path = view;
   request.exe = spec.virtual_exe;
+  request.rename = !spec.real_exe.empty() && ToDosPath(spec.real_exe) != spec.virtual_exe;
   if (fix_directory) request.current_directory = directory;
   request.volumes = HostedVolumes();
   request.flags = (spec.trace ? kParamTrace : 0) | (HostedIsWine() ? kParamWine : 0);
   request.ntdll = HostedNtdll();
   const InjectResult injected = Inject(HostedFunctions(), info.hProcess, request);
   if (!injected.ok()) {
-    const bool other = injected.error == InjectError::kMachine || injected.error == InjectError::kUnknownStub ||
-                       injected.error == InjectError::kMissing;
+    const bool other = injected.error == InjectError::kMachine ||
+                       injected.error == InjectError::kUnknownStub || injected.error == InjectError::kMissing;
     return abandon(other ? Errc::kUnsupported : Errc::kInternal, DescribeInjectError(injected));
   }
   QueryPerformanceCounter(&t2);
@@ -185,7 +197,8 @@ Result<LaunchedProcess> LaunchGuest(const LaunchSpec& spec) {
     return abandon(Errc::kInternal, "the VM's job refuses it: " + WindowsReason(GetLastError()));
   }
   if (!spec.suspended) ResumeThread(info.hThread);
-  return LaunchedProcess{info.hProcess, info.hThread, info.dwProcessId, Milliseconds(t0, t1), Milliseconds(t1, t2)};
+  return LaunchedProcess{info.hProcess, info.hThread, info.dwProcessId, Milliseconds(t0, t1),
+                         Milliseconds(t1, t2)};
 }
 
 }  // namespace plume::vl

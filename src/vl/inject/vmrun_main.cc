@@ -2,15 +2,16 @@
 //
 //   plume-vmrun [OPTIONS] -- PROGRAM [ARGS...]
 //     --view PATH        the compiled view of an existing VM
-//     --dir FOLDER       or: a VM without images in FOLDER, created there if need be (upper, scratch, index, view)
+//     --dir FOLDER       or: a VM without images in FOLDER, created there if need be
 //     --default MODE     its policy for files and keys: merge (default), host
 //     --real FILE        PROGRAM is a virtual name; FILE is what is really started
 //     --cwd FOLDER       virtual working directory
 //     --trace            one line per replaced call in FOLDER\guest.log
 //     --time             prints what the start cost
 // The program's exit code is handed on.
+// clang-format off
 #include <windows.h>
-
+// clang-format on
 #include <shellapi.h>
 #include <winioctl.h>
 
@@ -104,7 +105,8 @@ Status WriteFileBytes(const std::u16string& path, const uint8_t* data, size_t si
   return ok ? Ok() : Status(Error{Errc::kInternal, "writing " + ToUtf8(path) + " failed"});
 }
 
-// Creates the folders, the index and the view of a VM without images. Existing upper layer and index are kept.
+// Creates the folders, the index and the view of a VM without images. Existing upper layer and index are
+// kept.
 Status MakeVm(const Options& options, const std::u16string& layer) {
   namespace wire = plume::wire;
   const std::u16string& folder = options.folder;
@@ -129,19 +131,23 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
   RegCloseKey(opened);
 
   flatbuffers::FlatBufferBuilder b;
-  auto text = [&](const std::u16string& s) { return b.CreateVector(reinterpret_cast<const uint16_t*>(s.data()), s.size()); };
+  auto text = [&](const std::u16string& s) {
+    return b.CreateVector(reinterpret_cast<const uint16_t*>(s.data()), s.size());
+  };
   auto rule = [&](const std::u16string& prefix, uint8_t mode) {
     return wire::CreateRule(b, text(prefix), mode, b.CreateString("plume-vmrun"));
   };
   std::vector<flatbuffers::Offset<wire::Rule>> files = {rule(u"", options.mode), rule(folder, 3)};
   const std::u16string user_path = u"U" + user.substr(std::u16string_view(u"\\REGISTRY\\USER").size());
-  std::vector<flatbuffers::Offset<wire::Rule>> keys = {rule(u"", options.mode), rule(user_path + u"\\Software\\Plume", 3)};
+  std::vector<flatbuffers::Offset<wire::Rule>> keys = {rule(u"", options.mode),
+                                                       rule(user_path + u"\\Software\\Plume", 3)};
   std::vector<flatbuffers::Offset<wire::Layer>> layers;
-  const auto view = wire::CreateView(
-      b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"), text(u"\\??\\" + folder + u"\\scratch"),
-      text(u"\\??\\" + folder + u"\\index.plx"), text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"),
-      text(u""), text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers), b.CreateVector(files),
-      b.CreateVector(keys));
+  const auto view =
+      wire::CreateView(b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"),
+                       text(u"\\??\\" + folder + u"\\scratch"), text(u"\\??\\" + folder + u"\\index.plx"),
+                       text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"), text(u""),
+                       text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers),
+                       b.CreateVector(files), b.CreateVector(keys));
   wire::FinishViewBuffer(b, view);
   return WriteFileBytes(folder + u"\\view.plv", b.GetBufferPointer(), b.GetSize());
 }
@@ -239,7 +245,8 @@ int main() {
   Options options;
   if (!argv || !Parse(argc, argv, &options)) {
     std::fprintf(stderr,
-                 "usage: plume-vmrun (--view PATH | --dir FOLDER [--default merge|host]) [--real FILE] [--cwd FOLDER]\n"
+                 "usage: plume-vmrun (--view PATH | --dir FOLDER [--default merge|host]) [--real FILE] "
+                 "[--cwd FOLDER]\n"
                  "                   [--trace] [--time] -- PROGRAM [ARGS...]\n");
     return 2;
   }

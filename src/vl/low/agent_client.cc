@@ -16,15 +16,17 @@ constexpr int64_t kPatienceSeconds = 15;
 nt::NtStatus OpenPipe(view::WView name, nt::Handle* pipe) {
   nt::UnicodeString text{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
                          const_cast<char16_t*>(name.data())};
-  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text, nt::kObjCaseInsensitive, nullptr, nullptr};
+  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text,
+                                  nt::kObjCaseInsensitive,      nullptr, nullptr};
   nt::IoStatusBlock io;
-  return orig.NtOpenFile(pipe, nt::kGenericRead | nt::kGenericWrite | nt::kSynchronize, &attributes, &io, nt::kShareAll,
-                         nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
+  return orig.NtOpenFile(pipe, nt::kGenericRead | nt::kGenericWrite | nt::kSynchronize, &attributes, &io,
+                         nt::kShareAll, nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
 }
 
 nt::NtStatus Exchange(nt::Handle pipe, const wire::Request& request, wire::Reply* reply) {
   nt::IoStatusBlock io{};
-  nt::NtStatus s = orig.NtWriteFile(pipe, nullptr, nullptr, nullptr, &io, &request, sizeof(request), nullptr, nullptr);
+  nt::NtStatus s =
+      orig.NtWriteFile(pipe, nullptr, nullptr, nullptr, &io, &request, sizeof(request), nullptr, nullptr);
   if (!nt::Ok(s)) return s;
   uint32_t got = 0;
   while (got < sizeof(*reply)) {
@@ -64,7 +66,8 @@ nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
       orig.NtClose(pipe);
       if (nt::Ok(s)) return static_cast<nt::NtStatus>(reply.status);
     }
-    // Absent, busy, broken in the middle: the agent is starting, restarting or has no free instance for a moment.
+    // Absent, busy, broken in the middle: the agent is starting, restarting or has no free instance for a
+    // moment.
     orig.NtQueryPerformanceCounter(&now, nullptr);
     if (frequency <= 0 || now - start >= kPatienceSeconds * frequency) break;
     const int64_t interval = (s == nt::kPipeNotAvailable || s == nt::kPipeBusy ? -2 : -50) * kTicksPerMs;

@@ -1,13 +1,23 @@
-// The functions the compiler may call. Memory: string instructions, so that the compiler cannot turn a loop into a
-// call of the very function it is compiling. On x86 also the division of 64-bit numbers.
+// The functions the compiler may call. Memory: string instructions, so that the compiler cannot turn a loop
+// into a call of the very function it is compiling. On x86 also the division of 64-bit numbers.
 #include <cstddef>
 #include <cstdint>
 
 extern "C" {
 
+// Short copies, most of all, are moves of two possibly overlapping words.
 void* memcpy(void* to, const void* from, size_t n) {
-  void* d = to;
-  asm volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(n) : : "memory");
+  auto* d = static_cast<uint8_t*>(to);
+  auto* s = static_cast<const uint8_t*>(from);
+  if (n >= 8 && n <= 16) {
+    uint64_t head, tail;
+    __builtin_memcpy(&head, s, 8);
+    __builtin_memcpy(&tail, s + n - 8, 8);
+    __builtin_memcpy(d, &head, 8);
+    __builtin_memcpy(d + n - 8, &tail, 8);
+    return to;
+  }
+  asm volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
   return to;
 }
 
@@ -26,10 +36,19 @@ void* memset(void* to, int value, size_t n) {
 }
 
 int memcmp(const void* a, const void* b, size_t n) {
-  auto* x = static_cast<const volatile uint8_t*>(a);
-  auto* y = static_cast<const volatile uint8_t*>(b);
-  for (size_t i = 0; i < n; ++i) {
-    if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
+  auto* x = static_cast<const uint8_t*>(a);
+  auto* y = static_cast<const uint8_t*>(b);
+  for (; n >= 8; n -= 8, x += 8, y += 8) {
+    uint64_t p, q;
+    __builtin_memcpy(&p, x, 8);
+    __builtin_memcpy(&q, y, 8);
+    if (p == q) continue;
+    p = __builtin_bswap64(p);
+    q = __builtin_bswap64(q);
+    return p < q ? -1 : 1;
+  }
+  for (; n; --n, ++x, ++y) {
+    if (*x != *y) return *x < *y ? -1 : 1;
   }
   return 0;
 }

@@ -33,8 +33,8 @@ uint32_t CurrentProcessId() {
 
 constexpr char16_t kLogName[] = u"\\guest.log";
 
-// Writes the line to guest.log in the folder of the view. Opened for each line: lines are rare, and a handle kept
-// open could be closed by the application.
+// Writes the line to guest.log in the folder of the view. Opened for each line: lines are rare, and a handle
+// kept open could be closed by the application.
 void Append(const LineBuilder& line) {
   const ParamText& view_path = plume_params.view_path;
   constexpr uint32_t kMax = 1024;
@@ -46,7 +46,8 @@ void Append(const LineBuilder& line) {
   for (uint32_t i = 0; i < n; ++i) name[i] = view_path.data[i];
   for (uint32_t i = 0; kLogName[i]; ++i) name[n++] = kLogName[i];
   nt::UnicodeString text{static_cast<uint16_t>(n * 2), static_cast<uint16_t>(n * 2), name};
-  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text, nt::kObjCaseInsensitive, nullptr, nullptr};
+  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text,
+                                  nt::kObjCaseInsensitive,      nullptr, nullptr};
   nt::IoStatusBlock io;
   nt::Handle file;
   if (!nt::Ok(orig.NtCreateFile(&file, nt::kFileAppendData | nt::kSynchronize, &attributes, &io, nullptr,

@@ -1,4 +1,5 @@
-// Failing closed: the process is ended with a status that names the place, after one line in the VM's guest.log.
+// Failing closed: the process is ended with a status that names the place, after one line in the VM's
+// guest.log.
 #pragma once
 #include "view/path.h"
 #include "vl/nt/nt.h"
@@ -12,25 +13,26 @@ enum class Site : uint8_t {
   kViewFormat = 3,   // ... is not a view this layer reads
   kCatalogOpen = 4,  // a layer's catalog cannot be opened
   kCatalogFormat = 5,
-  kIndexOpen = 6,    // the VM index cannot be opened
+  kIndexOpen = 6,  // the VM index cannot be opened
   kIndexFormat = 7,
   kNoMemory = 8,
-  kChild = 9,        // a child process could not be made a guest
-  kCheck = 10,       // an invariant does not hold
-  kInject32 = 11,    // a 32-bit child, which this build does not support
+  kChild = 9,      // a child process could not be made a guest
+  kCheck = 10,     // an invariant does not hold
+  kInject32 = 11,  // a 32-bit child, which this build does not support
 };
 constexpr uint32_t ExitStatus(Site site) { return 0xE0504C00u | static_cast<uint32_t>(site); }
 
 // Does not return. `what` is ASCII; `status` and `name` (may be empty) are added to the message.
 [[noreturn]] void Fail(Site site, const char* what, nt::NtStatus status = 0, view::WView name = {});
 
-// Appends one line to guest.log without ending the process; any thread, never fails, cheap enough for errors only.
+// Appends one line to guest.log without ending the process; any thread, never fails, cheap enough for errors
+// only.
 void Log(const char* what, nt::NtStatus status = 0, view::WView name = {});
 
 }  // namespace plume::vl
 
 // An invariant of the layer; always on.
-#define VL_CHECK(condition)                                              \
-  do {                                                                   \
+#define VL_CHECK(condition)                                                                      \
+  do {                                                                                           \
     if (!(condition)) ::plume::vl::Fail(::plume::vl::Site::kCheck, "check failed: " #condition); \
   } while (false)

@@ -18,8 +18,8 @@ const nt::Peb* CurrentPeb() {
   return peb;
 }
 
-// The layer's image is not in the loader's list, so exception dispatch asks the dynamic function tables. They live on
-// the process heap, which does not exist yet during the first calls of the loader.
+// The layer's image is not in the loader's list, so exception dispatch asks the dynamic function tables. They
+// live on the process heap, which does not exist yet during the first calls of the loader.
 enum GuardState : uint32_t { kNone, kRegistering, kRegistered };
 constinit std::atomic<uint32_t> g_guard{kNone};
 
@@ -41,9 +41,7 @@ bool RegisterFunctionTable() {
   return done;
 }
 
-bool Guarded() {
-  return g_guard.load(std::memory_order_acquire) == kRegistered || RegisterFunctionTable();
-}
+bool Guarded() { return g_guard.load(std::memory_order_acquire) == kRegistered || RegisterFunctionTable(); }
 
 #else
 
@@ -73,8 +71,12 @@ bool UserRange(const void* p, size_t bytes) {
 
 }  // namespace
 
-bool CopyIn(void* to, const void* user, size_t bytes) { return UserRange(user, bytes) && Copy(to, user, bytes); }
-bool CopyOut(void* user, const void* from, size_t bytes) { return UserRange(user, bytes) && Copy(user, from, bytes); }
+bool CopyIn(void* to, const void* user, size_t bytes) {
+  return UserRange(user, bytes) && Copy(to, user, bytes);
+}
+bool CopyOut(void* user, const void* from, size_t bytes) {
+  return UserRange(user, bytes) && Copy(user, from, bytes);
+}
 
 nt::NtStatus CaptureString(CallScratch& scratch, const nt::UnicodeString* user, view::WView* out) {
   *out = view::WView();

@@ -1,9 +1,10 @@
-// Guarded access to the caller's memory. A bad pointer gives false (the handler returns STATUS_ACCESS_VIOLATION),
-// exactly as the kernel does, instead of a crash inside the layer. The caller's memory is read ONCE, into memory of
-// the layer, and never looked at again: another thread may change it meanwhile.
+// Guarded access to the caller's memory. A bad pointer gives false (the handler returns
+// STATUS_ACCESS_VIOLATION), exactly as the kernel does, instead of a crash inside the layer. The caller's
+// memory is read ONCE, into memory of the layer, and never looked at again: another thread may change it
+// meanwhile.
 //
-// Before the process heap exists only ntdll itself calls, with good pointers, and no exception can be dispatched yet:
-// then these are plain copies.
+// Before the process heap exists only ntdll itself calls, with good pointers, and no exception can be
+// dispatched yet: then these are plain copies.
 #pragma once
 #include <cstddef>
 #include <type_traits>
@@ -29,11 +30,13 @@ bool WriteUser(T* user, const T& value) {
   return CopyOut(user, &value, sizeof(T));
 }
 
-// A caller's string, copied into `scratch` and zero-terminated (the zero is not counted). A null `user` gives an empty
-// view with data() == nullptr. kAccessViolation, kObjectNameInvalid (odd length: as the kernel) or kNoMemory.
+// A caller's string, copied into `scratch` and zero-terminated (the zero is not counted). A null `user` gives
+// an empty view with data() == nullptr. kAccessViolation, kObjectNameInvalid (odd length: as the kernel) or
+// kNoMemory.
 nt::NtStatus CaptureString(CallScratch& scratch, const nt::UnicodeString* user, view::WView* out);
 
-// OBJECT_ATTRIBUTES, read once. `own` is a copy whose name points at `name`: pass it (changed as needed) to originals.
+// OBJECT_ATTRIBUTES, read once. `own` is a copy whose name points at `name`: pass it (changed as needed) to
+// originals.
 struct Captured {
   nt::ObjectAttributes own;
   nt::UnicodeString own_name;
@@ -44,7 +47,8 @@ struct Captured {
   // Makes `own` mean `absolute` (NT form, up to 32767 units, must outlive the use) with no root directory.
   void SetName(view::WView absolute);
 };
-// kAccessViolation for bad pointers, kInvalidParameter for a null or wrong-sized structure, as the kernel answers.
+// kAccessViolation for bad pointers, kInvalidParameter for a null or wrong-sized structure, as the kernel
+// answers.
 nt::NtStatus CaptureAttributes(CallScratch& scratch, const nt::ObjectAttributes* user, Captured* out);
 
 }  // namespace plume::vl

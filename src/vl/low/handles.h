@@ -1,8 +1,10 @@
-// What the layer remembers about handles: virtual path, kind, source layer, listing state. A cache, not the truth:
-// a handle that is not here (inherited, duplicated from outside) is asked for its real name and mapped back.
+// What the layer remembers about handles: virtual path, kind, source layer, listing state. A cache, not the
+// truth: a handle that is not here (inherited, duplicated from outside) is asked for its real name and mapped
+// back.
 //
-// Sharded hash table, any thread. Entries are reference-counted, so a close racing with a use is harmless: the user
-// keeps its HandleInfo, the table forgets it. A handle value reused by the system simply replaces the old entry.
+// Sharded hash table, any thread. Entries are reference-counted, so a close racing with a use is harmless:
+// the user keeps its HandleInfo, the table forgets it. A handle value reused by the system simply replaces
+// the old entry.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -19,15 +21,16 @@ enum class Source : uint8_t { kUpper, kImage, kHost };
 struct HandleInfo {
   HandleKind kind = HandleKind::kFile;
   Source source = Source::kHost;
-  uint16_t depth = 0;         // of the path
-  int mount = -1;             // Source::kImage: index into VlState.space.mounts
+  uint16_t depth = 0;           // of the path
+  int mount = -1;               // Source::kImage: index into VlState.space.mounts
   uint32_t entry = 0xffffffff;  // Source::kImage: catalog entry or key
-  nt::AccessMask access = 0;  // as granted or asked for by the open
-  nt::Ulong options = 0;      // create options of the open
-  uint64_t hash = 0;          // folded hash of the path
+  nt::AccessMask access = 0;    // as granted or asked for by the open
+  nt::Ulong options = 0;        // create options of the open
+  uint64_t hash = 0;            // folded hash of the path
 
-  // State of one kind of call (listing position, shadow key handle, ...): owned by this entry, set once by whoever
-  // wins SetExtension, destroyed with `destroy` when the last reference goes. Changes inside it: under `lock`.
+  // State of one kind of call (listing position, shadow key handle, ...): owned by this entry, set once by
+  // whoever wins SetExtension, destroyed with `destroy` when the last reference goes. Changes inside it:
+  // under `lock`.
   std::atomic<void*> extension{nullptr};
   void (*destroy)(void* extension) = nullptr;
   // Guards the extension's contents. May be held across original system calls (waiters sleep).
@@ -83,11 +86,12 @@ HandleInfo* CopyHandleInfo(const HandleInfo& info);
 class HandleTable {
  public:
   constexpr HandleTable() = default;
-  // Takes over the caller's reference. Replaces an older entry of the same value. On lack of memory the entry is
-  // dropped: the table is a cache.
+  // Takes over the caller's reference. Replaces an older entry of the same value. On lack of memory the entry
+  // is dropped: the table is a cache.
   void Insert(nt::Handle handle, HandleInfo* info);
   HandleRef Find(nt::Handle handle);
-  // Forgets the handle. Called before the original close, so that a new handle of the same value cannot be hit.
+  // Forgets the handle. Called before the original close, so that a new handle of the same value cannot be
+  // hit.
   void Remove(nt::Handle handle);
   // Handle values carry two tag bits that the system ignores.
   static uintptr_t Key(nt::Handle handle) { return reinterpret_cast<uintptr_t>(handle) & ~uintptr_t{3}; }

@@ -95,8 +95,12 @@ TEST(HandleTable, RacingClosesAndUses) {
       while (!stop) {
         const nt::Handle h = H(4 + 4 * (random() % 200));
         switch (random() % 3) {
-          case 0: table.Insert(h, NewHandleInfo(HandleKind::kFile, path)); break;
-          case 1: table.Remove(h); break;
+          case 0:
+            table.Insert(h, NewHandleInfo(HandleKind::kFile, path));
+            break;
+          case 1:
+            table.Remove(h);
+            break;
           default:
             if (HandleRef ref = table.Find(h)) {
               ASSERT_EQ(ref->Path(), path.text);

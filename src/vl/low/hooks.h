@@ -2,8 +2,8 @@
 //   calls/file_hooks.inc, calls/key_hooks.inc, calls/process_hooks.inc    rows  PLUME_HOOK(NtCreateFile)
 // A row needs `HookNtCreateFile` with exactly the type nt::NtCreateFileFn, defined in namespace plume::vl:
 //   nt::NtStatus PLUME_NTAPI HookNtCreateFile(nt::Handle* handle, ...) { ... orig.NtCreateFile(...) ... }
-// A function of nt/functions.inc without a row is not patched; `orig` then points at the stub itself. Whether a system
-// may lack the stub is said in functions.inc.
+// A function of nt/functions.inc without a row is not patched; `orig` then points at the stub itself. Whether
+// a system may lack the stub is said in functions.inc.
 #pragma once
 #include "vl/nt/functions.h"
 

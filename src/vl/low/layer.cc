@@ -10,8 +10,8 @@ constinit Params plume_params = {};
 extern uint8_t plume_trampolines[];
 }
 
-// Room for the verbatim stub copies, inside .text: the injector fills it while the section is still writable, so that
-// no page of the layer is ever writable and executable.
+// Room for the verbatim stub copies, inside .text: the injector fills it while the section is still writable,
+// so that no page of the layer is ever writable and executable.
 asm(".text\n"
     ".balign 64\n"
 #ifdef __x86_64__
@@ -41,11 +41,12 @@ const HookRow kHooks[] = {
 }  // namespace
 
 extern "C" __declspec(dllexport) constinit const LayerHeader plume_layer = {
-    kLayerMagic, kLayerVersion,    nt::kFunctionCount, sizeof(kHooks) / sizeof(kHooks[0]),
-    kFunctions,  kHooks,           &plume_originals,   &plume_params,
+    kLayerMagic,       kLayerVersion, nt::kFunctionCount, sizeof(kHooks) / sizeof(kHooks[0]),
+    kFunctions,        kHooks,        &plume_originals,   &plume_params,
     plume_trampolines, 8192};
 
 }  // namespace plume::vl
 
-// The layer is mapped by hand and entered through replaced stubs; this is for a loader that insists on an entry.
+// The layer is mapped by hand and entered through replaced stubs; this is for a loader that insists on an
+// entry.
 extern "C" int PLUME_NTAPI PlumeEntry(void*, unsigned, void*) { return 1; }

@@ -1,6 +1,6 @@
-// The binary interface between an injector and the layer: what the layer's file exports (`plume_layer`) and what the
-// injector writes into it (`Params`, the originals, the trampolines). Injector and layer must be of one build
-// generation: kLayerVersion changes with any change here.
+// The binary interface between an injector and the layer: what the layer's file exports (`plume_layer`) and
+// what the injector writes into it (`Params`, the originals, the trampolines). Injector and layer must be of
+// one build generation: kLayerVersion changes with any change here.
 #pragma once
 #include "vl/nt/functions.h"
 
@@ -30,8 +30,8 @@ struct Params {
   uint32_t version;  // kLayerVersion
   uint32_t flags;    // kParamTrace
   uint32_t volume_count;
-  void* ntdll;       // base of ntdll in this process
-  void* base;        // base of the layer in this process
+  void* ntdll;  // base of ntdll in this process
+  void* base;   // base of the layer in this process
   size_t image_size;
   ParamText view_path;  // NT path of the compiled view
   ParamText exe;        // virtual DOS path of the program

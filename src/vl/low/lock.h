@@ -1,15 +1,16 @@
 // A lock for the virtualization layer: four bytes, no system object, no thread identity, not recursive.
 //
-// Waiters spin briefly, then sleep in the kernel for growing fractions of a millisecond. Handlers run under the
-// application's own locks and threads may be suspended anywhere, so hold a Lock for a few instructions only and never
-// across a system call, except where a header says so.
+// Waiters spin briefly, then sleep in the kernel for growing fractions of a millisecond. Handlers run under
+// the application's own locks and threads may be suspended anywhere, so hold a Lock for a few instructions
+// only and never across a system call, except where a header says so.
 #pragma once
 #include <atomic>
 #include <cstdint>
 
 namespace plume::vl {
 
-// Sleeps a moment; `round` counts the calls for one wait. In the layer NtDelayExecution, in native tests the OS's.
+// Sleeps a moment; `round` counts the calls for one wait. In the layer NtDelayExecution, in native tests the
+// OS's.
 void LockWait(uint32_t round);
 
 class Lock {

@@ -7,7 +7,8 @@ namespace plume::vl {
 nt::NtStatus MapFile(view::WView name, bool writable, void** base, size_t* size) {
   nt::UnicodeString text{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
                          const_cast<char16_t*>(name.data())};
-  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text, nt::kObjCaseInsensitive, nullptr, nullptr};
+  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text,
+                                  nt::kObjCaseInsensitive,      nullptr, nullptr};
   nt::IoStatusBlock io;
   nt::Handle file, section;
   const nt::AccessMask access = writable ? nt::kGenericRead | nt::kGenericWrite : nt::kGenericRead;
@@ -18,12 +19,13 @@ nt::NtStatus MapFile(view::WView name, bool writable, void** base, size_t* size)
   s = orig.NtQueryInformationFile(file, &io, &standard, sizeof(standard), nt::kFileStandardInformation);
   if (nt::Ok(s)) {
     const nt::Ulong protect = writable ? nt::kPageReadWrite : nt::kPageReadOnly;
-    s = orig.NtCreateSection(&section, nt::kSectionMapRead | (writable ? nt::kSectionMapWrite : 0), nullptr, nullptr,
-                             protect, nt::kSecCommit, file);
+    s = orig.NtCreateSection(&section, nt::kSectionMapRead | (writable ? nt::kSectionMapWrite : 0), nullptr,
+                             nullptr, protect, nt::kSecCommit, file);
     if (nt::Ok(s)) {
       *base = nullptr;
       size_t view_size = 0;
-      s = orig.NtMapViewOfSection(section, nt::CurrentProcess(), base, 0, 0, nullptr, &view_size, nt::kViewUnmap, 0, protect);
+      s = orig.NtMapViewOfSection(section, nt::CurrentProcess(), base, 0, 0, nullptr, &view_size,
+                                  nt::kViewUnmap, 0, protect);
       // The view is rounded up to pages; the formats want the file's own length.
       *size = static_cast<size_t>(standard.end_of_file);
       orig.NtClose(section);

@@ -7,8 +7,10 @@
 namespace plume::vl {
 namespace {
 
-// --- Heap -----------------------------------------------------------------------------------------------------------
-// Every block has a 16-byte header in front that names its class; free blocks are linked through their bodies.
+// --- Heap
+// -----------------------------------------------------------------------------------------------------------
+// Every block has a 16-byte header in front that names its class; free blocks are linked through their
+// bodies.
 constexpr size_t kHeader = 16, kSlab = 64 << 10;
 constexpr uint32_t kClasses = 11;  // 32 bytes << class, header included: up to 32 KiB
 constexpr uint32_t kLarge = 0xffffffff;
@@ -103,10 +105,11 @@ void HeapFree(void* body) {
   c.free = block;
 }
 
-// --- Call scratch ---------------------------------------------------------------------------------------------------
-// Free contexts form a stack. Its head packs the context's address (64 KiB-aligned, below 2^48) with a counter that
-// changes on every pop, so that a stale compare-and-swap cannot succeed. Contexts are never given back to the system:
-// a racing pop may still read `next` of one that is in use.
+// --- Call scratch
+// --------------------------------------------------------------------------------------------------- Free
+// contexts form a stack. Its head packs the context's address (64 KiB-aligned, below 2^48) with a counter
+// that changes on every pop, so that a stale compare-and-swap cannot succeed. Contexts are never given back
+// to the system: a racing pop may still read `next` of one that is in use.
 struct CallScratch::Context {
   std::atomic<Context*> next;
   size_t used;
@@ -121,7 +124,9 @@ namespace {
 constexpr size_t kContext = 256 << 10, kAlign = 64;
 constinit std::atomic<uint64_t> g_head{0};
 
-void* Unpack(uint64_t head) { return reinterpret_cast<void*>(static_cast<uintptr_t>((head & 0xffffffff) << 16)); }
+void* Unpack(uint64_t head) {
+  return reinterpret_cast<void*>(static_cast<uintptr_t>((head & 0xffffffff) << 16));
+}
 uint64_t Pack(const void* context, uint64_t tag) {
   return (tag << 32) | (static_cast<uint64_t>(reinterpret_cast<uintptr_t>(context)) >> 16);
 }

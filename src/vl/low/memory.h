@@ -1,5 +1,5 @@
-// Memory of the virtualization layer: no CRT, never the application's heap. All functions may be called from any
-// thread, under any application lock, before the loader has run.
+// Memory of the virtualization layer: no CRT, never the application's heap. All functions may be called from
+// any thread, under any application lock, before the loader has run.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace plume::vl {
 void* PagesAlloc(size_t bytes);
 void PagesFree(void* pages, size_t bytes);
 
-// Long-lived memory: size classes of a 64 KiB slab, larger blocks straight from the system. 16-aligned, not cleared;
-// null when out of memory.
+// Long-lived memory: size classes of a 64 KiB slab, larger blocks straight from the system. 16-aligned, not
+// cleared; null when out of memory.
 void* HeapAlloc(size_t bytes);
 void HeapFree(void* block);  // null is allowed
 
@@ -32,13 +32,13 @@ void HeapDelete(T* object) {
   }
 }
 
-// Scratch memory of one call. Handlers have frames below 4 KiB, so a VPath (2.6 KB), name buffers and directory
-// buffers come from here:
+// Scratch memory of one call. Handlers have frames below 4 KiB, so a VPath (2.6 KB), name buffers and
+// directory buffers come from here:
 //   CallScratch scratch;
 //   auto* path = scratch.New<view::VPath>();
 //   if (!path) return nt::kNoMemory;
-// Everything is released together when the object goes out of scope; pointers must not outlive it. The first 256 KiB
-// come from a lock-free list of contexts, more is taken from the system. Used by one thread only.
+// Everything is released together when the object goes out of scope; pointers must not outlive it. The first
+// 256 KiB come from a lock-free list of contexts, more is taken from the system. Used by one thread only.
 class CallScratch {
  public:
   CallScratch();

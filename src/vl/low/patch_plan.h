@@ -1,7 +1,7 @@
 // Planning of stub patches: which memory is read and written together, and the bytes of a jump. Pure.
 //
-// Every access to a child costs a round trip, while the stubs of ntdll lie side by side; so a span of neighbouring stubs
-// is read, changed in a buffer and written at once.
+// Every access to a child costs a round trip, while the stubs of ntdll lie side by side; so a span of
+// neighbouring stubs is read, changed in a buffer and written at once.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,8 +25,8 @@ struct PatchSpan {
 inline constexpr uint64_t kMaxGap = 8 << 10;
 inline constexpr uint32_t kMaxSpan = 64 << 10;
 
-// Sorts `points` by address and cuts them into `spans`. Returns the number of spans, or 0 if two points are closer than
-// a jump is long or `spans` is too small.
+// Sorts `points` by address and cuts them into `spans`. Returns the number of spans, or 0 if two points are
+// closer than a jump is long or `spans` is too small.
 uint32_t PlanSpans(Arch arch, std::span<PatchPoint> points, std::span<PatchSpan> spans);
 
 // Bytes of a jump to `target`: mov rax, imm64; jmp rax / jmp rel32.

@@ -19,7 +19,8 @@ TEST(PatchPlan, NeighboursAreOneSpan) {
   EXPECT_EQ(spans[0].count, 100u);
   for (uint32_t i = 0; i < 100; ++i) {
     EXPECT_EQ(points[i].address, 0x170001000 + 32ull * i);
-    EXPECT_EQ(points[i].address, 0x170001000 + 32ull * ((points[i].hook * 37) % 100)) << "the hook goes with its point";
+    EXPECT_EQ(points[i].address, 0x170001000 + 32ull * ((points[i].hook * 37) % 100))
+        << "the hook goes with its point";
   }
 }
 

@@ -61,9 +61,11 @@ void FillLayers(const wire::View& v, VlState* state) {
     if (const nt::NtStatus s = MapFile(name, false, &base, &size); !nt::Ok(s)) {
       Fail(Site::kCatalogOpen, "opening the catalog failed:", s, name);
     }
-    if (!catalogs[i].Attach(base, size)) Fail(Site::kCatalogFormat, "not a catalog of a known version:", 0, name);
+    if (!catalogs[i].Attach(base, size))
+      Fail(Site::kCatalogFormat, "not a catalog of a known version:", 0, name);
     for (const wire::Mount* mount : *layer->mounts()) {
-      points[m] = view::MountPoint{Text(mount->prefix()), mount->root(), mount->registry(), static_cast<uint16_t>(i)};
+      points[m] =
+          view::MountPoint{Text(mount->prefix()), mount->root(), mount->registry(), static_cast<uint16_t>(i)};
       reals[m++] = Text(mount->real());
     }
   }
@@ -87,7 +89,8 @@ WView ParamView(const ParamText& t) { return WView(t.data, t.units); }
 
 const VlState* Build() {
   const Params& params = plume_params;
-  if (params.magic != kLayerMagic || params.version != kLayerVersion) Fail(Site::kParams, "injection parameters damaged");
+  if (params.magic != kLayerMagic || params.version != kLayerVersion)
+    Fail(Site::kParams, "injection parameters damaged");
   auto* storage = static_cast<Storage*>(PagesAlloc(sizeof(Storage)));
   if (!storage) Fail(Site::kNoMemory, "out of memory at the start");
   new (storage) Storage();
@@ -100,7 +103,8 @@ const VlState* Build() {
     Fail(Site::kViewOpen, "opening the VM's view failed:", s, view_path);
   }
   // The view is written by the agent of the same user, by rename, and trusted like the catalogs.
-  if (size < 16 || std::memcmp(static_cast<uint8_t*>(base) + 4, wire::ViewIdentifier(), 4) != 0) Fail(Site::kViewFormat, "not a VM view:", 0, view_path);
+  if (size < 16 || std::memcmp(static_cast<uint8_t*>(base) + 4, wire::ViewIdentifier(), 4) != 0)
+    Fail(Site::kViewFormat, "not a VM view:", 0, view_path);
   const wire::View& v = *wire::GetView(base);
   if (v.version() != 1) Fail(Site::kViewFormat, "view of an unknown version:", 0, view_path);
 
@@ -127,7 +131,8 @@ const VlState* Build() {
   if (const nt::NtStatus s = MapFile(index, true, &base, &size); !nt::Ok(s)) {
     Fail(Site::kIndexOpen, "opening the VM index failed:", s, index);
   }
-  if (!state->index.Attach(base, size)) Fail(Site::kIndexFormat, "not a VM index of a known version:", 0, index);
+  if (!state->index.Attach(base, size))
+    Fail(Site::kIndexFormat, "not a VM index of a known version:", 0, index);
   state->space.index = &state->index;
 
   for (uint32_t i = 0; i < params.volume_count && i < kMaxVolumes; ++i) {
@@ -139,7 +144,8 @@ const VlState* Build() {
   state->is_wine = params.flags & kParamWine;
   state->trace = params.flags & kParamTrace;
   nt::ProcessBasicInformation basic{};
-  orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr);
+  orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessBasicInformation, &basic, sizeof(basic),
+                                 nullptr);
   state->pid = static_cast<uint32_t>(basic.process_id);
   return state;
 }

@@ -1,10 +1,10 @@
-// The state of the layer in one guest process: the mapped view of the VM and facts about the platform. Filled once, by
-// the first replaced call of the process; immutable afterwards.
+// The state of the layer in one guest process: the mapped view of the VM and facts about the platform. Filled
+// once, by the first replaced call of the process; immutable afterwards.
 //
 // Every handler begins with
 //   const VlState& vl = Enter();
-// which costs one load once the state is there. If it cannot be built the process is ended with a message in the VM's
-// guest.log (fail closed): Enter never returns without a complete state.
+// which costs one load once the state is there. If it cannot be built the process is ended with a message in
+// the VM's guest.log (fail closed): Enter never returns without a complete state.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -16,11 +16,12 @@
 namespace plume::vl {
 
 struct VlState {
-  view::Space space;        // rules, mounts, catalogs, VM index: input of view::LookUp
-  view::VmIndex index;      // what space.index points at; writable
-  view::NameTable names;    // input of view::ParseFileName
+  view::Space space;      // rules, mounts, catalogs, VM index: input of view::LookUp
+  view::VmIndex index;    // what space.index points at; writable
+  view::NameTable names;  // input of view::ParseFileName
 
-  // NT path of the hydrated tree (files) or key path of the materialised tree (registry) of each space.mounts[i].
+  // NT path of the hydrated tree (files) or key path of the materialised tree (registry) of each
+  // space.mounts[i].
   std::span<const view::WView> mount_real;
   std::span<const uint32_t> layer_id;  // Layer.id by layer number (space.mounts[i].layer), for Hydrate
 
@@ -29,10 +30,10 @@ struct VlState {
   view::WView registry_upper;  // "\REGISTRY\USER\<sid>\Software\Plume\..."
   view::WView user_key;        // "\REGISTRY\USER\<sid>"
   view::WView agent_pipe, job, vm_id, vm_name;
-  view::WView vl64, vl32;      // NT paths of the layer's files
-  view::WView vm_folder;       // "\??\C:\...\vms\<id>", where guest.log is
-  view::WView view_path;       // NT path of the view file
-  view::WView exe;             // virtual DOS path of this process's program
+  view::WView vl64, vl32;  // NT paths of the layer's files
+  view::WView vm_folder;   // "\??\C:\...\vms\<id>", where guest.log is
+  view::WView view_path;   // NT path of the view file
+  view::WView exe;         // virtual DOS path of this process's program
   uint32_t pid = 0;
   bool is_wine = false;
   bool trace = false;

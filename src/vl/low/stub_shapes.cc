@@ -49,7 +49,8 @@ const StubShape* RecogniseStub(Arch arch, std::span<const uint8_t> code) {
   for (const StubShape& shape : kShapes) {
     if (shape.arch != arch || shape.length > code.size()) continue;
     bool same = true;
-    for (size_t i = 0; same && i < shape.length; ++i) same = ((code[i] ^ shape.bytes[i]) & shape.mask[i]) == 0;
+    for (size_t i = 0; same && i < shape.length; ++i)
+      same = ((code[i] ^ shape.bytes[i]) & shape.mask[i]) == 0;
     if (same) return &shape;
   }
   return nullptr;

@@ -1,4 +1,5 @@
-// Any bytes: at most one shape, always within the given bytes; a recognised stub is recognised again after its copy.
+// Any bytes: at most one shape, always within the given bytes; a recognised stub is recognised again after
+// its copy.
 #include <cstdlib>
 #include <vector>
 

@@ -27,8 +27,8 @@ struct Golden {
 };
 const Golden kGoldens[] = {
     {"Wine 8.0 x64 NtOpenFile", Arch::kX64,
-     "4c 8b d1 b8 7b 00 00 00 f6 04 25 08 03 fe 7f 01 75 03 0f 05 c3 eb 01 c3 ff 14 25 00 10 fe 7f c3", "Wine 8 x64", 32,
-     0x7b},
+     "4c 8b d1 b8 7b 00 00 00 f6 04 25 08 03 fe 7f 01 75 03 0f 05 c3 eb 01 c3 ff 14 25 00 10 fe 7f c3",
+     "Wine 8 x64", 32, 0x7b},
     {"Windows 10 22H2 NtCreateFile", Arch::kX64,
      "4c 8b d1 b8 55 00 00 00 f6 04 25 08 03 fe 7f 01 75 03 0f 05 c3 cd 2e c3 0f 1f 84 00 00 00 00 00",
      "Windows 10, 11 x64", 24, 0x55},

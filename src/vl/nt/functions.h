@@ -1,6 +1,6 @@
-// The table of system functions. In the virtualization layer one instance, `plume::vl::orig`, holds the way to the
-// real system calls: for a replaced stub its verbatim copy (a trampoline), for any other the stub itself. Hosted
-// programs fill one from their own ntdll (inject/hosted.h).
+// The table of system functions. In the virtualization layer one instance, `plume::vl::orig`, holds the way
+// to the real system calls: for a replaced stub its verbatim copy (a trampoline), for any other the stub
+// itself. Hosted programs fill one from their own ntdll (inject/hosted.h).
 #pragma once
 #include "vl/nt/nt.h"
 #include "vl/nt/process.h"

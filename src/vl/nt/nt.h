@@ -1,6 +1,7 @@
-// The NT system interface as Plume uses it: types, statuses, structures and constants. Own declarations, no windows.h,
-// so that the virtualization layer stays free of the CRT and the portable parts can be tested natively. Everything
-// lives in plume::nt; hosted Windows code may include windows.h beside it. Text is char16_t.
+// The NT system interface as Plume uses it: types, statuses, structures and constants. Own declarations, no
+// windows.h, so that the virtualization layer stays free of the CRT and the portable parts can be tested
+// natively. Everything lives in plume::nt; hosted Windows code may include windows.h beside it. Text is
+// char16_t.
 //
 // Function types and the table of functions are in vl/nt/functions.h, process structures in vl/nt/process.h.
 #pragma once
@@ -56,7 +57,8 @@ inline Handle CurrentProcess() { return reinterpret_cast<Handle>(intptr_t{-1}); 
 inline Handle CurrentThread() { return reinterpret_cast<Handle>(intptr_t{-2}); }
 inline constexpr bool Ok(NtStatus s) { return s >= 0; }
 
-// --- Statuses -------------------------------------------------------------------------------------------------------
+// --- Statuses
+// -------------------------------------------------------------------------------------------------------
 inline constexpr NtStatus Status(uint32_t s) { return static_cast<NtStatus>(s); }
 inline constexpr NtStatus kSuccess = 0;
 inline constexpr NtStatus kTimeout = 0x102;
@@ -116,13 +118,16 @@ inline constexpr NtStatus kRetry = Status(0xC000022D);
 inline constexpr NtStatus kFileIsOffline = Status(0xC0000267);
 inline constexpr NtStatus kImageMachineTypeMismatch = 0x4000000E;
 
-// --- Objects --------------------------------------------------------------------------------------------------------
-inline constexpr Ulong kObjInherit = 0x2, kObjPermanent = 0x10, kObjExclusive = 0x20, kObjCaseInsensitive = 0x40,
-                       kObjOpenIf = 0x80, kObjOpenLink = 0x100, kObjDontReparse = 0x1000;
-inline constexpr AccessMask kDelete = 0x10000, kReadControl = 0x20000, kWriteDac = 0x40000, kWriteOwner = 0x80000,
-                            kSynchronize = 0x100000, kAccessSystemSecurity = 0x1000000,
-                            kMaximumAllowed = 0x2000000, kGenericAll = 0x10000000, kGenericExecute = 0x20000000,
-                            kGenericWrite = 0x40000000, kGenericRead = 0x80000000;
+// --- Objects
+// --------------------------------------------------------------------------------------------------------
+inline constexpr Ulong kObjInherit = 0x2, kObjPermanent = 0x10, kObjExclusive = 0x20,
+                       kObjCaseInsensitive = 0x40, kObjOpenIf = 0x80, kObjOpenLink = 0x100,
+                       kObjDontReparse = 0x1000;
+inline constexpr AccessMask kDelete = 0x10000, kReadControl = 0x20000, kWriteDac = 0x40000,
+                            kWriteOwner = 0x80000, kSynchronize = 0x100000, kAccessSystemSecurity = 0x1000000,
+                            kMaximumAllowed = 0x2000000, kGenericAll = 0x10000000,
+                            kGenericExecute = 0x20000000, kGenericWrite = 0x40000000,
+                            kGenericRead = 0x80000000;
 inline constexpr Ulong kDuplicateCloseSource = 1, kDuplicateSameAccess = 2, kDuplicateSameAttributes = 4;
 enum ObjectInformationClass : Ulong {
   kObjectBasicInformation = 0,
@@ -131,11 +136,12 @@ enum ObjectInformationClass : Ulong {
   kObjectHandleFlagInformation = 4,
 };
 
-// --- Files ----------------------------------------------------------------------------------------------------------
-inline constexpr AccessMask kFileReadData = 0x1, kFileListDirectory = 0x1, kFileWriteData = 0x2, kFileAddFile = 0x2,
-                            kFileAppendData = 0x4, kFileAddSubdirectory = 0x4, kFileReadEa = 0x8, kFileWriteEa = 0x10,
-                            kFileExecute = 0x20, kFileTraverse = 0x20, kFileDeleteChild = 0x40,
-                            kFileReadAttributes = 0x80, kFileWriteAttributes = 0x100;
+// --- Files
+// ----------------------------------------------------------------------------------------------------------
+inline constexpr AccessMask kFileReadData = 0x1, kFileListDirectory = 0x1, kFileWriteData = 0x2,
+                            kFileAddFile = 0x2, kFileAppendData = 0x4, kFileAddSubdirectory = 0x4,
+                            kFileReadEa = 0x8, kFileWriteEa = 0x10, kFileExecute = 0x20, kFileTraverse = 0x20,
+                            kFileDeleteChild = 0x40, kFileReadAttributes = 0x80, kFileWriteAttributes = 0x100;
 inline constexpr Ulong kShareRead = 1, kShareWrite = 2, kShareDelete = 4, kShareAll = 7;
 inline constexpr Ulong kSupersede = 0, kOpen = 1, kCreate = 2, kOpenIf = 3, kOverwrite = 4, kOverwriteIf = 5;
 inline constexpr uintptr_t kInfoSuperseded = 0, kInfoOpened = 1, kInfoCreated = 2, kInfoOverwritten = 3,
@@ -146,7 +152,8 @@ inline constexpr Ulong kDirectoryFile = 0x1, kWriteThrough = 0x2, kSequentialOnl
                        kDeleteOnClose = 0x1000, kOpenByFileId = 0x2000, kOpenForBackupIntent = 0x4000,
                        kNoCompression = 0x8000, kOpenReparsePoint = 0x200000, kOpenNoRecall = 0x400000;
 inline constexpr Ulong kAttrReadOnly = 0x1, kAttrHidden = 0x2, kAttrSystem = 0x4, kAttrDirectory = 0x10,
-                       kAttrArchive = 0x20, kAttrNormal = 0x80, kAttrTemporary = 0x100, kAttrReparsePoint = 0x400;
+                       kAttrArchive = 0x20, kAttrNormal = 0x80, kAttrTemporary = 0x100,
+                       kAttrReparsePoint = 0x400;
 
 enum FileInformationClass : Ulong {
   kFileDirectoryInformation = 1,
@@ -205,12 +212,24 @@ struct FileNetworkOpenInformation {
   LargeInteger creation_time, last_access_time, last_write_time, change_time, allocation_size, end_of_file;
   Ulong file_attributes;
 };
-struct FileInternalInformation { LargeInteger index_number; };
-struct FileEaInformation { Ulong ea_size; };
-struct FileAccessInformation { AccessMask access_flags; };
-struct FilePositionInformation { LargeInteger current_byte_offset; };
-struct FileModeInformation { Ulong mode; };
-struct FileAlignmentInformation { Ulong alignment_requirement; };
+struct FileInternalInformation {
+  LargeInteger index_number;
+};
+struct FileEaInformation {
+  Ulong ea_size;
+};
+struct FileAccessInformation {
+  AccessMask access_flags;
+};
+struct FilePositionInformation {
+  LargeInteger current_byte_offset;
+};
+struct FileModeInformation {
+  Ulong mode;
+};
+struct FileAlignmentInformation {
+  Ulong alignment_requirement;
+};
 struct FileNameInformation {
   Ulong file_name_length;  // bytes
   Wchar file_name[1];
@@ -226,7 +245,9 @@ struct FileAllInformation {
   FileAlignmentInformation alignment;
   FileNameInformation name;
 };
-struct FileAttributeTagInformation { Ulong file_attributes, reparse_tag; };
+struct FileAttributeTagInformation {
+  Ulong file_attributes, reparse_tag;
+};
 // Also FileLinkInformation. With the Ex classes `flags` replaces replace_if_exists.
 struct FileRenameInformation {
   union {
@@ -238,10 +259,16 @@ struct FileRenameInformation {
   Wchar file_name[1];
 };
 inline constexpr Ulong kRenameReplaceIfExists = 1, kRenamePosixSemantics = 2;
-struct FileDispositionInformation { uint8_t delete_file; };
-struct FileDispositionInformationEx { Ulong flags; };
+struct FileDispositionInformation {
+  uint8_t delete_file;
+};
+struct FileDispositionInformationEx {
+  Ulong flags;
+};
 inline constexpr Ulong kDispositionDelete = 1, kDispositionPosix = 2, kDispositionIgnoreReadOnly = 0x10;
-struct FileEndOfFileInformation { LargeInteger end_of_file; };
+struct FileEndOfFileInformation {
+  LargeInteger end_of_file;
+};
 struct FileIdInformation {
   uint64_t volume_serial_number;
   uint8_t file_id[16];
@@ -324,12 +351,14 @@ enum FsInformationClass : Ulong {
   kFileFsAttributeInformation = 5,
   kFileFsFullSizeInformation = 7,
 };
-struct FileFsDeviceInformation { Ulong device_type, characteristics; };
+struct FileFsDeviceInformation {
+  Ulong device_type, characteristics;
+};
 inline constexpr Ulong kDeviceDisk = 7, kDeviceNamedPipe = 0x11, kDeviceNetworkFileSystem = 0x14;
 
-inline constexpr Ulong kFsctlPipeWait = 0x110018, kFsctlGetObjectId = 0x9009c, kFsctlCreateOrGetObjectId = 0x900c0,
-                       kFsctlSetReparsePoint = 0x900a4, kFsctlGetReparsePoint = 0x900a8,
-                       kFsctlDeleteReparsePoint = 0x900ac;
+inline constexpr Ulong kFsctlPipeWait = 0x110018, kFsctlGetObjectId = 0x9009c,
+                       kFsctlCreateOrGetObjectId = 0x900c0, kFsctlSetReparsePoint = 0x900a4,
+                       kFsctlGetReparsePoint = 0x900a8, kFsctlDeleteReparsePoint = 0x900ac;
 struct FilePipeWaitForBuffer {
   LargeInteger timeout;
   Ulong name_length;  // bytes
@@ -337,7 +366,8 @@ struct FilePipeWaitForBuffer {
   Wchar name[1];
 };
 
-// --- Registry -------------------------------------------------------------------------------------------------------
+// --- Registry
+// -------------------------------------------------------------------------------------------------------
 inline constexpr AccessMask kKeyQueryValue = 0x1, kKeySetValue = 0x2, kKeyCreateSubKey = 0x4,
                             kKeyEnumerateSubKeys = 0x8, kKeyNotify = 0x10, kKeyCreateLink = 0x20,
                             kKeyWow64_64Key = 0x100, kKeyWow64_32Key = 0x200, kKeyRead = 0x20019,
@@ -345,8 +375,8 @@ inline constexpr AccessMask kKeyQueryValue = 0x1, kKeySetValue = 0x2, kKeyCreate
 inline constexpr Ulong kRegOptionVolatile = 1, kRegOptionCreateLink = 2, kRegOptionBackupRestore = 4,
                        kRegOptionOpenLink = 8;
 inline constexpr Ulong kRegCreatedNewKey = 1, kRegOpenedExistingKey = 2;
-inline constexpr Ulong kRegNone = 0, kRegSz = 1, kRegExpandSz = 2, kRegBinary = 3, kRegDword = 4, kRegLink = 6,
-                       kRegMultiSz = 7, kRegQword = 11;
+inline constexpr Ulong kRegNone = 0, kRegSz = 1, kRegExpandSz = 2, kRegBinary = 3, kRegDword = 4,
+                       kRegLink = 6, kRegMultiSz = 7, kRegQword = 11;
 enum KeyInformationClass : Ulong {
   kKeyBasicInformation = 0,
   kKeyNodeInformation = 1,
@@ -379,7 +409,8 @@ struct KeyNameInformation {
 };
 struct KeyCachedInformation {
   LargeInteger last_write_time;
-  Ulong title_index, sub_keys, max_name_length, values, max_value_name_length, max_value_data_length, name_length;
+  Ulong title_index, sub_keys, max_name_length, values, max_value_name_length, max_value_data_length,
+      name_length;
 };
 enum KeyValueInformationClass : Ulong {
   kKeyValueBasicInformation = 0,
@@ -405,8 +436,10 @@ struct KeyValueEntry {  // NtQueryMultipleValueKey
   Ulong data_length, data_offset, type;
 };
 
-// --- Memory and sections --------------------------------------------------------------------------------------------
-inline constexpr Ulong kMemCommit = 0x1000, kMemReserve = 0x2000, kMemRelease = 0x8000, kMemTopDown = 0x100000;
+// --- Memory and sections
+// --------------------------------------------------------------------------------------------
+inline constexpr Ulong kMemCommit = 0x1000, kMemReserve = 0x2000, kMemRelease = 0x8000,
+                       kMemTopDown = 0x100000;
 inline constexpr Ulong kMemImage = 0x1000000;
 inline constexpr Ulong kPageNoAccess = 1, kPageReadOnly = 2, kPageReadWrite = 4, kPageExecuteRead = 0x20,
                        kPageExecuteReadWrite = 0x40;

@@ -1,5 +1,5 @@
-// Processes: creation attributes, environment block, parameters. Only 64-bit and 32-bit layouts of the calling program's
-// own width are declared; layouts of the other width are offsets (see inject/).
+// Processes: creation attributes, environment block, parameters. Only 64-bit and 32-bit layouts of the
+// calling program's own width are declared; layouts of the other width are offsets (see inject/).
 #pragma once
 #include "vl/nt/nt.h"
 
@@ -23,9 +23,10 @@ inline constexpr Ulong kThreadCreateSuspended = 1;
 inline constexpr Ulong kProcessBreakawayFromJob = 1, kProcessInheritHandles = 4, kProcessSuspended = 0x200;
 
 // PS_ATTRIBUTE numbers with their flag bits, as NtCreateUserProcess wants them.
-inline constexpr uintptr_t kAttributeParentProcess = 0x60000, kAttributeDebugPort = 0x60001, kAttributeToken = 0x60002,
-                           kAttributeClientId = 0x10003, kAttributeTebAddress = 0x10004,
-                           kAttributeImageName = 0x20005, kAttributeImageInfo = 0x6, kAttributeMemoryReserve = 0x20007,
+inline constexpr uintptr_t kAttributeParentProcess = 0x60000, kAttributeDebugPort = 0x60001,
+                           kAttributeToken = 0x60002, kAttributeClientId = 0x10003,
+                           kAttributeTebAddress = 0x10004, kAttributeImageName = 0x20005,
+                           kAttributeImageInfo = 0x6, kAttributeMemoryReserve = 0x20007,
                            kAttributeStdHandleInfo = 0x2000A, kAttributeHandleList = 0x2000B,
                            kAttributeJobList = 0x20013;
 struct Attribute {
