@@ -4,6 +4,7 @@
 #   tools/prefix.sh clone NAME    build/prefix/NAME as a fresh clone (an old one is stopped and replaced); prints it
 #   tools/prefix.sh stop PREFIX   ends every process of that prefix (wineserver included) and waits for it
 #   tools/prefix.sh remove PREFIX stop, then delete
+#   tools/prefix.sh with COMMAND...  runs it with WINEPREFIX set to a clone that is up; removes the clone
 set -eu
 cd "$(dirname "$0")/.."
 root=${PLUME_PREFIXES:-$PWD/build/prefix}
@@ -48,5 +49,16 @@ case ${1:-} in
     echo "$root/$2" ;;
   stop) stop "$2" ;;
   remove) stop "$2"; rm -rf "$2" ;;
-  *) sed -n '2,7s/^# \?//p' "$0" >&2; exit 2 ;;
+  with)
+    shift
+    clone=$(tools/prefix.sh clone "with-$$")
+    trap '"$PWD/tools/prefix.sh" remove "$clone"' EXIT
+    trap 'exit 143' TERM INT
+    export WINEPREFIX=$clone
+    wineserver -p </dev/null >/dev/null 2>&1
+    timeout 120 wine wineboot -u </dev/null >/dev/null 2>&1
+    code=0
+    "$@" & wait $! || code=$?
+    exit $code ;;
+  *) sed -n '2,8s/^# \?//p' "$0" >&2; exit 2 ;;
 esac

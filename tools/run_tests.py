@@ -15,6 +15,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,19 @@ SCRIPTS = {
     "fault": (["fault/*.sh", "fault/run_*.py", "fault/test_*.py"], 900),
     "apps": (["apps/test_*.sh", "apps/test_*.py"], 900),
 }
+# Arguments of scripts that want some: (suffix of the test's name, arguments). {bin}: the Windows programs; {native}: the
+# Linux ones; {work}: a folder of the test's own. What matches WANTS_PREFIX runs with
+# a Wine prefix of its own, already up, in WINEPREFIX.
+ARGUMENTS = {
+    "tests/differential/run_file.py": [
+        ("host", ["--bin", "{bin}", "--work", "{work}", "--count", "1000"]),
+        ("image", ["--bin", "{bin}", "--work", "{work}", "--count", "400", "--seed", "100000", "--image"]),
+    ],
+    "tests/differential/run_key.py": [
+        ("all", ["--bin", "{bin}", "--native", "{native}", "--count", "600"]),
+    ],
+}
+WANTS_PREFIX = r"^tests/differential/"
 # Executables that are no tests: what tests and demo share, and what has its own make target.
 HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh"}
 HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
@@ -83,6 +97,10 @@ def count(text, code):
         m = re.search(r"(?:^|\s)(\d+) passed, (\d+) failed(?:, \d+ skipped)?$", line.strip())
         if m:
             return int(m.group(1)), int(m.group(2))
+    # The differential tests' last line.
+    m = re.search(r"(\d+) sequences of .*?(\d+) differ", text)
+    if m:
+        return int(m.group(1)) - int(m.group(2)), int(m.group(2))
     ok = re.search(r"\[  PASSED  \] (\d+) tests?", text)
     bad = re.search(r"\[  FAILED  \] (\d+) tests?, listed below", text)
     if ok:
@@ -237,12 +255,22 @@ def unit_tests(programs, match, jobs, report):
             report.add(outcome)
 
 
-def script_tests(kind, match, jobs, report):
-    timeout = SCRIPTS[kind][1]
-    todo = [s for s in scripts(kind) if re.search(match, s[len("tests/"):])]
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for outcome in pool.map(lambda s: run(s[len("tests/"):], [os.path.join(ROOT, s)], timeout), todo):
-            report.add(outcome)
+def script_tests(kind, match, report):
+    """One at a time: tests measure, and time out, on a machine that may have only two cores."""
+    for script in scripts(kind):
+        for suffix, arguments in ARGUMENTS.get(script, [("", [])]):
+            name = script[len("tests/"):] + (f"-{suffix}" if suffix else "")
+            if not re.search(match, name):
+                continue
+            places = {"bin": os.path.join(ROOT, "build/mingw64/bin"), "native": os.path.join(ROOT, "build/native/bin"),
+                      "work": os.path.join(ROOT, "build/work", name.replace("/", "-"))}
+            command = [os.path.join(ROOT, script)] + [a.format(**places) for a in arguments]
+            if arguments:
+                os.makedirs(places["work"], exist_ok=True)
+            if re.search(WANTS_PREFIX, script):
+                command = ["tools/prefix.sh", "with", *command]
+            report.add(run(name, command, SCRIPTS[kind][1]))
+            shutil.rmtree(places["work"], ignore_errors=True)
 
 
 def fuzz_tests(match, seconds, jobs, report):
@@ -285,8 +313,7 @@ def main():
             if subprocess.run(["tools/prefix.sh", "base"], cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
                 report.add(Outcome("prefix", 0, 1, 0, why="no Wine prefix could be made"))
                 break
-            # Scripts that need the machine for themselves say so by running alone: one at a time by default.
-            script_tests(kind, args.match, 1, report)
+            script_tests(kind, args.match, report)
     if "fuzz" in kinds and build("clang-fuzz", report):
         fuzz_tests(args.match, args.fuzz_seconds, args.jobs, report)
 
