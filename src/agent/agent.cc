@@ -12,8 +12,6 @@
 namespace plume::agent {
 namespace {
 
-os::Path HostPath(std::u16string_view dos) { return os::Path(Wide(dos)); }
-
 uint32_t NtStatusOf(Errc code) {
   switch (code) {
     case Errc::kUnreachable: return wire::kStatusFileIsOffline;

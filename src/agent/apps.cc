@@ -83,7 +83,7 @@ Result<AppRecord> AppRecord::FromJson(const Json& json) {
 
 Status Apps::Load() {
   const std::lock_guard lock(mutex_);
-  const auto text = os::ReadText(os::SystemFiles(), os::Path(Wide(state_.Applications())));
+  const auto text = os::ReadText(os::SystemFiles(), HostPath(state_.Applications()));
   if (!text.ok()) return text.error().code == Errc::kNotFound ? Ok() : Status(text.error());
   const Json json = Json::parse(*text, nullptr, false);
   if (!json.is_object() || !json.contains("apps") || !json["apps"].is_array()) {
@@ -100,7 +100,7 @@ Status Apps::SaveLocked() const {
   Json list = Json::array();
   for (const AppRecord& app : apps_) list.push_back(app.ToJson());
   const std::string text = Json{{"version", 1}, {"apps", list}}.dump(2, ' ', false, Json::error_handler_t::replace);
-  return os::WriteAtomic(os::SystemFiles(), os::Path(Wide(state_.Applications())), std::string_view(text));
+  return os::WriteAtomic(os::SystemFiles(), HostPath(state_.Applications()), std::string_view(text));
 }
 
 AppRecord* Apps::FindLocked(const std::string& name) {

@@ -18,8 +18,6 @@ namespace {
 
 constexpr uint32_t kStopMillis = 15000;
 
-os::Path HostPath(std::u16string_view dos) { return os::Path(Wide(dos)); }
-
 Error Busy(const std::string& what, const VmRecord& vm) {
   return Error{Errc::kBusy, what + " the VM '" + vm.name + "' failed: it is running (stop it first: plume vm stop " +
                                 vm.name + ")"};

@@ -13,16 +13,16 @@
 namespace plume::cli {
 namespace {
 
-struct Options {
+struct CaptureRequest {
   std::string name, version, vm, from_folder, at, from_vm, entry;
   std::vector<std::string> command;
   bool json = false;
 };
 
-Result<int> StoreImage(Context& context, const Options& o, const capture::Capture& captured) {
+Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture::Capture& captured) {
   for (const std::string& note : captured.notes) Warn(note);
   ASSIGN(const agent::StatePaths state, context.State());
-  ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), os::Path(agent::Wide(state.Store()))));
+  ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), agent::HostPath(state.Store())));
   ProgressDisplay display;
   image::BuildOptions options;
   options.progress = [&](const image::BuildProgress& p) {
@@ -50,7 +50,7 @@ Result<int> StoreImage(Context& context, const Options& o, const capture::Captur
   });
 }
 
-Result<int> CaptureVm(Context& context, const Options& o, const std::string& vm) {
+Result<int> CaptureVm(Context& context, const CaptureRequest& o, const std::string& vm) {
   ASSIGN(const agent::Json found, context.Ask("vm.workspace", {{"name", vm}}));
   capture::Workspace workspace;
   workspace.upper = os::Path(agent::Wide(agent::ToUtf16(Field(found, "upper"))));
@@ -66,7 +66,7 @@ Result<int> CaptureVm(Context& context, const Options& o, const std::string& vm)
   return StoreImage(context, o, captured);
 }
 
-Result<int> CaptureInstaller(Context& context, const Options& o, const std::vector<std::string>& command) {
+Result<int> CaptureInstaller(Context& context, const CaptureRequest& o, const std::vector<std::string>& command) {
   const bool own = o.vm.empty();
   const std::string vm = own ? "capture-" + os::RandomHex(4) : o.vm;
   GuestRequest request;
@@ -90,7 +90,7 @@ Result<int> CaptureInstaller(Context& context, const Options& o, const std::vect
   return done;
 }
 
-Result<int> CaptureDirectory(Context& context, const Options& o) {
+Result<int> CaptureDirectory(Context& context, const CaptureRequest& o) {
   if (o.at.empty()) {
     return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: --at is missing (where guests will see the folder, as --at 'C:\\Program Files\\X')"};
   }
@@ -110,7 +110,7 @@ Result<int> CaptureDirectory(Context& context, const Options& o) {
 }  // namespace
 
 void AddCapture(CLI::App& app, Context& context) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<CaptureRequest>();
   CLI::App* c = AddCommand(
       app, context, "capture", "Make an image: run an installer in a fresh VM, or take a VM's changes or a folder",
       "plume capture editor --version 1.2 -- setup.exe /S\n"

@@ -24,7 +24,7 @@ struct Check {
 Check CheckLayer() {
   Check check{"virtualization layer", false, "", "report this system's version: Plume has to learn its system calls"};
   const std::u16string dll = agent::ProgramFolder() + u"\\plume-vl64.dll";
-  const auto layer = os::ReadFile(os::SystemFiles(), os::Path(agent::Wide(dll)), 64u << 20);
+  const auto layer = os::ReadFile(os::SystemFiles(), agent::HostPath(dll), 64u << 20);
   if (!layer.ok()) {
     check.detail = layer.error().message;
     check.remedy = "reinstall Plume";

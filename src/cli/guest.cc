@@ -83,7 +83,7 @@ Result<Json> ChooseEntry(const Json& prepared, const std::string& wanted) {
 // The last line that the layer wrote before it ended a guest.
 std::string LayerComplaint(const std::u16string& view_path) {
   const std::u16string log = view_path.substr(0, view_path.find_last_of(u'\\')) + u"\\guest.log";
-  auto text = os::ReadText(os::SystemFiles(), os::Path(agent::Wide(log)), 64u << 20);
+  auto text = os::ReadText(os::SystemFiles(), agent::HostPath(log), 64u << 20);
   if (!text.ok() || text->empty()) return "no reason was recorded";
   while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
   return text->substr(text->find_last_of('\n') + 1);
@@ -202,7 +202,7 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
 Result<std::string> ReadPolicyFile(const std::string& path, Json* arguments) {
   if (path.empty()) return std::string();
   ASSIGN(const std::u16string file, agent::DosPath(path));
-  auto text = os::ReadText(os::SystemFiles(), os::Path(agent::Wide(file)), 1u << 20);
+  auto text = os::ReadText(os::SystemFiles(), agent::HostPath(file), 1u << 20);
   if (!text.ok()) return Error(text.error()).In("reading the policy");
   (*arguments)["policy_text"] = *text;
   (*arguments)["policy_file"] = path;

@@ -12,15 +12,15 @@ using nlohmann::json;
 
 Result<std::unique_ptr<image::Store>> OpenStore(Context& context) {
   ASSIGN(const agent::StatePaths state, context.State());
-  return image::Store::Open(os::SystemFiles(), os::Path(agent::Wide(state.Store())));
+  return image::Store::Open(os::SystemFiles(), agent::HostPath(state.Store()));
 }
 
-struct Options { std::string ref; bool json = false; };
+struct ReaderOptions { std::string ref; bool json = false; };
 
 // An image command that looks something up in the store and prints it.
 void AddReader(CLI::App& group, Context& context, const char* name, const char* help, bool has_ref,
                std::function<Result<json>(image::Store&, const std::string&)> read, std::function<void(const json&)> text) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ReaderOptions>();
   const std::string example = std::string("plume image ") + name + (has_ref ? " editor:1.2" : "");
   CLI::App* c = AddCommand(group, context, name, help, example, [=, &context]() -> Result<int> {
     ASSIGN(const auto store, OpenStore(context));
@@ -88,7 +88,7 @@ void AddImage(CLI::App& app, Context& context) {
                                   ASSIGN(const auto store, OpenStore(context));
                                   ASSIGN(const image::ImageRef ref, store->Resolve(*remove_ref));
                                   TRY(store->Remove(ref));
-                                  ASSIGN(const uint64_t freed, store->CollectGarbage());
+                                  ASSIGN(const uint64_t freed, store->layout().CollectGarbage());
                                   PrintLine("removed " + ref.Text() + ", " + SizeText(freed) + " freed");
                                   return 0;
                                 });

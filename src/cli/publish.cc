@@ -15,7 +15,7 @@ void AddPublish(CLI::App& app, Context& context) {
       "plume publish editor:1.2 http://server:5000/apps --tag stable",
       [o, &context]() -> Result<int> {
         ASSIGN(const agent::StatePaths state, context.State());
-        ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), os::Path(agent::Wide(state.Store()))));
+        ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), agent::HostPath(state.Store())));
         ASSIGN(const image::ImageRef ref, store->Resolve(o->ref));
         ASSIGN(const std::string where, agent::RepositoryText(o->repository));
         ASSIGN(const auto repository, repository::Open(repository::RepositoryOf(where, ref.name)));

@@ -17,8 +17,6 @@ WView TextOf(const flatbuffers::Vector<uint16_t>* v) {
 
 std::u16string DosOf(WView nt) { return std::u16string(nt.substr(0, 4) == u"\\??\\" ? nt.substr(4) : nt); }
 
-os::Path HostPath(std::u16string_view dos) { return os::Path(Wide(dos)); }
-
 // "C:\x" below the upper layer: "<upper>\C\x".
 std::u16string UpperPath(const std::u16string& upper, WView canonical) {
   return upper + u"\\" + std::u16string(canonical.substr(0, 1)) + std::u16string(canonical.substr(2));

@@ -1,0 +1,143 @@
+#include "agent/policy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "catalog/writer.h"
+#include "view/path.h"
+
+namespace plume::agent {
+namespace {
+
+using view::Mode;
+
+MachineFacts Facts() {
+  MachineFacts f;
+  f.state_root = u"C:\\users\\ann\\AppData\\Local\\Plume";
+  f.state_aliases = {u"Z:\\p\\drive_c\\users\\ann\\AppData\\Local\\Plume"};
+  f.system_root = u"C:\\windows";
+  f.profile = u"C:\\users\\ann";
+  f.roaming = u"C:\\users\\ann\\AppData\\Roaming";
+  f.local = u"C:\\users\\ann\\AppData\\Local";
+  f.local_low = u"C:\\users\\ann\\AppData\\LocalLow";
+  f.temp = u"C:\\users\\ann\\AppData\\Local\\Temp";
+  f.program_data = u"C:\\ProgramData";
+  f.public_folder = u"C:\\users\\Public";
+  f.program_folders = {u"C:\\Program Files", u"C:\\Program Files (x86)"};
+  f.user_sid = u"S-1-5-21-1-2-3-1000";
+  return f;
+}
+
+// The mode that the longest matching prefix gives, as the view decides it.
+Mode ModeOf(const std::vector<PolicyRule>& rules, const std::u16string& path) {
+  const PolicyRule* best = nullptr;
+  for (const PolicyRule& r : rules) {
+    const bool match = r.prefix.empty() || (path.size() >= r.prefix.size() &&
+                                            view::EqualFolded(std::u16string_view(path).substr(0, r.prefix.size()), r.prefix) &&
+                                            (path.size() == r.prefix.size() || path[r.prefix.size()] == u'\\'));
+    if (match && (best == nullptr || r.prefix.size() > best->prefix.size())) best = &r;
+  }
+  return best ? best->mode : Mode::kHost;
+}
+
+TEST(Policy, SandboxMergesEverythingButPlume) {
+  const Policy p = CompletePolicy(Policy(), Facts(), {});
+  EXPECT_EQ(ModeOf(p.files, u"C:\\x"), Mode::kMerge);
+  EXPECT_EQ(ModeOf(p.files, u"D:\\x"), Mode::kMerge);
+  EXPECT_EQ(ModeOf(p.files, u"c:\\USERS\\ann\\appdata\\local\\plume\\vms"), Mode::kDeny);
+  EXPECT_EQ(ModeOf(p.files, u"Z:\\p\\drive_c\\users\\ann\\AppData\\Local\\Plume\\x"), Mode::kDeny);
+  EXPECT_EQ(ModeOf(p.keys, u"M\\Software"), Mode::kMerge);
+  EXPECT_EQ(ModeOf(p.keys, u"U\\S-1-5-21-1-2-3-1000\\Software\\Plume\\x"), Mode::kDeny);
+}
+
+TEST(Policy, ApplicationKeepsDocumentsLocal) {
+  catalog::Input input;
+  for (const char16_t* path : {u"Program Files\\A\\a.exe", u"Tools\\t.exe", u"users\\Public\\A\\x", u"windows\\a.ini"})
+    input.files.push_back({.root = "C", .path = path, .content = {}, .chunks = {}});
+  for (const char16_t* path : {u".a\\settings", u"Documents\\sample.txt", u"AppData\\Roaming\\A\\x"})
+    input.files.push_back({.root = "Profile", .path = path, .content = {}, .chunks = {}});
+  const auto bytes = catalog::Write(input);
+  ASSERT_TRUE(bytes.ok());
+  catalog::Reader image;
+  ASSERT_TRUE(image.Attach(bytes->data(), bytes->size()));
+
+  Policy user;
+  user.base = BasePolicy::kApplication;
+  const Policy p = CompletePolicy(user, Facts(), {&image});
+  for (const char16_t* merged : {u"C:\\Program Files\\A", u"C:\\Program Files (x86)\\B", u"C:\\windows\\system32\\x.dll",
+                                 u"C:\\ProgramData\\A", u"C:\\users\\ann\\AppData\\Roaming\\A", u"C:\\users\\ann\\AppData\\Local\\A",
+                                 u"C:\\Tools\\t.exe", u"C:\\users\\ann\\.a\\settings", u"C:\\users\\Public\\A\\x"}) {
+    EXPECT_EQ(ModeOf(p.files, merged), Mode::kMerge) << testing::PrintToString(std::u16string(merged));
+  }
+  for (const char16_t* local : {u"C:\\users\\ann\\Documents\\letter.txt", u"C:\\users\\ann\\Desktop", u"C:\\work\\x", u"D:\\x", u"C:",
+                                u"C:\\users\\ann\\AppData\\Local\\Temp\\x", u"C:\\windows\\temp\\x", u"C:\\users\\bob\\x",
+                                u"C:\\users\\Public\\Documents\\x"}) {
+    EXPECT_EQ(ModeOf(p.files, local), Mode::kHost) << testing::PrintToString(std::u16string(local));
+  }
+  EXPECT_EQ(ModeOf(p.files, u"C:\\users\\ann\\AppData\\Local\\Plume"), Mode::kDeny);
+}
+
+TEST(Policy, FileIsRead) {
+  const auto p = ParsePolicy(R"(
+inherit = "application"
+[files]
+'%USERPROFILE%\Documents\Shared' = "merge"
+"D:\\data\\" = "private"
+"" = "deny"
+[registry]
+'HKCU\Software\X' = "host"
+'HKEY_LOCAL_MACHINE\Software\Y' = "deny"
+)", "p.toml", Facts(), BasePolicy::kSandbox);
+  ASSERT_TRUE(p.ok()) << p.error().message;
+  EXPECT_EQ(p->base, BasePolicy::kApplication);
+  const Policy all = CompletePolicy(*p, Facts(), {});
+  EXPECT_EQ(ModeOf(all.files, u"C:\\users\\ann\\Documents\\Shared\\x"), Mode::kMerge);
+  EXPECT_EQ(ModeOf(all.files, u"D:\\data\\x"), Mode::kPrivate);
+  EXPECT_EQ(ModeOf(all.files, u"E:\\x"), Mode::kDeny);
+  EXPECT_EQ(ModeOf(all.keys, u"U\\S-1-5-21-1-2-3-1000\\Software\\X\\y"), Mode::kHost);
+  EXPECT_EQ(ModeOf(all.keys, u"M\\SOFTWARE\\y"), Mode::kDeny);
+}
+
+TEST(Policy, NothingOpensPlumesStateAgain) {
+  const auto p = ParsePolicy("[files]\n'%LOCALAPPDATA%\\Plume\\vms' = 'host'\n[registry]\n'HKCU\\Software\\Plume\\x' = 'host'", "p",
+                             Facts(), BasePolicy::kSandbox);
+  ASSERT_TRUE(p.ok()) << p.error().message;
+  const Policy all = CompletePolicy(*p, Facts(), {});
+  EXPECT_EQ(ModeOf(all.files, u"C:\\users\\ann\\AppData\\Local\\Plume\\vms\\x"), Mode::kDeny);
+  EXPECT_EQ(ModeOf(all.keys, u"U\\S-1-5-21-1-2-3-1000\\Software\\Plume\\x"), Mode::kDeny);
+}
+
+TEST(Policy, ErrorsNameLineAndColumn) {
+  const struct { const char* text; const char* says; } kCases[] = {
+      {"inherit = \"nothing\"", "p.toml:1:11"},
+      {"\n[files]\n'C:\\x' = \"open\"", "p.toml:3:10"},
+      {"[files]\n'relative' = \"host\"", "p.toml:2:14"},
+      {"[files]\n'%NOSUCH%\\x' = \"host\"", "p.toml:2:16"},
+      {"[registry]\n'HKXX\\y' = \"host\"", "p.toml:2:13"},
+      {"[files\n", "p.toml:1:7"},
+      {"colour = 3", "'colour' is not known"},
+      {"files = 3", "must be a table"},
+      {"[files]\n'C:\\x' = 3", "p.toml:2:10"},
+  };
+  for (const auto& c : kCases) {
+    const auto p = ParsePolicy(c.text, "p.toml", Facts(), BasePolicy::kSandbox);
+    ASSERT_FALSE(p.ok()) << c.text;
+    EXPECT_EQ(p.error().code, Errc::kInvalid);
+    EXPECT_THAT(p.error().message, testing::HasSubstr(c.says));
+  }
+}
+
+TEST(Keys, BothWays) {
+  const std::u16string sid = Facts().user_sid;
+  EXPECT_EQ(*CanonicalKey(u"HKLM\\Software\\X\\", sid), u"M\\Software\\X");
+  EXPECT_EQ(*CanonicalKey(u"hkcu", sid), u"U\\" + sid);
+  EXPECT_EQ(*CanonicalKey(u"HKCR\\.txt", sid), u"M\\Software\\Classes\\.txt");
+  EXPECT_FALSE(CanonicalKey(u"Software\\X", sid).ok());
+  EXPECT_FALSE(CanonicalKey(u"HKLM\\a\\\\b", sid).ok());
+  EXPECT_EQ(KeyForPeople(u"M\\Software\\X", sid), u"HKLM\\Software\\X");
+  EXPECT_EQ(KeyForPeople(u"U\\" + sid + u"\\Software", sid), u"HKCU\\Software");
+  EXPECT_EQ(KeyForPeople(u"U\\S-1-5-18\\x", sid), u"HKU\\S-1-5-18\\x");
+}
+
+}  // namespace
+}  // namespace plume::agent
