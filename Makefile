@@ -34,9 +34,14 @@ native: setup | build/log
 	@$(MAKE) --no-print-directory build/native/build.ninja
 	cmake --build build/native -j$(JOBS) --target plume plume-server
 
-mingw64 mingw32: setup | build/log
+mingw64: setup | build/log
 	@$(MAKE) --no-print-directory build/$@/build.ninja
 	cmake --build build/$@ -j$(JOBS)
+
+# Of the 32-bit world only the layer inside 32-bit guests is a product.
+mingw32: setup | build/log
+	@$(MAKE) --no-print-directory build/$@/build.ninja
+	cmake --build build/$@ -j$(JOBS) --target plume-vl32
 
 build/log:
 	@mkdir -p $@

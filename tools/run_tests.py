@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOG = os.path.join(ROOT, "build", "log")
 MARK = "PLUME_TEST_MARK"
 
-# Scripts of each kind, relative to tests/. What matches is run; every other executable there must be in HELPERS.
+# Scripts of each kind, relative to tests/. What matches is run; every other script there must be in HELPERS.
 SCRIPTS = {
     "guest": (["guest/*.sh", "guest/run*.py", "guest/test_*.py"], 600),
     "differential": (["differential/run_*.py", "differential/*.sh"], 900),
@@ -46,7 +46,7 @@ ARGUMENTS = {
     ],
 }
 WANTS_PREFIX = r"^tests/differential/"
-# Executables that are no tests: what tests and demo share, and what has its own make target.
+# Scripts that are no tests: what tests and demo share, and what has its own make target.
 HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh"}
 HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
 KINDS = ["gates", "unit", "guest", "differential", "fault", "apps", "fuzz"]
@@ -189,7 +189,8 @@ def files(pattern):
 
 
 def is_script(path):
-    return os.path.isfile(path) and os.access(path, os.X_OK)
+    with open(path, "rb") as f:
+        return f.read(2) == b"#!"
 
 
 def scripts(kind):
@@ -228,10 +229,8 @@ def unrun_tests(unit_programs):
         relative = os.path.relpath(path, ROOT)
         if relative in known or relative in HELPERS or any(re.search(p, relative) for p in HELPER_PATTERNS):
             continue
-        with open(path, errors="replace") as f:
-            starts = f.read(2) == "#!"
-        if starts or os.access(path, os.X_OK):
-            lost.append(f"{relative}: executable, but no pattern of tools/run_tests.py runs it")
+        if is_script(path) or os.access(path, os.X_OK):
+            lost.append(f"{relative}: a script, but no pattern of tools/run_tests.py runs it")
     return lost
 
 
@@ -264,7 +263,8 @@ def script_tests(kind, match, report):
                 continue
             places = {"bin": os.path.join(ROOT, "build/mingw64/bin"), "native": os.path.join(ROOT, "build/native/bin"),
                       "work": os.path.join(ROOT, "build/work", name.replace("/", "-"))}
-            command = [os.path.join(ROOT, script)] + [a.format(**places) for a in arguments]
+            interpreter = sys.executable if script.endswith(".py") else "bash"
+            command = [interpreter, os.path.join(ROOT, script)] + [a.format(**places) for a in arguments]
             if arguments:
                 os.makedirs(places["work"], exist_ok=True)
             if re.search(WANTS_PREFIX, script):
@@ -283,7 +283,7 @@ def fuzz_tests(match, seconds, jobs, report):
         return run("fuzz/" + name, [program, f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048",
                                     "-print_final_stats=0", f"-artifact_prefix={artifacts}", corpus] + seeds,
                    seconds + 120)
-    todo = [p for p in files("build/clang-fuzz/fuzz/*") if is_script(p) and re.search(match, "fuzz/" + os.path.basename(p))]
+    todo = [p for p in files("build/clang-fuzz/fuzz/*") if os.access(p, os.X_OK) and os.path.isfile(p) and re.search(match, "fuzz/" + os.path.basename(p))]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for outcome in pool.map(one, todo):
             report.add(outcome)
@@ -301,7 +301,7 @@ def main():
     start = time.monotonic()
 
     programs = {}
-    if "unit" in kinds or "gates" in kinds:
+    if "unit" in kinds:
         if build("native-asan", report):
             programs = ctest_programs("native-asan")
     if "gates" in kinds:
