@@ -1,0 +1,157 @@
+// Cost of single Windows calls, as a guest and bare: the same program, run in both places by bench.py.
+//
+//   bench_calls.exe FOLDER FILE KEY [CALLS]
+//     FOLDER  a folder with the file FILE in it; FOLDER\FILE.none must not exist
+//     KEY     a key below HKEY_LOCAL_MACHINE; the value "bench" below it need not exist
+//   bench_calls.exe start COUNT PROGRAM ARGS...    starts a program COUNT times and waits for each
+//
+// Prints one line for each call: NAME<TAB>microseconds of each batch, separated by spaces.
+#include <windows.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr int kBatches = 20;
+
+double NowMicros() {
+  LARGE_INTEGER count, frequency;
+  QueryPerformanceCounter(&count);
+  QueryPerformanceFrequency(&frequency);
+  return static_cast<double>(count.QuadPart) * 1e6 / static_cast<double>(frequency.QuadPart);
+}
+
+[[noreturn]] void Fail(const char* what) {
+  std::fprintf(stderr, "bench_calls: %s failed with %lu\n", what, GetLastError());
+  std::exit(1);
+}
+
+// Many calls for each batch, so that the clock costs nothing; several batches, so that a disturbed one can be told.
+void Measure(const char* name, int calls, const std::function<void()>& call) {
+  call();  // the first one loads and caches what all others find
+  std::printf("%s\t", name);
+  const int per_batch = std::max(1, calls / kBatches);
+  for (int batch = 0; batch < std::min(kBatches, calls); ++batch) {
+    const double start = NowMicros();
+    for (int i = 0; i < per_batch; ++i) call();
+    std::printf("%.3f ", (NowMicros() - start) / per_batch);
+  }
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+void StartAndWait(std::wstring command_line) {
+  STARTUPINFOW startup{};
+  startup.cb = sizeof startup;
+  PROCESS_INFORMATION process{};
+  // The output of the measured program is not what is measured.
+  SECURITY_ATTRIBUTES inherit{sizeof inherit, nullptr, TRUE};
+  HANDLE nowhere = CreateFileW(L"NUL", GENERIC_WRITE, FILE_SHARE_WRITE | FILE_SHARE_READ, &inherit, OPEN_EXISTING, 0, nullptr);
+  startup.dwFlags = STARTF_USESTDHANDLES;
+  startup.hStdOutput = startup.hStdError = nowhere;
+  if (!CreateProcessW(nullptr, command_line.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup, &process)) {
+    Fail("starting the program");
+  }
+  WaitForSingleObject(process.hProcess, INFINITE);
+  DWORD code = 1;
+  GetExitCodeProcess(process.hProcess, &code);
+  CloseHandle(process.hThread);
+  CloseHandle(process.hProcess);
+  CloseHandle(nowhere);
+  if (code != 0) {
+    std::fprintf(stderr, "bench_calls: the program ended with code %lu\n", code);
+    std::exit(1);
+  }
+}
+
+int Start(int argc, wchar_t** argv) {
+  std::wstring command_line;
+  for (int i = 3; i < argc; ++i) command_line += (i > 3 ? L" \"" : L"\"") + std::wstring(argv[i]) + L"\"";
+  const int count = _wtoi(argv[2]);
+  Measure("start", count, [&] { StartAndWait(command_line); });
+  return 0;
+}
+
+void Files(const std::wstring& folder, const std::wstring& file, int calls) {
+  const std::wstring path = folder + L"\\" + file, missing = path + L".none", pattern = folder + L"\\*";
+  const auto open = [](const std::wstring& name) {
+    return CreateFileW(name.c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
+  };
+  Measure("open a file and close it", calls, [&] {
+    HANDLE handle = open(path);
+    if (handle == INVALID_HANDLE_VALUE) Fail("opening the file");
+    CloseHandle(handle);
+  });
+  Measure("open a file that is not there", calls, [&] {
+    if (open(missing) != INVALID_HANDLE_VALUE) Fail("a file that must not exist");
+  });
+  Measure("query a file's attributes", calls, [&] {
+    if (GetFileAttributesW(path.c_str()) == INVALID_FILE_ATTRIBUTES) Fail("querying the file");
+  });
+  Measure("query a file that is not there", calls, [&] {
+    if (GetFileAttributesW(missing.c_str()) != INVALID_FILE_ATTRIBUTES) Fail("a file that must not exist");
+  });
+  Measure("list a folder", std::max(kBatches, calls / 20), [&] {
+    WIN32_FIND_DATAW data;
+    HANDLE find = FindFirstFileW(pattern.c_str(), &data);
+    if (find == INVALID_HANDLE_VALUE) Fail("listing the folder");
+    while (FindNextFileW(find, &data)) {
+    }
+    FindClose(find);
+  });
+  HANDLE handle = open(path);
+  char buffer[4096];
+  DWORD got = 0;
+  Measure("read 4 KB of an open file", calls, [&] {
+    SetFilePointer(handle, 0, nullptr, FILE_BEGIN);
+    if (!ReadFile(handle, buffer, sizeof buffer, &got, nullptr)) Fail("reading the file");
+  });
+  CloseHandle(handle);
+}
+
+void Registry(const std::wstring& name, int calls) {
+  const auto open = [&](const std::wstring& key_name, HKEY* key) {
+    return RegOpenKeyExW(HKEY_LOCAL_MACHINE, key_name.c_str(), 0, KEY_READ, key);
+  };
+  HKEY key = nullptr;
+  Measure("open a key and close it", calls, [&] {
+    if (open(name, &key) != ERROR_SUCCESS) Fail("opening the key");
+    RegCloseKey(key);
+  });
+  const std::wstring missing = name + L"\\none";
+  Measure("open a key that is not there", calls, [&] {
+    if (open(missing, &key) == ERROR_SUCCESS) Fail("a key that must not exist");
+  });
+  if (open(name, &key) != ERROR_SUCCESS) Fail("opening the key");
+  BYTE data[512];
+  Measure("query a value of an open key", calls, [&] {
+    DWORD size = sizeof data;
+    RegQueryValueExW(key, L"bench", nullptr, nullptr, data, &size);
+  });
+  RegCloseKey(key);
+}
+
+}  // namespace
+
+int wmain(int argc, wchar_t** argv) {
+  if (argc >= 2 && std::wstring(argv[1]) == L"child") return 0;
+  if (argc >= 4 && std::wstring(argv[1]) == L"start") return Start(argc, argv);
+  if (argc < 4) {
+    std::fprintf(stderr, "usage: bench_calls FOLDER FILE KEY [CALLS] | start COUNT PROGRAM ARGS...\n");
+    return 2;
+  }
+  const int calls = argc > 4 ? _wtoi(argv[4]) : 4000;
+  Files(argv[1], argv[2], calls);
+  Registry(argv[3], calls);
+  wchar_t self[MAX_PATH];
+  GetModuleFileNameW(nullptr, self, MAX_PATH);
+  const std::wstring child = L"\"" + std::wstring(self) + L"\" child";
+  Measure("start a process and wait for it", std::max(kBatches, calls / 200), [&] { StartAndWait(child); });
+  return 0;
+}

@@ -1,0 +1,59 @@
+#!/bin/bash
+# make bench: real applications started locally and streamed, and single system calls, side by side in one run.
+#   tests/bench/run.sh [--rounds N] [--only starts|calls]
+# The client (Wine, agent, programs) is bound to one CPU and server and line to another: on a virtual machine a wake-up across
+# CPUs costs more than everything that is measured here.
+set -u
+source "$(dirname "$0")/../apps/lib.sh"
+python3 tests/bench/stats.py || exit 1
+
+cpu="" server_pin=""
+if [ "$(nproc)" -ge 2 ] && command -v taskset >/dev/null; then
+  cpu=1
+  server_pin="taskset -c 0"
+fi
+say() { echo "bench: $*" >&2; }
+must() { "$@" >"$work/step.log" 2>&1 || { echo "bench: $* failed:" >&2; tail -5 "$work/step.log" >&2; exit 1; }; }
+
+say "machines and server"
+new_prefix bench-admin admin
+new_prefix bench-client client
+start_plume_server server
+if [ -n "$server_pin" ]; then taskset -a -c -p 0 "$server_pid" >/dev/null; fi
+echo '{}' >"$work/line"
+$server_pin python3 tests/bench/wan.py "$work/line" "${server##*:}" >"$work/relay.port" 2>"$work/relay.log" </dev/null &
+pids+=("$!")
+for _ in $(seq 50); do [ -s "$work/relay.port" ] && break; sleep 0.1; done
+relay=http://127.0.0.1:$(cat "$work/relay.port")
+
+say "applications: captured, published, subscribed"
+make_7zip_setup "$work/setup.exe" first
+must plume_in "$admin" capture 7zip --version 15.05 -- "$(win "$work/setup.exe")" /S
+make_cmake_folder "$work/cmake"
+must plume_in "$admin" capture cmake --version 4.0.2 --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
+for app in 7zip:15.05 cmake:4.0.2; do
+  must plume_in "$admin" publish "$app" "$server/apps/${app%%:*}" --tag stable
+  must plume_in "$client" add "$relay/apps/${app%%:*}:stable"
+done
+
+say "the same applications installed locally"
+drive=$client/drive_c
+mkdir -p "$drive/Installed" "$drive/bench"
+cp -a "$(guest 7zip)/7zip-lite" "$drive/Installed/7-Zip"
+cp -a "$work/cmake" "$drive/Installed/CMake"
+cp build/mingw64/bin/bench_calls.exe "$drive/bench/"
+head -c 65536 /dev/urandom >"$drive/bench/data.bin"
+must bare "$client" reg add 'HKLM\Software\Bench7\Options' /v Edition /d first /f
+# A start that reads some dozens of the thousands of files: modules that load others.
+cat >"$drive/bench/modules.cmake" <<'CMAKE'
+foreach(module IN ITEMS CMakePackageConfigHelpers GNUInstallDirs ExternalProject FetchContent CheckCSourceCompiles CTest
+    CPack FindPackageHandleStandardArgs FindPackageMessage CMakeDependentOption CMakePrintHelpers GenerateExportHeader
+    ProcessorCount SelectLibraryConfigurations TestBigEndian WriteCompilerDetectionHeader CheckIncludeFile CheckFunctionExists)
+  include(${module} OPTIONAL)
+endforeach()
+CMAKE
+must plume_in "$client" vm create bench
+say "measuring"
+state=$(find "$drive" -maxdepth 6 -type d -path '*Local/Plume' | head -1)
+PATH=$PATH python3 tests/bench/bench.py --bin "$top/build/bin" --prefix "$client" --work "$work" --state "$state" \
+  --calls 'C:\bench\bench_calls.exe' --line "$work/line" --results build/bench --cpu "$cpu" "$@"
