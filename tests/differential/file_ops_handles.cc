@@ -85,6 +85,7 @@ void Runner::Create(Rng& rng, bool relative) {
   slots_[slot].handle = file;
   slots_[slot].path = path;
   slots_[slot].directory = standard.directory;
+  slots_[slot].access = access;
   slots_[slot].may_write = write_like || made;
 }
 
@@ -177,6 +178,11 @@ void Runner::SetBasic(Rng& rng) {
   basic.attributes = rng.OneIn(2) ? 0 : rng.Pick(kAttributes);
   std::fprintf(out_, "setbasic slot=%d written=%s attr=%lx -> ", slot, TimeText(basic.written).c_str(), basic.attributes);
   if (!slots_[slot].handle) return;
+  // Windows refuses, Wine does not look: docs/nt-compat.md.
+  if (!(slots_[slot].access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED))) {
+    std::fprintf(out_, "left out");
+    return;
+  }
   IO_STATUS_BLOCK io{};
   NTSTATUS status = pNtSetInformationFile(slots_[slot].handle, &io, &basic, sizeof basic, 4);
   std::fprintf(out_, "%08lx", Hex(status));
@@ -220,7 +226,9 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
                relative ? Narrow(name).c_str() : Shown(name).c_str(), replace, relative ? " relative" : "");
   Slot& source = slots_[slot];
   if (!source.handle) return;
-  if (!MayMove(source.path, slot) || !MayMove(target, slot)) {
+  // Windows refuses to rename through a handle without DELETE access, Wine does not look.
+  const bool may = link || (source.access & (DELETE | GENERIC_ALL | MAXIMUM_ALLOWED));
+  if (!may || !MayMove(source.path, slot) || !MayMove(target, slot)) {
     std::fprintf(out_, "left out");
     return;
   }

@@ -55,7 +55,7 @@ const nt::FileIdBothDirectoryInformation* RealDirectory::Next() {
     next_ = entry->next_entry_offset ? reinterpret_cast<const nt::FileIdBothDirectoryInformation*>(
                                            reinterpret_cast<const uint8_t*>(entry) + entry->next_entry_offset)
                                      : nullptr;
-    if (!IsDots(NameOf(*entry))) return entry;
+    if (keep_dots_ || !IsDots(NameOf(*entry))) return entry;
   }
 }
 
@@ -74,7 +74,7 @@ nt::NtStatus ForEachChild(const VlState& vl, const view::VPath& path, VisitChild
   CallScratch scratch;
   const view::Lookup found = view::LookUp(vl.space, path, false);
   const view::ChildFilter filter(vl.space, path, false, found);
-  if (found.upper_possible) {
+  if (UpperMayHaveChildren(vl, path, found)) {
     RealDirectory upper;
     if (nt::Ok(upper.Open(scratch, UpperName(vl, scratch, path)))) {
       while (const auto* entry = upper.Next()) {

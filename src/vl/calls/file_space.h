@@ -170,11 +170,17 @@ nt::NtStatus IsMergedEmpty(const VlState& vl, const view::VPath& path, bool* emp
 using VisitChild = nt::NtStatus(void* context, view::WView name, bool directory);
 nt::NtStatus ForEachChild(const VlState& vl, const view::VPath& path, VisitChild* visit, void* context);
 
-// Reads a real directory, entry by entry, without "." and "..".
+// Could the upper layer have children of this directory? (Also below directories that are not merged themselves.)
+inline bool UpperMayHaveChildren(const VlState& vl, const view::VPath& path, const view::Lookup& found) {
+  return found.upper_possible || (vl.index.Flags(path, path.depth) & view::VmIndex::kUpper);
+}
+
+// Reads a real directory, entry by entry, without "." and ".." unless asked for.
 class RealDirectory {
  public:
   // `mask` may be empty: everything. The name and the mask must outlive the object.
   nt::NtStatus Open(CallScratch& scratch, view::WView nt_name, view::WView mask = {});
+  void KeepDots() { keep_dots_ = true; }
   ~RealDirectory();
   RealDirectory() = default;
   RealDirectory(const RealDirectory&) = delete;
@@ -188,7 +194,7 @@ class RealDirectory {
   uint8_t* buffer_ = nullptr;
   nt::UnicodeString mask_{};
   const nt::FileIdBothDirectoryInformation* next_ = nullptr;
-  bool first_ = true;
+  bool first_ = true, keep_dots_ = false;
   nt::NtStatus status_ = nt::kSuccess;
 };
 inline view::WView NameOf(const nt::FileIdBothDirectoryInformation& e) {

@@ -53,7 +53,7 @@ size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& director
   };
   char16_t* text = scratch.Units(256);
   if (!text) return 0;
-  if (found.upper_possible || (vl.space.index->Flags(directory, directory.depth) & view::VmIndex::kUpper)) {
+  if (UpperMayHaveChildren(vl, directory, found)) {
     const WView upper = UpperName(vl, scratch, directory);
     const size_t length = FindByAnyName(scratch, upper, name, text);
     if (consider(length, text, length && filter.ShowsUpper(WView(text, length)))) return 0;
