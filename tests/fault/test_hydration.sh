@@ -1,0 +1,44 @@
+#!/bin/bash
+# Agent or server is killed at random moments while a streamed application starts on an empty cache. The next start must
+# give exactly what a local start gives, and the cache must never hold anything wrong.
+set -u
+source "$(dirname "$0")/../apps/lib.sh"
+source tests/fault/lib_fault.sh
+
+start_plume_server server
+start_relay "$server" relay
+new_prefix fault-admin admin
+new_prefix fault-client client
+make_cmake_folder "$work/cmake"
+limit=300
+check "captured" plume_in "$admin" capture cmake --version 1 --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
+check "published" plume_in "$admin" publish cmake:1 "$server/apps/cmake"
+check "subscribed" plume_in "$client" add "$relay/apps/cmake"
+printf 'message(STATUS "hello")\ninclude(CTest)\ninclude(CPack)\ninclude(ExternalProject)\nfile(WRITE done.txt "done")\n' >"$client/drive_c/script.cmake"
+local_run() { bare "$client" "$(win "$work/cmake/bin/cmake.exe")" -P 'C:\script.cmake'; }
+streamed_run() { plume_in "$client" run cmake -- -P 'C:\script.cmake'; }
+local_run >"$work/expected" 2>&1
+[ -s "$work/expected" ] || fail "the local run printed nothing"
+
+for round in $(seq "$rounds"); do
+  what=$([ $((round % 2)) = 1 ] && echo agent || echo server)
+  plume_in "$client" vm stop cmake >/dev/null 2>&1
+  empty_cache "$client"
+  # Slow enough that the moment falls into the transfer: some seconds for what a start needs.
+  set_line '{"rtt_ms": 20, "mbit": 30}'
+  limit=60 streamed_run >"$work/killed.out" 2>&1 &
+  run=$!
+  pause_random 700 3500
+  if [ "$what" = agent ]; then kill_in "$client" plume-agent.exe; else kill_server; fi
+  sleep 0.5
+  if [ "$what" = server ]; then restart_server; fi
+  set_line '{}'
+  wait "$run"
+  partial=$(cached_files "$client")
+  check "round $round: $what killed with $partial files here; the cache is clean" cache_is_clean "$client"
+  limit=120 streamed_run >"$work/found" 2>&1
+  same "round $round: the next start" "$work/expected" "$work/found"
+done
+check "the cache is clean at the end" cache_is_clean "$client"
+check "no temporary file is left" sh -c "! find '$(state_of "$client")/images/tmp' -type f | grep ."
+finish

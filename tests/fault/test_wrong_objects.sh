@@ -1,0 +1,81 @@
+#!/bin/bash
+# A server that sends wrong objects: corrupted, cut off, or one in the place of another. The client must refuse them,
+# name the file, hand nothing to the guest and store nothing; and work when the objects are right again.
+set -u
+source "$(dirname "$0")/../apps/lib.sh"
+source tests/fault/lib_fault.sh
+
+start_plume_server server
+new_prefix fault-admin admin
+new_prefix fault-client client
+make_7zip_setup "$work/setup.exe" first
+limit=300
+check "captured" plume_in "$admin" capture 7zip --version 1 -- "$(win "$work/setup.exe")" /S
+check "published" plume_in "$admin" publish 7zip:1 "$server/apps/7zip"
+
+manifest=$(curl -s "$server/v2/apps/7zip/manifests/1")
+blob() { local hex=${1#sha256:}; echo "$work/server/blobs/sha256/${hex:0:2}/$hex"; }
+catalog=$(blob "$(jq -r '.layers[0].digest' <<<"$manifest")")
+config=$(blob "$(jq -r '.config.digest' <<<"$manifest")")
+mapfile -t packs < <(jq -r '.layers[1:][].digest' <<<"$manifest" | while read -r d; do blob "$d"; done)
+cp -a "$work/server" "$work/right"
+heal() { cp -a "$work/right/." "$work/server/"; }
+
+flip() {  # flip FILE: other bytes, same length
+  python3 - "$1" <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+for i in range(0, len(data), 997):
+    data[i] ^= 0x41
+open(sys.argv[1], "wb").write(data)
+PY
+}
+cut() { truncate -s $(($(stat -c %s "$1") / 2)) "$1"; }
+swap() { head -c "$(stat -c %s "$1")" /dev/urandom >"$1"; }
+
+# Objects of the image itself: subscribing refuses them.
+for object in "$catalog" "$config"; do
+  for damage in flip cut swap; do
+    $damage "$object"
+    if plume_in "$client" add "$server/apps/7zip:1" >"$work/out" 2>&1; then
+      fail "$damage of ${object##*/}: subscribed to a wrong image"
+    elif grep -q '^plume: ' "$work/out"; then
+      pass "$damage of ${object##*/} refused: $(grep '^plume: ' "$work/out" | tr -d '\r' | head -1 | cut -c1-120)"
+    else
+      fail "$damage of ${object##*/}: no clear line"; head -5 "$work/out"
+    fi
+    heal
+  done
+done
+check "subscribed to the right one" plume_in "$client" add "$server/apps/7zip:1"
+
+# Packs: the file is refused by name, and nothing of it is stored.
+for damage in flip cut swap; do
+  plume_in "$client" vm stop 7zip >/dev/null 2>&1
+  empty_cache "$client"
+  for pack in "${packs[@]}"; do $damage "$pack"; done
+  limit=60 plume_in "$client" run 7zip -- i >"$work/out" 2>&1
+  code=$?
+  if [ "$code" = 0 ]; then fail "$damage of the packs: the program ran"; else pass "$damage of the packs: the start failed (exit $code)"; fi
+  if grep -qi '7z\.' "$work/out"; then pass "$damage: the message names the file: $(grep -i '7z\.' "$work/out" | tr -d '\r' | head -1 | cut -c1-140)"
+  else fail "$damage: the message names no file"; head -5 "$work/out" | sed 's/^/     | /'; fi
+  found=$(cached_files "$client")
+  if [ "$found" = 0 ]; then pass "$damage: nothing was stored"; else fail "$damage: $found files were stored"; fi
+  check "$damage: the cache is clean" plume_in "$client" cache verify
+  heal
+done
+check "with the right objects it runs" plume_in "$client" run 7zip -- i
+
+# Files that are here and go bad later: verify names them, repair heals them.
+file=$(find "$(state_of "$client")/images" -name 7z.dll | head -1)
+[ -n "$file" ] || file=$(find "$(state_of "$client")/images" -name 7z.exe | head -1)
+plume_in "$client" vm stop 7zip >/dev/null 2>&1
+cp "$file" "$work/before"
+chmod u+w "$file"
+flip "$file"
+if plume_in "$client" cache verify >"$work/out" 2>&1; then fail "verify found nothing"; else pass "verify fails"; fi
+check "and names the file" grep -q "$(basename "$file")" "$work/out"
+check "repair" plume_in "$client" cache repair
+same "the repaired file" "$work/before" "$file"
+check "clean again" plume_in "$client" cache verify
+finish
