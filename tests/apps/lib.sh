@@ -191,7 +191,7 @@ file(GLOB parts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.txt)
 list(SORT parts COMPARE NATURAL)
 foreach(part IN LISTS parts)
   get_filename_component(name ${part} NAME_WE)
-  add_custom_command(OUTPUT ${name}.sum COMMAND ${CMAKE_COMMAND} -E sha256sum ../src/${name}.txt > ${name}.sum
+  add_custom_command(OUTPUT ${name}.sum COMMAND ${CMAKE_COMMAND} -E sha256sum ../project/src/${name}.txt > ${name}.sum
     DEPENDS ${part} COMMENT "Summing ${name}")
   list(APPEND sums ${name}.sum)
 endforeach()

@@ -83,7 +83,7 @@ same "cmake: what the child processes made" "$local/drive_c/work/build/all.sum" 
 same "cmake: generated build rules" "$local/drive_c/work/build/build.ninja" "$client/drive_c/work/build/build.ninja"
 same "cmake: cache" "$local/drive_c/work/build/CMakeCache.txt" "$client/drive_c/work/build/CMakeCache.txt"
 both "ninja" cmake 'C:\Program Files\CMake\bin\ninja.exe' ninja -- -C build -t targets
-both "cmake-help" cmake "$cmake" -- --help-full
+both "cmake-help" cmake "$cmake" -- --help-module-list
 
 both "exiftool-read" exiftool "$exif" -- -a -G1 -s --FileAccessDate --FileCreateDate --FileInodeChangeDate pictures
 both "exiftool-write" exiftool "$exif" -- -overwrite_original -P -Comment=guest -Artist=Plume pictures/rose.jpg
