@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <random>
 #include <string>
@@ -233,6 +234,31 @@ TEST_F(VmIndexTest, RecoverMovesTheCounterPastTheRecords) {
   EXPECT_EQ(*next, after);
   ASSERT_TRUE(index_.Set(b, 1, VmIndex::kWhiteout));
   EXPECT_EQ(index_.Flags(a, 1), VmIndex::kUpper);
+}
+
+// The places of docs/formats/vm-index.md, computed here once more: files of this version must stay readable.
+TEST_F(VmIndexTest, FormatIsAsDocumented) {
+  const Path p(u"c:\\a");
+  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kUpper));
+  const auto* bytes = static_cast<const uint8_t*>(map_.memory());
+  const auto read64 = [bytes](uint64_t at) {
+    uint64_t v;
+    std::memcpy(&v, bytes + at, sizeof(v));
+    return v;
+  };
+  EXPECT_EQ(std::memcmp(bytes, "PLX1\x01\0\0\0", 8), 0);
+  EXPECT_EQ(read64(8), VmIndex::kFileBytes);
+  uint64_t hash = 0xcbf29ce484222325;
+  for (char16_t c : std::u16string(u"C:\\A")) hash = (hash ^ c) * 0x100000001b3;
+  const uint64_t m = hash * 0x9E3779B97F4A7C15;
+  const uint64_t slot = read64(4096 + 8 * ((m >> 54) * 16 + (m >> 24) % 16));
+  ASSERT_EQ(slot >> 32, hash >> 32);
+  const uint64_t record = (slot & 0xffffffff) * 8;
+  EXPECT_EQ(record, 4096u + 8 * 4177920u) << "the first of the arena";
+  EXPECT_EQ(read64(record), hash);
+  EXPECT_EQ(read64(record + 8), (uint64_t{4} << 32) | VmIndex::kUpper);
+  EXPECT_EQ(std::memcmp(bytes + record + 16, u"C:\\a", 8), 0);
+  EXPECT_EQ(read64(16), record + 24);
 }
 
 TEST_F(VmIndexTest, GenerationIsShared) {
