@@ -6,6 +6,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -38,18 +39,11 @@ struct Broken {
 
 class BeastClient : public HttpClient {
  public:
-  explicit BeastClient(const HttpOptions& options) : options_(options), tls_(net::ssl::context::tls_client) {
-    error_code ignored;
-    tls_.set_default_verify_paths(ignored);
-    if (!options.ca_file.empty()) tls_.load_verify_file(options.ca_file, ca_error_);
-    tls_.set_verify_mode(net::ssl::verify_peer, ignored);
-  }
+  explicit BeastClient(const HttpOptions& options) : options_(options), tls_(net::ssl::context::tls_client) {}
 
   Result<HttpResponse> SendOnce(const HttpRequest& request, const HttpSink& sink) override {
     ASSIGN(const HttpUrl url, ParseHttpUrl(request.url));
-    if (url.tls && ca_error_) {
-      return Error{Errc::kInvalid, "reading the certificates in " + options_.ca_file + ": " + ca_error_.message()};
-    }
+    if (url.tls) TRY(PrepareTls());
     for (bool fresh = false;; fresh = true) {
       std::unique_ptr<Connection> connection = fresh ? nullptr : TakeIdle(url);
       const bool reused = connection != nullptr;
@@ -71,6 +65,18 @@ class BeastClient : public HttpClient {
   }
 
  private:
+  // Loading the system's certificates takes a tenth of a second: only done when a server wants TLS.
+  Status PrepareTls() {
+    std::call_once(tls_once_, [this] {
+      error_code ignored;
+      tls_.set_default_verify_paths(ignored);
+      if (!options_.ca_file.empty()) tls_.load_verify_file(options_.ca_file, ca_error_);
+      tls_.set_verify_mode(net::ssl::verify_peer, ignored);
+    });
+    if (!ca_error_) return Ok();
+    return Error{Errc::kInvalid, "reading the certificates in " + options_.ca_file + ": " + ca_error_.message()};
+  }
+
   std::unique_ptr<Connection> TakeIdle(const HttpUrl& url) {
     const std::lock_guard lock(mutex_);
     std::vector<Idle>& idle = idle_[url.Origin()];
@@ -128,7 +134,7 @@ class BeastClient : public HttpClient {
     // Even if the peer stopped reading it may have said why (401, 413).
     beast::flat_buffer buffer;
     http::response_parser<http::buffer_body> parser;
-    parser.body_limit(boost::none);
+    parser.body_limit(std::numeric_limits<uint64_t>::max());  // sinks set their own
     parser.header_limit(256u << 10);
     if (request.method == "HEAD") parser.skip(true);
     error_code error;
@@ -171,6 +177,7 @@ class BeastClient : public HttpClient {
   }
 
   const HttpOptions options_;
+  std::once_flag tls_once_;
   error_code ca_error_;
   net::ssl::context tls_;
   std::mutex mutex_;
