@@ -52,7 +52,14 @@ void Warn(std::string_view text) {
 }
 
 int Fail(const Error& error) {
-  Warn(error.message);
+  // "adding 'x': asking http://...: refused" names WHAT and WHY already; only the word is missing.
+  std::string text = error.message;
+  if (text.find(" failed") == std::string::npos) {
+    const size_t colon = text.find(": ");
+    if (colon == std::string::npos) text = "running the command failed: " + text;
+    else text.insert(colon, " failed");
+  }
+  Warn(text);
   return 125;
 }
 
