@@ -164,7 +164,8 @@ TEST(Builder, SurvivesAFaultAtEveryStep) {
     Result<std::unique_ptr<Store>> faulty = Store::Open(*files, directory);
     finished = faulty.ok() && Build(content.content, **faulty).ok();
     const auto store = OpenStore(directory);
-    for (const ImageRef& image : *store->List()) {
+    const std::vector<ImageRef> images = *store->List();
+    for (const ImageRef& image : images) {
       const auto verified = VerifyImage(*store, image.digest);
       EXPECT_TRUE(verified.ok()) << step << ": " << verified.error().message;
     }

@@ -181,7 +181,8 @@ TEST(Store, ManyWritersAtOnce) {
   for (std::thread& thread : threads) thread.join();
   const auto store = OpenStore(folder);
   EXPECT_EQ(store->List()->size(), 30u);
-  for (const ImageRef& image : *store->List()) EXPECT_TRUE(VerifyImage(*store, image.digest).ok());
+  const std::vector<ImageRef> images = *store->List();
+  for (const ImageRef& image : images) EXPECT_TRUE(VerifyImage(*store, image.digest).ok());
 }
 
 }  // namespace
