@@ -1,6 +1,5 @@
 #include "view/listing.h"
 
-#include <algorithm>
 #include <new>
 
 namespace plume::view {
@@ -118,15 +117,43 @@ bool Listing::Less(const Sortable& a, const Sortable& b) {
   return CompareFolded(a.entry->name, b.entry->name) < 0;
 }
 
+// A merge sort that uses the order that is there: systems list directories sorted, so the entries are mostly one sorted
+// run per source, and this is then one pass over them.
 bool Listing::Sort() {
-  sorted_ = New<Sortable>(count_ == 0 ? 1 : count_);
-  if (sorted_ == nullptr) return false;
+  const size_t n = count_ == 0 ? 1 : count_;
+  auto* from = New<Sortable>(n);
+  auto* to = New<Sortable>(n);
+  auto* ends = New<size_t>(n + 1);  // ends[i]: where the i-th run ends
+  if (from == nullptr || to == nullptr || ends == nullptr) return false;
+  size_t runs = 0;
   for (size_t i = 0; i < count_; ++i) {
     const DirEntry* entry = &blocks_[i / kBlock][i % kBlock];
-    sorted_[i] = {SortKey(entry->name), entry};
+    from[i] = {SortKey(entry->name), entry};
+    if (i > 0 && Less(from[i], from[i - 1])) ends[runs++] = i;
   }
-  std::sort(sorted_, sorted_ + count_, Less);
+  ends[runs++] = count_;
+  while (runs > 1) {
+    size_t merged = 0, start = 0;
+    for (size_t run = 0; run < runs; run += 2) {
+      const size_t middle = ends[run], end = run + 1 < runs ? ends[run + 1] : middle;
+      Merge(from + start, from + middle, from + end, to + start);
+      ends[merged++] = start = end;
+    }
+    runs = merged;
+    Sortable* const swap = from;
+    from = to;
+    to = swap;
+  }
+  sorted_ = from;
   return true;
+}
+
+// Merges the sorted [a, b) and [b, end) into `out`.
+void Listing::Merge(const Sortable* a, const Sortable* b, const Sortable* end, Sortable* out) {
+  const Sortable* const middle = b;
+  while (a != middle && b != end) *out++ = Less(*b, *a) ? *b++ : *a++;
+  while (a != middle) *out++ = *a++;
+  while (b != end) *out++ = *b++;
 }
 
 }  // namespace plume::view

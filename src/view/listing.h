@@ -61,6 +61,7 @@ class Listing {
   bool Grow();
   WView Copy(WView text);
   static bool Less(const Sortable& a, const Sortable& b);
+  static void Merge(const Sortable* a, const Sortable* b, const Sortable* end, Sortable* out);
 
   Allocator allocator_;
   const ChildFilter* filter_;

@@ -27,6 +27,15 @@ WView TakeComponent(WView* rest) {
   return name;
 }
 
+// Bits of the units below U+0080 that a component cannot have: control characters and " * / : < > ? \\ |
+constexpr uint32_t Bit(char c, int word) { return c / 32 == word ? 1u << (c % 32) : 0u; }
+constexpr uint32_t IllegalIn(int word) {
+  uint32_t bits = word == 0 ? 0xffffffffu : 0u;
+  for (char c : {'"', '*', '/', ':', '<', '>', '?', '\\', '|'}) bits |= Bit(c, word);
+  return bits;
+}
+constexpr uint32_t kIllegal[4] = {IllegalIn(0), IllegalIn(1), IllegalIn(2), IllegalIn(3)};
+
 bool IsLetter(char16_t c) { return Upcase(c) >= u'A' && Upcase(c) <= u'Z'; }
 
 // Writes a canonical path piece by piece.
@@ -206,11 +215,7 @@ bool IsLegalFileName(WView name) {
   if (name.empty() || name.size() > kMaxNameUnits) return false;
   if (name[0] == u'.' && (name.size() == 1 || (name.size() == 2 && name[1] == u'.'))) return false;
   for (char16_t c : name) {
-    if (c < 0x20) return false;
-    switch (c) {
-      case u'"': case u'*': case u'/': case u':': case u'<': case u'>': case u'?': case u'\\': case u'|':
-        return false;
-    }
+    if (c < 0x80 && (kIllegal[c >> 5] >> (c & 31) & 1) != 0) return false;
   }
   return true;
 }
