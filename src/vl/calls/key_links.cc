@@ -79,7 +79,7 @@ NtStatus FollowLinks(const VlState& vl, CallScratch& scratch, VPath* path, bool 
     }
     if (!followed) return nt::kSuccess;
   }
-  return nt::kObjectNameNotFound;
+  return vl.is_wine ? nt::kInvalidParameter : nt::kObjectNameNotFound;
 }
 
 }  // namespace plume::vl::key

@@ -88,6 +88,9 @@ NtStatus CreateUpper(const VlState& vl, CallScratch& scratch, const VPath& path,
 
 NtStatus CreateResolved(const VlState& vl, CallScratch& scratch, const VPath& path, Call* call) {
   const view::Lookup look = LookUp(vl, path);
+  // Wine: the key of the root directory itself is opened, whatever the options.
+  const bool itself = vl.is_wine && call->attributes.root && call->attributes.name.empty();
+  if (itself) call->options &= ~nt::kRegOptionCreateLink;
   const bool link = (call->options & nt::kRegOptionCreateLink) != 0;
   if (look.mode == view::Mode::kDeny) return nt::kAccessDenied;
   if (look.mode == view::Mode::kHost) {
@@ -112,7 +115,7 @@ NtStatus CreateResolved(const VlState& vl, CallScratch& scratch, const VPath& pa
     }
     call->disposition = nt::kRegOpenedExistingKey;
     // Wine calls the key of the root directory itself a new one.
-    if (vl.is_wine && call->attributes.root && call->attributes.name.empty()) call->disposition = nt::kRegCreatedNewKey;
+    if (itself) call->disposition = nt::kRegCreatedNewKey;
     // Wine gives an existing key the new class name; that is a change.
     if (!vl.is_wine || call->class_name.empty()) return status;
     Handles().Remove(call->handle);

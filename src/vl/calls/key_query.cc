@@ -42,8 +42,7 @@ void CountWhatFits(nt::KeyInformationClass information_class, uint8_t* data, Ulo
     if (full->class_length > fits) full->class_length = fits;
     if (!full->class_length) full->class_offset = UINT32_MAX;
   } else if (information_class == nt::kKeyNameInformation) {
-    auto* name = reinterpret_cast<nt::KeyNameInformation*>(data);
-    if (name->name_length > fits) name->name_length = fits;
+    if (!fits) reinterpret_cast<nt::KeyNameInformation*>(data)->name_length = 0;
   }
 }
 
@@ -124,6 +123,27 @@ WView OwnName(const VlState& vl, const VPath& path) {
   return machine ? WView(u"MACHINE") : WView(u"USER");
 }
 
+// The virtual name of a real key, as the answer of the name class.
+NtStatus NameAnswer(const VlState& vl, CallScratch& scratch, Handle real_key, uint8_t** data, Ulong* size) {
+  WView real, canonical;
+  Source source;
+  int mount;
+  const NtStatus status = RealNameOf(scratch, real_key, &real);
+  if (!nt::Ok(status)) return status;
+  WView name = real;
+  if (RealToCanonical(vl, scratch, real, &canonical, &source, &mount) == RealKind::kKey && source != Source::kHost) {
+    name = DisplayName(vl, scratch, canonical);
+  }
+  const Ulong fixed = FixedPart(nt::kKeyNameInformation);
+  *size = static_cast<Ulong>(fixed + name.size() * 2);
+  *data = static_cast<uint8_t*>(scratch.Alloc(*size));
+  if (Failed(name) || !*data) return nt::kNoMemory;
+  auto* information = reinterpret_cast<nt::KeyNameInformation*>(*data);
+  information->name_length = static_cast<Ulong>(name.size() * 2);
+  for (size_t i = 0; i < name.size(); ++i) information->name[i] = name[i];
+  return status;
+}
+
 // Everything about one key, seen from outside, in scratch.
 NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path, nt::KeyInformationClass information_class,
                   uint8_t** data, Ulong* size) {
@@ -131,11 +151,13 @@ NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path, nt
   Opened opened;
   NtStatus status = OpenTop(vl, scratch, path, look, nt::kKeyRead, nt::kObjOpenLink, &opened);
   if (!nt::Ok(status)) return status;
-  status = QueryWhole(scratch, opened.handle, -1, information_class, data, size);
+  const bool wants_name = information_class == nt::kKeyNameInformation;
+  status = wants_name ? NameAnswer(vl, scratch, opened.handle, data, size)
+                      : QueryWhole(scratch, opened.handle, -1, information_class, data, size);
   orig.NtClose(opened.handle);
-  if (!nt::Ok(status)) return status;
+  if (!nt::Ok(status) || wants_name) return status;
   if (!Counts(information_class)) {
-    if (information_class != nt::kKeyNameInformation && HasOwnName(vl, path, opened.source, opened.mount)) {
+    if (HasOwnName(vl, path, opened.source, opened.mount)) {
       return Renamed(scratch, information_class, OwnName(vl, path), data, size);
     }
     return status;
@@ -194,7 +216,7 @@ NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, co
     if (!nt::Ok(status)) return status;
     if (index >= listing->count) return nt::kNoMoreEntries;
     const ListedKey& key = listing->keys[index];
-    if (!Counts(information_class)) {
+    if (!Counts(information_class) && information_class != nt::kKeyNameInformation) {
       status = key.source == Source::kImage ? FromCatalog(vl, scratch, key, information_class, data, size)
                                             : FromLayer(scratch, *listing, key, information_class, data, size);
       if (nt::Ok(status)) return status;
@@ -221,7 +243,7 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   if (!nt::Ok(status) && !NotAKey(status)) return status;
   const auto pass_on = [&] { return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length); };
   const bool ours = information_class == nt::kKeyBasicInformation || information_class == nt::kKeyNodeInformation ||
-                    Counts(information_class);
+                    Counts(information_class) || (information_class == nt::kKeyNameInformation && vl.is_wine);
   // The system judges rights and unknown classes.
   if (!use.ref || use.info()->entry == kDirect || !ours || !Grants(use.info()->access, nt::kKeyEnumerateSubKeys)) return pass_on();
   VPath* path = PathOf(vl, scratch, use.info());
@@ -256,19 +278,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationCla
   Ulong size = 0;
   if (information_class == nt::kKeyNameInformation) {
     if (host) return pass_on();
-    WView real, canonical;
-    Source source;
-    int mount;
-    status = RealNameOf(scratch, use.real, &real);
+    status = NameAnswer(vl, scratch, use.real, &data, &size);
     if (!nt::Ok(status)) return status;
-    if (RealToCanonical(vl, scratch, real, &canonical, &source, &mount) != RealKind::kKey) return pass_on();
-    const WView name = DisplayName(vl, scratch, canonical);
-    size = static_cast<Ulong>(FixedPart(information_class) + name.size() * 2);
-    data = static_cast<uint8_t*>(scratch.Alloc(size));
-    if (Failed(name) || !data) return nt::kNoMemory;
-    auto* information = reinterpret_cast<nt::KeyNameInformation*>(data);
-    information->name_length = static_cast<Ulong>(name.size() * 2);
-    for (size_t i = 0; i < name.size(); ++i) information->name[i] = name[i];
     return Answer(vl, information_class, data, size, buffer, length, result_length);
   }
   VPath* path = PathOf(vl, scratch, info);

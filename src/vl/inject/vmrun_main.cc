@@ -3,6 +3,7 @@
 //   plume-vmrun [OPTIONS] -- PROGRAM [ARGS...]
 //     --view PATH        the compiled view of an existing VM
 //     --dir FOLDER       or: a VM without images in FOLDER, created there if need be
+//     --catalog FILE     with --dir: the catalog of an image under the VM; its files would be in FOLDER\\image
 //     --default MODE     its policy for files and keys: merge (default), host
 //     --real FILE        PROGRAM is a virtual name; FILE is what is really started
 //     --cwd FOLDER       virtual working directory
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "base/utf16.h"
+#include "catalog/catalog_generated.h"
 #include "view/vm_index.h"
 #include "vl/inject/hosted.h"
 #include "vl/inject/launch.h"
@@ -38,7 +40,7 @@ std::u16string U16(const wchar_t* s) { return reinterpret_cast<const char16_t*>(
 const wchar_t* Wide(const std::u16string& s) { return reinterpret_cast<const wchar_t*>(s.c_str()); }
 
 struct Options {
-  std::u16string view, folder, real, directory;
+  std::u16string view, folder, real, directory, catalog;
   uint8_t mode = 0;
   bool trace = false, time = false;
   std::vector<std::wstring> program;
@@ -105,6 +107,17 @@ Status WriteFileBytes(const std::u16string& path, const uint8_t* data, size_t si
   return ok ? Ok() : Status(Error{Errc::kInternal, "writing " + ToUtf8(path) + " failed"});
 }
 
+plume::Result<std::vector<uint8_t>> ReadFileBytes(const std::u16string& path) {
+  HANDLE file = CreateFileW(Wide(path), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
+  if (file == INVALID_HANDLE_VALUE) return Error{Errc::kNotFound, "opening " + ToUtf8(path) + " failed"};
+  std::vector<uint8_t> bytes(GetFileSize(file, nullptr));
+  DWORD done = 0;
+  const bool ok = ReadFile(file, bytes.data(), static_cast<DWORD>(bytes.size()), &done, nullptr) && done == bytes.size();
+  CloseHandle(file);
+  if (!ok) return Error{Errc::kInternal, "reading " + ToUtf8(path) + " failed"};
+  return bytes;
+}
+
 // Creates the folders, the index and the view of a VM without images. Existing upper layer and index are
 // kept.
 Status MakeVm(const Options& options, const std::u16string& layer) {
@@ -142,6 +155,21 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
   std::vector<flatbuffers::Offset<wire::Rule>> keys = {rule(u"", options.mode),
                                                        rule(user_path + u"\\Software\\Plume", 3)};
   std::vector<flatbuffers::Offset<wire::Layer>> layers;
+  if (!options.catalog.empty()) {
+    ASSIGN(const std::vector<uint8_t> bytes, ReadFileBytes(options.catalog));
+    // A developer's own file: not verified.
+    std::vector<flatbuffers::Offset<wire::Mount>> mounts;
+    for (const auto* root : *plume::catalog::GetCatalog(bytes.data())->roots()) {
+      const std::string name = root->name()->str();
+      const std::u16string wide(name.begin(), name.end());
+      const std::u16string prefix = !root->registry() ? wide + u":" : name == "CU" ? user_path : wide;
+      const std::u16string place = root->registry() ? user + u"\\" + key + u"\\Images\\" + wide
+                                                    : u"\\??\\" + folder + u"\\image\\" + wide;
+      mounts.push_back(wire::CreateMount(b, text(prefix), root->index(), root->registry(), text(place)));
+    }
+    layers.push_back(wire::CreateLayer(b, 0, text(u"\\??\\" + options.catalog), b.CreateVector(mounts),
+                                       b.CreateString("plume-vmrun")));
+  }
   const auto view =
       wire::CreateView(b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"),
                        text(u"\\??\\" + folder + u"\\scratch"), text(u"\\??\\" + folder + u"\\index.plx"),
@@ -168,6 +196,8 @@ bool Parse(int argc, wchar_t** argv, Options* o) {
       o->view = FullPath(U16(argv[++i]));
     } else if (a == L"--dir" && more) {
       o->folder = FullPath(U16(argv[++i]));
+    } else if (a == L"--catalog" && more) {
+      o->catalog = FullPath(U16(argv[++i]));
     } else if (a == L"--real" && more) {
       o->real = FullPath(U16(argv[++i]));
     } else if (a == L"--cwd" && more) {
@@ -245,7 +275,7 @@ int main() {
   Options options;
   if (!argv || !Parse(argc, argv, &options)) {
     std::fprintf(stderr,
-                 "usage: plume-vmrun (--view PATH | --dir FOLDER [--default merge|host]) [--real FILE] "
+                 "usage: plume-vmrun (--view PATH | --dir FOLDER [--catalog FILE] [--default merge|host]) [--real FILE] "
                  "[--cwd FOLDER]\n"
                  "                   [--trace] [--time] -- PROGRAM [ARGS...]\n");
     return 2;
