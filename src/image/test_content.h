@@ -52,6 +52,12 @@ class TestContent {
                             {{u"", 1, {'N', 0, 0, 0}}, {u"Level", 4, {3, 0, 0, 0}}, {u"List", 7, {'a', 0, 0, 0, 'b', 0, 0, 0, 0, 0}}}});
     content.keys.push_back({"CU", u"Software\\Notes\\Recent", 0, {}});
   }
+  // The content of tests/golden/image_v1.
+  void AddGolden() {
+    AddSample();
+    content.files.pop_back();  // keeps the golden files small
+    Add(u"Program Files\\Notes\\data\\big.bin", std::string(40'000, 'z') + Noise(2, 100));
+  }
 
   Content content;
 
