@@ -63,7 +63,8 @@ Result<std::string> CheckFile(os::FileSystem& files, const ImageData& image, uin
   return std::string();
 }
 
-Status CheckCatalog(os::FileSystem& files, const Places& places, const ImageData& image, VerifyReport* report) {
+Status CheckCatalog(os::FileSystem& files, const Places& places, const ImageData& image,
+                    VerifyReport* report) {
   const std::string hex = image.image().digest.substr(7);
   auto expected = os::ReadText(files, places.CatalogHash(hex), 256);
   auto bytes = os::ReadFile(files, places.Catalog(hex));
@@ -104,7 +105,8 @@ Result<VerifyReport> Audit(os::FileSystem& files, const Places& places,
       if (!why.empty()) report.bad.push_back(BadFile{image->image().digest, Shown(relative), std::move(why)});
       ++report.files;
       report.bytes += info.size;
-      if (progress && !progress(report.files, std::max(total, report.files))) return Error{Errc::kBusy, "stopped"};
+      if (progress && !progress(report.files, std::max(total, report.files)))
+        return Error{Errc::kBusy, "stopped"};
       return Ok();
     }));
   }

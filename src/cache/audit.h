@@ -8,8 +8,8 @@
 
 namespace plume::cache {
 
-// Every file below `root`, with its path relative to it. A missing root is an empty one; what disappears meanwhile is
-// skipped. The order is that of the names, so reports are stable.
+// Every file below `root`, with its path relative to it. A missing root is an empty one; what disappears
+// meanwhile is skipped. The order is that of the names, so reports are stable.
 Status WalkFiles(os::FileSystem& files, const os::Path& root,
                  const std::function<Status(const os::Path& relative, const os::FileInfo& info)>& visit);
 

@@ -23,7 +23,9 @@ std::string DigestOfCatalog(const std::string& name) {
   return IsDigest(digest) ? digest : "";
 }
 
-Error NoImage(const std::string& digest) { return Error{Errc::kInvalid, "image " + digest + " is not attached"}; }
+Error NoImage(const std::string& digest) {
+  return Error{Errc::kInvalid, "image " + digest + " is not attached"};
+}
 
 class CacheImpl final : public Cache {
  public:
@@ -38,7 +40,8 @@ class CacheImpl final : public Cache {
 
   Status Recover();
 
-  Result<const Image*> Attach(std::shared_ptr<repository::Repository> repository, const std::string& digest) override;
+  Result<const Image*> Attach(std::shared_ptr<repository::Repository> repository,
+                              const std::string& digest) override;
   const Image* Find(const std::string& digest) const override;
   Status EnsureFile(const std::string& digest, uint32_t entry) override;
   Result<os::Path> PathOf(const std::string& digest, uint32_t entry) const override;
@@ -60,7 +63,8 @@ class CacheImpl final : public Cache {
 
   std::shared_ptr<ImageData> Get(const std::string& digest) const;
   std::vector<std::shared_ptr<ImageData>> All() const;
-  std::shared_ptr<Source> SourceOf(std::shared_ptr<repository::Repository> repository, const std::string& digest);
+  std::shared_ptr<Source> SourceOf(std::shared_ptr<repository::Repository> repository,
+                                   const std::string& digest);
   Status Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry);
   void PrepareReuse(const std::shared_ptr<ImageData>& image);
   Status RepairCatalog(const std::string& digest);
@@ -79,11 +83,13 @@ class CacheImpl final : public Cache {
   std::map<std::string, std::shared_ptr<Source>> sources_;  // by the repository's name
   std::map<Key, std::shared_ptr<Flight>> flights_;
   std::condition_variable landed_;
-  std::vector<std::shared_ptr<ImageData>> retired_;  // replaced by Repair; alive because pointers to them are out
+  std::vector<std::shared_ptr<ImageData>>
+      retired_;              // replaced by Repair; alive because pointers to them are out
   std::mutex attach_mutex_;  // one catalog is fetched at a time
 };
 
-// Removes what a crash left: hydrations under way and temporary files beside the catalogs. Everything else is whole.
+// Removes what a crash left: hydrations under way and temporary files beside the catalogs. Everything else is
+// whole.
 Status CacheImpl::Recover() {
   TRY(os::RemoveTree(files_, places_.Temporary()));
   TRY(files_.MakeDirectories(places_.Temporary()));
@@ -122,7 +128,8 @@ std::shared_ptr<Source> CacheImpl::SourceOf(std::shared_ptr<repository::Reposito
     source->Replace(std::move(repository));
     return source;
   }
-  source = std::make_shared<Source>(std::move(repository), *options_.clock, options_.offline_millis, options_.probe);
+  source = std::make_shared<Source>(std::move(repository), *options_.clock, options_.offline_millis,
+                                    options_.probe);
   if (options_.probe) {
     source->on_offline = [this, weak = std::weak_ptr<Source>(source), digest] {
       if (auto strong = weak.lock()) prober_.Watch(strong, digest);
@@ -140,7 +147,8 @@ Result<const Image*> CacheImpl::Attach(std::shared_ptr<repository::Repository> r
   if (image == nullptr) {
     auto loaded = ImageData::Load(files_, places_, digest);
     if (!loaded.ok()) {
-      if (loaded.error().code != Errc::kNotFound && loaded.error().code != Errc::kCorrupt) return loaded.error();
+      if (loaded.error().code != Errc::kNotFound && loaded.error().code != Errc::kCorrupt)
+        return loaded.error();
       if (source == nullptr) return loaded.error();
       TRY(ImageData::Fetch(files_, places_, *source, digest));
       loaded = ImageData::Load(files_, places_, digest);
@@ -174,12 +182,13 @@ std::string CacheImpl::NameOf(const std::string& digest, uint32_t entry) const {
 Status CacheImpl::EnsureFile(const std::string& digest, uint32_t entry) {
   const auto image = Get(digest);
   if (image == nullptr) return NoImage(digest);
-  if (!image->Holds(entry)) return Error{Errc::kInvalid, "image " + digest + " has no entry " + std::to_string(entry)};
+  if (!image->Holds(entry))
+    return Error{Errc::kInvalid, "image " + digest + " has no entry " + std::to_string(entry)};
   return Ensure(image, entry);
 }
 
-// The other images become sources of equal files and chunks. Done when the first file is missing, not at Attach: an
-// image whose files are all here never needs it.
+// The other images become sources of equal files and chunks. Done when the first file is missing, not at
+// Attach: an image whose files are all here never needs it.
 void CacheImpl::PrepareReuse(const std::shared_ptr<ImageData>& image) {
   for (const auto& other : All()) {
     if (other != image && !other->removed) reuse_.Add(other);
@@ -284,7 +293,8 @@ Result<VerifyReport> CacheImpl::Verify(const Progress& progress) {
   ASSIGN(const auto entries, files_.List(places_.Catalogs()));
   for (const os::DirectoryEntry& entry : entries) {
     const std::string digest = DigestOfCatalog(os::Utf8(entry.name));
-    if (!digest.empty() && Get(digest) == nullptr) report.bad.push_back(BadFile{digest, "", "its catalog is damaged"});
+    if (!digest.empty() && Get(digest) == nullptr)
+      report.bad.push_back(BadFile{digest, "", "its catalog is damaged"});
   }
   return report;
 }
@@ -336,7 +346,8 @@ Status CacheImpl::Remove(const std::string& digest) {
     std::lock_guard hold(mutex_);
     const auto flying = std::any_of(flights_.begin(), flights_.end(),
                                     [&](const auto& item) { return item.first.first == image.get(); });
-    if (flying) return Error{Errc::kBusy, "removing image " + digest + " failed: a file of it is being fetched"};
+    if (flying)
+      return Error{Errc::kBusy, "removing image " + digest + " failed: a file of it is being fetched"};
     image->removed = true;
   }
   const std::string hex = digest.substr(7);
@@ -354,7 +365,8 @@ Status CacheImpl::Remove(const std::string& digest) {
   for (const os::Path& path :
        {places_.Catalog(hex), places_.CatalogHash(hex), places_.Config(hex), places_.Manifest(hex)}) {
     Status gone = files_.Remove(path);
-    if (!gone.ok() && gone.error().code != Errc::kNotFound) return gone.error().In("removing image " + digest + " failed");
+    if (!gone.ok() && gone.error().code != Errc::kNotFound)
+      return gone.error().In("removing image " + digest + " failed");
   }
   return Ok();
 }

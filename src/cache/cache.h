@@ -1,4 +1,5 @@
-// The client's cache: verified catalogs, and the files of images as plain files, hydrated one by one on first need.
+// The client's cache: verified catalogs, and the files of images as plain files, hydrated one by one on first
+// need.
 //
 //   state/catalogs/<hex>.plc             the catalog, uncompressed, verified before the file got this name
 //   state/catalogs/<hex>.manifest.json   the manifest it came with; <hex> is the manifest's SHA-256
@@ -6,9 +7,9 @@
 //   state/images/<hex>/<root>/...        hydrated files, complete and verified before they got their name
 //   state/images/tmp/                    files being hydrated; emptied by Open
 //
-// Invariants: (1) a file with its final name has exactly the bytes, times and attributes of its catalog entry; (2) a
-// crash at any instant leaves only (1) and rubbish that Open removes; (3) bytes that do not match the catalog are never
-// written under a final name and never handed to a guest.
+// Invariants: (1) a file with its final name has exactly the bytes, times and attributes of its catalog
+// entry; (2) a crash at any instant leaves only (1) and rubbish that Open removes; (3) bytes that do not
+// match the catalog are never written under a final name and never handed to a guest.
 //
 // Thread-safe. Calls block; concurrent requests for one file share one fetch.
 #pragma once
@@ -27,51 +28,51 @@
 namespace plume::cache {
 
 struct Options {
-  os::FileSystem* files = nullptr;       // default os::SystemFiles()
-  os::Clock* clock = nullptr;            // default os::SystemClock()
-  uint32_t connections = 4;              // ranges of one hydration fetched at the same time
-  uint64_t max_range = 4u << 20;         // bytes of one request
-  uint64_t max_gap = 32u << 10;          // unneeded bytes between two chunks that are cheaper to read than to skip
-  uint32_t offline_millis = 5000;        // how long a failed connection is remembered before it is tried again
-  bool probe = true;                     // reconnect in the background while offline
+  os::FileSystem* files = nullptr;  // default os::SystemFiles()
+  os::Clock* clock = nullptr;       // default os::SystemClock()
+  uint32_t connections = 4;         // ranges of one hydration fetched at the same time
+  uint64_t max_range = 4u << 20;    // bytes of one request
+  uint64_t max_gap = 32u << 10;     // unneeded bytes between two chunks that are cheaper to read than to skip
+  uint32_t offline_millis = 5000;   // how long a failed connection is remembered before it is tried again
+  bool probe = true;                // reconnect in the background while offline
 };
 
 // Since Open; what reports and benchmarks print.
 struct Counters {
-  uint64_t requests = 0;         // ranges asked of repositories
-  uint64_t bytes = 0;            // bytes received in them
-  uint64_t files_fetched = 0;    // hydrated with at least one byte from a repository
-  uint64_t files_reused = 0;     // hydrated from other images of this cache alone
-  uint64_t bytes_reused = 0;     // plain bytes that did not have to be fetched
-  uint64_t joined = 0;           // requests that found their file being fetched already
-  uint64_t refused = 0;          // objects refused because their bytes were wrong
+  uint64_t requests = 0;       // ranges asked of repositories
+  uint64_t bytes = 0;          // bytes received in them
+  uint64_t files_fetched = 0;  // hydrated with at least one byte from a repository
+  uint64_t files_reused = 0;   // hydrated from other images of this cache alone
+  uint64_t bytes_reused = 0;   // plain bytes that did not have to be fetched
+  uint64_t joined = 0;         // requests that found their file being fetched already
+  uint64_t refused = 0;        // objects refused because their bytes were wrong
 };
 
 // An attached image. Stays valid and at the same address until Remove or the end of the Cache.
 struct Image {
-  std::string digest;            // of the manifest: "sha256:<hex>"
-  std::string config_json;       // image/content.h Config, as published
-  os::Path catalog_path;         // what guests map
-  os::Path files;                // state/images/<hex>
-  catalog::Reader catalog;       // over a mapping owned by the Cache
+  std::string digest;       // of the manifest: "sha256:<hex>"
+  std::string config_json;  // image/content.h Config, as published
+  os::Path catalog_path;    // what guests map
+  os::Path files;           // state/images/<hex>
+  catalog::Reader catalog;  // over a mapping owned by the Cache
 };
 
 struct ImageStatus {
   std::string digest;
-  uint64_t files = 0, bytes = 0;                // hydrated
-  uint64_t total_files = 0, total_bytes = 0;    // in the catalog
-  bool offline = false;                         // its repository was unreachable when last tried
+  uint64_t files = 0, bytes = 0;              // hydrated
+  uint64_t total_files = 0, total_bytes = 0;  // in the catalog
+  bool offline = false;                       // its repository was unreachable when last tried
 };
 
 struct BadFile {
-  std::string digest;            // of the image
-  std::string path;              // "C\Program Files\A\a.dll"
+  std::string digest;  // of the image
+  std::string path;    // "C\Program Files\A\a.dll"
   std::string why;
 };
 
 struct VerifyReport {
-  uint64_t files = 0, bytes = 0;   // looked at
-  std::vector<BadFile> bad;        // wrong content, times aside; or files that no catalog knows
+  uint64_t files = 0, bytes = 0;  // looked at
+  std::vector<BadFile> bad;       // wrong content, times aside; or files that no catalog knows
 };
 
 // Called between files with what is done and what there is; returning false stops the operation (kBusy).
@@ -79,23 +80,23 @@ using Progress = std::function<bool(uint64_t done, uint64_t total)>;
 
 class Cache {
  public:
-  // Takes state/cache.lock (kBusy if another process has it), removes what a crash left, finds the images that are
-  // here. `state` is created if missing. Options' objects must outlive the Cache.
+  // Takes state/cache.lock (kBusy if another process has it), removes what a crash left, finds the images
+  // that are here. `state` is created if missing. Options' objects must outlive the Cache.
   static Result<std::unique_ptr<Cache>> Open(const os::Path& state, const Options& options = {});
   virtual ~Cache() = default;
 
-  // Makes the catalog of the manifest `digest` present, verified and mapped. Needs the repository only if it is not
-  // here yet. Idempotent; a later call with another repository replaces where missing files come from. `repository`
-  // may be null for an image that is here: then missing files are kUnreachable.
-  // Errors: kCorrupt (wrong bytes), kInvalid (not an image of ours), kNotFound, kUnreachable, kNoSpace.
+  // Makes the catalog of the manifest `digest` present, verified and mapped. Needs the repository only if it
+  // is not here yet. Idempotent; a later call with another repository replaces where missing files come from.
+  // `repository` may be null for an image that is here: then missing files are kUnreachable. Errors: kCorrupt
+  // (wrong bytes), kInvalid (not an image of ours), kNotFound, kUnreachable, kNoSpace.
   virtual Result<const Image*> Attach(std::shared_ptr<repository::Repository> repository,
                                       const std::string& digest) = 0;
   virtual const Image* Find(const std::string& digest) const = 0;  // attached ones; nullptr if not
 
-  // Returns once the file (or directory) of this catalog entry is complete at PathOf. The miss path: present? join a
-  // running fetch; take it from another image; fetch, verify, write, flush, rename.
-  // Errors: kCorrupt naming the file, kUnreachable (at once while known to be offline), kNoSpace, kInvalid (no such
-  // image or entry). After any error nothing has the final name and the next call starts over.
+  // Returns once the file (or directory) of this catalog entry is complete at PathOf. The miss path: present?
+  // join a running fetch; take it from another image; fetch, verify, write, flush, rename. Errors: kCorrupt
+  // naming the file, kUnreachable (at once while known to be offline), kNoSpace, kInvalid (no such image or
+  // entry). After any error nothing has the final name and the next call starts over.
   virtual Status EnsureFile(const std::string& digest, uint32_t entry) = 0;
 
   // Where the entry is (or will be) on this machine; kInvalid for an entry out of range or an illegal name.
@@ -109,13 +110,14 @@ class Cache {
   virtual Result<std::vector<ImageStatus>> ImageStatuses() = 0;
   virtual Counters counters() const = 0;
 
-  // Hashes every hydrated file of every image here against its catalog, and the catalogs against their manifests.
+  // Hashes every hydrated file of every image here against its catalog, and the catalogs against their
+  // manifests.
   virtual Result<VerifyReport> Verify(const Progress& progress = nullptr) = 0;
-  // Verify, then remove what is bad and fetch it again. The report lists what was bad; an error is a file that
-  // could not be fetched again (it is then absent: hydrated on its next use).
+  // Verify, then remove what is bad and fetch it again. The report lists what was bad; an error is a file
+  // that could not be fetched again (it is then absent: hydrated on its next use).
   virtual Result<VerifyReport> Repair(const Progress& progress = nullptr) = 0;
-  // Detaches the image and removes its files and catalog. REQUIRES: no VM uses it. kBusy while a file is being
-  // hydrated or (Windows) mapped by a guest; then some files may be gone and the image is still usable.
+  // Detaches the image and removes its files and catalog. REQUIRES: no VM uses it. kBusy while a file is
+  // being hydrated or (Windows) mapped by a guest; then some files may be gone and the image is still usable.
   virtual Status Remove(const std::string& digest) = 0;
 };
 

@@ -48,8 +48,12 @@ class CacheTest : public ::testing::Test {
     EXPECT_TRUE(image.ok()) << image.error().message;
     return image.ok() ? *image : nullptr;
   }
-  Status Ensure(const std::string& path) { return cache_->EnsureFile(digest_, EntryOf(*cache_->Find(digest_), path)); }
-  os::Path PathOf(const std::string& path) { return *cache_->PathOf(digest_, EntryOf(*cache_->Find(digest_), path)); }
+  Status Ensure(const std::string& path) {
+    return cache_->EnsureFile(digest_, EntryOf(*cache_->Find(digest_), path));
+  }
+  os::Path PathOf(const std::string& path) {
+    return *cache_->PathOf(digest_, EntryOf(*cache_->Find(digest_), path));
+  }
   os::Path Folder() const { return scratch_.path() / "images" / digest_.substr(7); }
 
   Scratch scratch_;
@@ -172,7 +176,8 @@ TEST_F(CacheTest, ConcurrentRequestsShareOneFetch) {
 
 TEST_F(CacheTest, ManyThreadsManyFiles) {
   std::vector<TestFile> files;
-  for (int i = 0; i < 60; ++i) files.push_back({"D\\f" + std::to_string(i), RandomText(static_cast<size_t>(i) * 3000)});
+  for (int i = 0; i < 60; ++i)
+    files.push_back({"D\\f" + std::to_string(i), RandomText(static_cast<size_t>(i) * 3000)});
   const std::string digest = maker_.Make("many", "1", files);
   const Image* image = Attach(digest);
   std::atomic<int> failures{0};
@@ -196,7 +201,13 @@ TEST_F(CacheTest, ManyThreadsManyFiles) {
 TEST_F(CacheTest, CompleteThenVerifyRepairRemove) {
   Attach();
   uint64_t last = 0;
-  ASSERT_TRUE(cache_->Complete(digest_, [&](uint64_t done, uint64_t) { last = done; return true; }).ok());
+  ASSERT_TRUE(cache_
+                  ->Complete(digest_,
+                             [&](uint64_t done, uint64_t) {
+                               last = done;
+                               return true;
+                             })
+                  .ok());
   EXPECT_EQ(last, files_.size());
   auto statuses = cache_->ImageStatuses();
   ASSERT_TRUE(statuses.ok());
@@ -206,7 +217,12 @@ TEST_F(CacheTest, CompleteThenVerifyRepairRemove) {
 
   os::FileSystem& fs = os::SystemFiles();
   ASSERT_TRUE(fs.SetAttributes(PathOf("App\\big.bin"), 0).ok());
-  { std::fstream(PathOf("App\\big.bin"), std::ios::in | std::ios::out | std::ios::binary).seekp(2'000'000).put('!').put('!'); }
+  {
+    std::fstream(PathOf("App\\big.bin"), std::ios::in | std::ios::out | std::ios::binary)
+        .seekp(2'000'000)
+        .put('!')
+        .put('!');
+  }
   std::ofstream(PathOf("App\\small.txt"), std::ios::app) << "more";
   std::ofstream(Folder() / "C" / "stranger.txt") << "?";
   auto report = cache_->Verify();
@@ -271,7 +287,8 @@ TEST_F(CacheTest, ProgramFilesAreLinkedOnlyUnderTheSameName) {
   program.replace(0x3c, 4, std::string("\x80\0\0\0", 4));
   program.replace(0x80, 4, std::string("PE\0\0", 4));
   const std::string a = maker_.Make("a", "1", {{"A\\x.dll", program}, {"A\\data", "same"}});
-  const std::string b = maker_.Make("b", "1", {{"A\\x.dll", program}, {"B\\x.dll", program}, {"B\\data", "same"}});
+  const std::string b =
+      maker_.Make("b", "1", {{"A\\x.dll", program}, {"B\\x.dll", program}, {"B\\data", "same"}});
   const Image* first = Attach(a);
   const Image* second = Attach(b);
   if ((first->catalog.entry(EntryOf(*first, "A\\x.dll")).flags() & catalog::kPeFile) == 0) {
@@ -294,7 +311,8 @@ TEST_F(CacheTest, OneAgentAtATime) {
   EXPECT_EQ(second.error().code, Errc::kBusy);
 }
 
-// Every step of the file system fails once (disk full): the hydration reports it, leaves nothing, and works afterwards.
+// Every step of the file system fails once (disk full): the hydration reports it, leaves nothing, and works
+// afterwards.
 TEST_F(CacheTest, EveryFailingStep) {
   Attach();
   for (uint64_t nth = 0;; ++nth) {

@@ -1,4 +1,5 @@
-// What tests of the cache need: images made from texts, a repository over a store with planned faults, a crash helper.
+// What tests of the cache need: images made from texts, a repository over a store with planned faults, a
+// crash helper.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -44,7 +45,7 @@ class FaultyRepository final : public repository::Repository {
   explicit FaultyRepository(image::Store& store) : store_(store) {}
 
   std::atomic<Fault> fault{Fault::kNone};
-  std::atomic<int> reads{0};        // ranges asked for
+  std::atomic<int> reads{0};  // ranges asked for
   std::atomic<int> manifests{0};
   std::atomic<int> at_once{0}, most_at_once{0};
   std::atomic<uint32_t> delay_millis{0};
@@ -58,7 +59,8 @@ class FaultyRepository final : public repository::Repository {
     if (fault == Fault::kCorrupt) text[text.size() / 2] ^= 1;
     return repository::ManifestBlob{digest, image::kManifestMediaType, text};
   }
-  Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const repository::Sink& sink) override {
+  Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length,
+                  const repository::Sink& sink) override {
     ++reads;
     const int now = ++at_once;
     for (int most = most_at_once; now > most && !most_at_once.compare_exchange_weak(most, now);) {
@@ -68,7 +70,8 @@ class FaultyRepository final : public repository::Repository {
     return done;
   }
   Result<bool> HasBlob(const std::string& digest) override { return store_.layout().HasBlob(digest); }
-  Status PutBlob(const std::string&, uint64_t, const std::function<Status(const repository::Sink&)>&) override {
+  Status PutBlob(const std::string&, uint64_t,
+                 const std::function<Status(const repository::Sink&)>&) override {
     return Error{Errc::kUnsupported, "read only"};
   }
   Status PutManifest(const std::string&, const repository::ManifestBlob&) override {

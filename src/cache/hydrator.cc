@@ -47,14 +47,16 @@ struct Hydrator::Output {
 bool Hydrator::Present(const ImageData& image, uint32_t e) {
   auto info = files_.Stat(image.PathOf(e));
   if (!info.ok()) return false;
-  return info->directory == image.IsDirectory(e) && (info->directory || info->size == image.catalog().entry(e).size());
+  return info->directory == image.IsDirectory(e) &&
+         (info->directory || info->size == image.catalog().entry(e).size());
 }
 
 Status Hydrator::MakeDirectory(const ImageData& image, uint32_t e) {
   const os::Path path = image.PathOf(e);
   TRY(files_.MakeDirectories(path));
   const catalog::Entry& entry = image.catalog().entry(e);
-  // What is seen through a handle of the directory itself; listings come from the catalog, so this is best effort.
+  // What is seen through a handle of the directory itself; listings come from the catalog, so this is best
+  // effort.
   if (entry.modified() != 0) (void)files_.SetTimes(path, os::FileTimes{entry.created(), entry.modified(), 0});
   return Ok();
 }
@@ -125,42 +127,45 @@ Status Hydrator::Fill(const ImageData& image, uint32_t e, Output* output) {
   if (source == nullptr) return Error{Errc::kUnreachable, "no repository is known for this image"};
   output->fetched = true;
   const std::vector<Range> ranges = PlanRanges(&needs, options_.max_range, options_.max_gap);
-  return workers_.ForEach(ranges.size(), [&](size_t i) { return FetchRange(image, *source, ranges[i], needs, output); });
+  return workers_.ForEach(ranges.size(),
+                          [&](size_t i) { return FetchRange(image, *source, ranges[i], needs, output); });
 }
 
-Status Hydrator::FetchRange(const ImageData& image, Source& source, const Range& range, const std::vector<Need>& needs,
-                            Output* output) {
+Status Hydrator::FetchRange(const ImageData& image, Source& source, const Range& range,
+                            const std::vector<Need>& needs, Output* output) {
   ++counters_.requests;
-  const Error wrong{Errc::kCorrupt, "the repository " + source.Name() + " sent wrong bytes (refused; nothing was stored)"};
+  const Error wrong{Errc::kCorrupt,
+                    "the repository " + source.Name() + " sent wrong bytes (refused; nothing was stored)"};
   uint64_t position = range.begin;  // in the pack: where the next byte belongs
   size_t next = range.first;        // the need that is being collected
   const size_t last = range.first + range.count;
   os::Bytes stored;
-  Status read = source.ReadBlob(image.PackDigest(range.pack), range.begin, range.end - range.begin, [&](os::ByteView piece) -> Status {
-    counters_.bytes += piece.size();
-    while (!piece.empty() && next < last) {
-      const Need& need = needs[next];
-      if (position < need.offset) {  // a gap
-        const uint64_t skip = std::min<uint64_t>(piece.size(), need.offset - position);
-        piece = piece.subspan(static_cast<size_t>(skip));
-        position += skip;
-        continue;
-      }
-      const size_t take = std::min<size_t>(piece.size(), need.stored - stored.size());
-      stored.insert(stored.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(take));
-      piece = piece.subspan(take);
-      position += take;
-      if (stored.size() < need.stored) continue;
-      const catalog::Chunk& chunk = image.chunk(need.chunk);
-      auto plain = image::DecodeChunk(stored, chunk.size(), DigestOf(chunk));
-      if (!plain.ok()) return plain.error().code == Errc::kCorrupt ? wrong : plain.error();
-      TRY(output->Write(need, *plain));
-      stored.clear();
-      ++next;
-    }
-    position += piece.size();
-    return position > range.end ? Status(wrong) : Ok();
-  });
+  Status read = source.ReadBlob(
+      image.PackDigest(range.pack), range.begin, range.end - range.begin, [&](os::ByteView piece) -> Status {
+        counters_.bytes += piece.size();
+        while (!piece.empty() && next < last) {
+          const Need& need = needs[next];
+          if (position < need.offset) {  // a gap
+            const uint64_t skip = std::min<uint64_t>(piece.size(), need.offset - position);
+            piece = piece.subspan(static_cast<size_t>(skip));
+            position += skip;
+            continue;
+          }
+          const size_t take = std::min<size_t>(piece.size(), need.stored - stored.size());
+          stored.insert(stored.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(take));
+          piece = piece.subspan(take);
+          position += take;
+          if (stored.size() < need.stored) continue;
+          const catalog::Chunk& chunk = image.chunk(need.chunk);
+          auto plain = image::DecodeChunk(stored, chunk.size(), DigestOf(chunk));
+          if (!plain.ok()) return plain.error().code == Errc::kCorrupt ? wrong : plain.error();
+          TRY(output->Write(need, *plain));
+          stored.clear();
+          ++next;
+        }
+        position += piece.size();
+        return position > range.end ? Status(wrong) : Ok();
+      });
   TRY(std::move(read));
   return next == last ? Ok() : Status(wrong);
 }

@@ -1,6 +1,6 @@
-// Makes one file of an image present: from other images of the cache, else from the repository; verified chunk by chunk
-// while it arrives, complete before it gets its name. Thread-safe; does not know about concurrent requests for the same
-// file (Cache joins them).
+// Makes one file of an image present: from other images of the cache, else from the repository; verified
+// chunk by chunk while it arrives, complete before it gets its name. Thread-safe; does not know about
+// concurrent requests for the same file (Cache joins them).
 #pragma once
 #include <atomic>
 #include <memory>
@@ -13,13 +13,20 @@
 namespace plume::cache {
 
 struct AtomicCounters {
-  std::atomic<uint64_t> requests{0}, bytes{0}, files_fetched{0}, files_reused{0}, bytes_reused{0}, joined{0}, refused{0};
+  std::atomic<uint64_t> requests{0}, bytes{0}, files_fetched{0}, files_reused{0}, bytes_reused{0}, joined{0},
+      refused{0};
 };
 
 class Hydrator {
  public:
-  Hydrator(os::FileSystem& files, const Options& options, const Places& places, ReuseIndex& reuse, AtomicCounters& counters)
-      : files_(files), options_(options), places_(places), reuse_(reuse), counters_(counters), workers_(options.connections - 1) {}
+  Hydrator(os::FileSystem& files, const Options& options, const Places& places, ReuseIndex& reuse,
+           AtomicCounters& counters)
+      : files_(files),
+        options_(options),
+        places_(places),
+        reuse_(reuse),
+        counters_(counters),
+        workers_(options.connections - 1) {}
 
   // Whether the entry is there already. A file is if it has its name and its size: it got the name last.
   bool Present(const ImageData& image, uint32_t entry);
@@ -29,7 +36,8 @@ class Hydrator {
   struct Output;
   Status MakeDirectory(const ImageData& image, uint32_t entry);
   Status Fill(const ImageData& image, uint32_t entry, Output* output);
-  Status FetchRange(const ImageData& image, Source& source, const Range& range, const std::vector<Need>& needs, Output* output);
+  Status FetchRange(const ImageData& image, Source& source, const Range& range,
+                    const std::vector<Need>& needs, Output* output);
 
   os::FileSystem& files_;
   const Options& options_;

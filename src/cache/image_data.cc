@@ -23,7 +23,8 @@ Error Malformed(const std::string& digest, const std::string& why) {
 Status CheckAgainstManifest(const catalog::Reader& catalog, const image::Manifest& manifest,
                             const std::string& digest) {
   const auto& packs = *catalog.raw().packs();
-  if (packs.size() != manifest.packs.size()) return Malformed(digest, "catalog and manifest name different packs");
+  if (packs.size() != manifest.packs.size())
+    return Malformed(digest, "catalog and manifest name different packs");
   for (uint32_t i = 0; i < packs.size(); ++i) {
     const auto* bytes = packs.Get(i)->digest().bytes();
     const std::string text = "sha256:" + os::Hex({bytes->data(), 32});
@@ -44,8 +45,8 @@ Status CheckAgainstManifest(const catalog::Reader& catalog, const image::Manifes
 Result<os::Bytes> FetchBlob(Source& source, const std::string& digest, uint64_t size, uint64_t limit,
                             const std::string& what) {
   if (size > limit) return Error{Errc::kInvalid, what + " is larger than any image may have"};
-  const Error wrong{Errc::kCorrupt,
-                    "fetching " + what + " failed: the repository " + source.Name() + " sent wrong bytes (refused)"};
+  const Error wrong{Errc::kCorrupt, "fetching " + what + " failed: the repository " + source.Name() +
+                                        " sent wrong bytes (refused)"};
   os::Bytes bytes;
   bytes.reserve(size);
   TRY(source.ReadBlob(digest, 0, 0, [&](os::ByteView piece) -> Status {
@@ -57,7 +58,8 @@ Result<os::Bytes> FetchBlob(Source& source, const std::string& digest, uint64_t 
   return bytes;
 }
 
-Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& source, const std::string& digest) {
+Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& source,
+                        const std::string& digest) {
   ASSIGN(const repository::ManifestBlob blob, source.GetManifest(digest));
   if (os::DigestText(os::Sha256::Of(blob.bytes)) != digest) {
     return Error{Errc::kCorrupt, "fetching the manifest of image " + digest + " failed: the repository " +
@@ -65,16 +67,19 @@ Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& sou
   }
   auto parsed = image::ParseManifest(blob.bytes);
   if (!parsed.ok()) return Malformed(digest, parsed.error().message);
-  ASSIGN(const os::Bytes config, FetchBlob(source, parsed->config.digest, parsed->config.size, image::kMaxConfigBytes,
-                                           "the config of image " + digest));
+  ASSIGN(const os::Bytes config, FetchBlob(source, parsed->config.digest, parsed->config.size,
+                                           image::kMaxConfigBytes, "the config of image " + digest));
   const std::string config_text(config.begin(), config.end());
-  if (auto checked = image::ParseConfig(config_text); !checked.ok()) return Malformed(digest, checked.error().message);
+  if (auto checked = image::ParseConfig(config_text); !checked.ok())
+    return Malformed(digest, checked.error().message);
   ASSIGN(const os::Bytes layer, FetchBlob(source, parsed->catalog.digest, parsed->catalog.size,
                                           image::kMaxCatalogBytes, "the catalog of image " + digest));
   ASSIGN(const os::Bytes catalog, image::UnpackCatalog(layer));
-  if (!catalog::Reader::Verify(catalog.data(), catalog.size())) return Malformed(digest, "its catalog is malformed");
+  if (!catalog::Reader::Verify(catalog.data(), catalog.size()))
+    return Malformed(digest, "its catalog is malformed");
   catalog::Reader reader;
-  if (!reader.Attach(catalog.data(), catalog.size())) return Malformed(digest, "its catalog has an unknown version");
+  if (!reader.Attach(catalog.data(), catalog.size()))
+    return Malformed(digest, "its catalog has an unknown version");
   TRY(CheckAgainstManifest(reader, *parsed, digest));
 
   const std::string hex = HexOf(digest);
@@ -88,7 +93,8 @@ Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& sou
 Result<std::shared_ptr<ImageData>> ImageData::Load(os::FileSystem& files, const Places& places,
                                                    const std::string& digest) {
   const std::string hex = HexOf(digest);
-  if (!os::Exists(files, places.Catalog(hex))) return Error{Errc::kNotFound, "image " + digest + " is not here"};
+  if (!os::Exists(files, places.Catalog(hex)))
+    return Error{Errc::kNotFound, "image " + digest + " is not here"};
   const Error damaged{Errc::kCorrupt, "the stored catalog of image " + digest + " is damaged"};
   auto data = std::make_shared<ImageData>();
   ASSIGN(const std::string manifest, os::ReadText(files, places.Manifest(hex), image::kMaxManifestBytes));
@@ -97,7 +103,8 @@ Result<std::shared_ptr<ImageData>> ImageData::Load(os::FileSystem& files, const 
   if (!parsed.ok()) return damaged;
   data->manifest_ = std::move(*parsed);
   ASSIGN(data->image_.config_json, os::ReadText(files, places.Config(hex), image::kMaxConfigBytes));
-  if (os::DigestText(os::Sha256::Of(data->image_.config_json)) != data->manifest_.config.digest) return damaged;
+  if (os::DigestText(os::Sha256::Of(data->image_.config_json)) != data->manifest_.config.digest)
+    return damaged;
   ASSIGN(data->mapping_, os::MappedFile::OpenRead(places.Catalog(hex)));
   const os::MappedFile& mapping = data->mapping_;
   if (!catalog::Reader::Verify(mapping.data(), mapping.size()) ||

@@ -1,5 +1,5 @@
-// An image as it lies in the state folder: manifest, config and catalog, loaded or fetched; names and places of its
-// files. Immutable after construction, so any thread may use it.
+// An image as it lies in the state folder: manifest, config and catalog, loaded or fetched; names and places
+// of its files. Immutable after construction, so any thread may use it.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -27,17 +27,21 @@ struct Places {
 
 class ImageData {
  public:
-  // What lies in the state folder; kNotFound if the image is not (completely) here, kCorrupt if it is damaged.
+  // What lies in the state folder; kNotFound if the image is not (completely) here, kCorrupt if it is
+  // damaged.
   static Result<std::shared_ptr<ImageData>> Load(os::FileSystem& files, const Places& places,
                                                  const std::string& digest);
-  // Fetches manifest, config and catalog, verifies them, and puts them into the state folder; the catalog last.
+  // Fetches manifest, config and catalog, verifies them, and puts them into the state folder; the catalog
+  // last.
   static Status Fetch(os::FileSystem& files, const Places& places, Source& source, const std::string& digest);
 
   const Image& image() const { return image_; }
   const catalog::Reader& catalog() const { return image_.catalog; }
   const image::Manifest& manifest() const { return manifest_; }
   bool Holds(uint32_t entry) const { return entry < image_.catalog.entry_count(); }
-  bool IsDirectory(uint32_t entry) const { return (catalog().entry(entry).flags() & catalog::kDirectory) != 0; }
+  bool IsDirectory(uint32_t entry) const {
+    return (catalog().entry(entry).flags() & catalog::kDirectory) != 0;
+  }
   // REQUIRES: Holds(entry), for all below.
   os::Path PathOf(uint32_t entry) const;
   std::string NameOf(uint32_t entry) const;  // "C\Program Files\A\a.dll"
@@ -47,7 +51,8 @@ class ImageData {
   }
   const catalog::Chunk& chunk(uint32_t i) const { return *catalog().raw().chunks()->Get(i); }
   std::string PackDigest(uint32_t pack) const;
-  // The entry of a file below image().files, by its path relative to that folder; catalog::kNone if the catalog has none.
+  // The entry of a file below image().files, by its path relative to that folder; catalog::kNone if the
+  // catalog has none.
   uint32_t EntryOf(const os::Path& relative) const;
 
   // Set by Attach; null until then. Missing files come from here.
@@ -68,7 +73,8 @@ class ImageData {
   std::shared_ptr<Source> source_;  // atomic access only
 };
 
-// The bytes of a file whose digest must be `digest`: reads a blob whole. kCorrupt naming `what` if they are others.
+// The bytes of a file whose digest must be `digest`: reads a blob whole. kCorrupt naming `what` if they are
+// others.
 Result<os::Bytes> FetchBlob(Source& source, const std::string& digest, uint64_t size, uint64_t limit,
                             const std::string& what);
 

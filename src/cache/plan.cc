@@ -6,8 +6,9 @@
 namespace plume::cache {
 
 std::vector<Range> PlanRanges(std::vector<Need>* needs, uint64_t max_range, uint64_t max_gap) {
-  std::sort(needs->begin(), needs->end(),
-            [](const Need& a, const Need& b) { return std::tie(a.pack, a.offset) < std::tie(b.pack, b.offset); });
+  std::sort(needs->begin(), needs->end(), [](const Need& a, const Need& b) {
+    return std::tie(a.pack, a.offset) < std::tie(b.pack, b.offset);
+  });
   std::vector<Range> ranges;
   for (size_t i = 0; i < needs->size(); ++i) {
     const Need& need = (*needs)[i];

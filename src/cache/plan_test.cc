@@ -34,7 +34,13 @@ TEST(Workers, EveryPartOnceAndTheFirstErrorStops) {
   Workers workers(3);
   for (size_t count : {0u, 1u, 2u, 100u}) {
     std::vector<std::atomic<int>> calls(count);
-    EXPECT_TRUE(workers.ForEach(count, [&](size_t i) { ++calls[i]; return Ok(); }).ok());
+    EXPECT_TRUE(workers
+                    .ForEach(count,
+                             [&](size_t i) {
+                               ++calls[i];
+                               return Ok();
+                             })
+                    .ok());
     for (const auto& c : calls) EXPECT_EQ(c, 1);
   }
   std::atomic<int> parts{0};
@@ -55,9 +61,15 @@ TEST(Workers, Nested) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
-      EXPECT_TRUE(workers.ForEach(10, [&](size_t) {
-        return workers.ForEach(10, [&](size_t) { ++parts; return Ok(); });
-      }).ok());
+      EXPECT_TRUE(workers
+                      .ForEach(10,
+                               [&](size_t) {
+                                 return workers.ForEach(10, [&](size_t) {
+                                   ++parts;
+                                   return Ok();
+                                 });
+                               })
+                      .ok());
     });
   }
   for (std::thread& thread : threads) thread.join();

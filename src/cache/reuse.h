@@ -1,5 +1,5 @@
-// What the cache already has: files of equal content and equal chunks in the hydrated files of other images, so that an
-// update or a second application fetches only what is new. Thread-safe.
+// What the cache already has: files of equal content and equal chunks in the hydrated files of other images,
+// so that an update or a second application fetches only what is new. Thread-safe.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -20,9 +20,9 @@ class ReuseIndex {
   void Add(const std::shared_ptr<ImageData>& image);
   void Drop(const ImageData* image);
 
-  // Hard-links an equal file of another image to `to`: same content, base name, attributes and times, since links
-  // share all of them. PE files only with the same virtual path: a loader that finds two modules to be one file takes
-  // them for one module. False if there is none, or links do not work here.
+  // Hard-links an equal file of another image to `to`: same content, base name, attributes and times, since
+  // links share all of them. PE files only with the same virtual path: a loader that finds two modules to be
+  // one file takes them for one module. False if there is none, or links do not work here.
   bool Link(const ImageData& image, uint32_t entry, const os::Path& to);
 
   // The plain bytes of a chunk from a hydrated file, verified; nothing if no file has it.

@@ -16,7 +16,8 @@ Status Source::Gate() const {
 
 void Source::Note(const Status& outcome) {
   if (outcome.ok() || outcome.error().code != Errc::kUnreachable) {
-    // An error of the local side (disk full) says nothing about the connection, but no other error hides a dead one.
+    // An error of the local side (disk full) says nothing about the connection, but no other error hides a
+    // dead one.
     offline_ = false;
     return;
   }
@@ -31,7 +32,8 @@ Result<repository::ManifestBlob> Source::GetManifest(const std::string& digest) 
   return manifest;
 }
 
-Status Source::ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const repository::Sink& sink) {
+Status Source::ReadBlob(const std::string& digest, uint64_t offset, uint64_t length,
+                        const repository::Sink& sink) {
   TRY(Gate());
   Status read = repository()->ReadBlob(digest, offset, length, sink);
   Note(read);

@@ -1,5 +1,6 @@
-// A repository together with the knowledge whether it can be reached: once a connection has failed, further requests
-// fail at once, so that a hundred opens of an offline application do not wait for a hundred time-outs.
+// A repository together with the knowledge whether it can be reached: once a connection has failed, further
+// requests fail at once, so that a hundred opens of an offline application do not wait for a hundred
+// time-outs.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -17,8 +18,12 @@ namespace plume::cache {
 
 class Source {
  public:
-  Source(std::shared_ptr<repository::Repository> repository, os::Clock& clock, uint32_t offline_millis, bool probed)
-      : repository_(std::move(repository)), clock_(clock), offline_micros_(offline_millis * 1000ll), probed_(probed) {}
+  Source(std::shared_ptr<repository::Repository> repository, os::Clock& clock, uint32_t offline_millis,
+         bool probed)
+      : repository_(std::move(repository)),
+        clock_(clock),
+        offline_micros_(offline_millis * 1000ll),
+        probed_(probed) {}
 
   std::string Name() const { return repository()->Name(); }
   std::shared_ptr<repository::Repository> repository() const { return std::atomic_load(&repository_); }

@@ -1,5 +1,5 @@
-// A few threads that help to do the parts of a job in parallel. The caller does parts too, so a job is never waiting for
-// a free thread, and jobs of many callers share the same few helpers.
+// A few threads that help to do the parts of a job in parallel. The caller does parts too, so a job is never
+// waiting for a free thread, and jobs of many callers share the same few helpers.
 #pragma once
 #include <condition_variable>
 #include <cstddef>
@@ -18,8 +18,8 @@ class Workers {
  public:
   explicit Workers(size_t helpers) : limit_(helpers) {}
   ~Workers();
-  // Calls part(0) ... part(count - 1), several at a time, and returns when none is running. After the first error no
-  // new part is begun; that error is the result.
+  // Calls part(0) ... part(count - 1), several at a time, and returns when none is running. After the first
+  // error no new part is begun; that error is the result.
   Status ForEach(size_t count, const std::function<Status(size_t)>& part);
 
  private:

@@ -22,9 +22,10 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr size_t kPiece = 256u << 10;         // of an upload: one hop to a worker thread
-constexpr uint64_t kInline = 64u << 10;       // replies up to this size go out with their header in one segment
-constexpr uint64_t kDiscard = 64u << 10;      // an unwanted request body is read up to this, else the connection ends
+constexpr size_t kPiece = 256u << 10;    // of an upload: one hop to a worker thread
+constexpr uint64_t kInline = 64u << 10;  // replies up to this size go out with their header in one segment
+constexpr uint64_t kDiscard =
+    64u << 10;  // an unwanted request body is read up to this, else the connection ends
 
 Method MethodOf(http::verb verb) {
   switch (verb) {
@@ -50,7 +51,10 @@ Method MethodOf(http::verb verb) {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, ConnectionContext* context)
-      : socket_(std::move(socket)), timer_(socket_.get_executor()), context_(context), limits_(context->limits) {
+      : socket_(std::move(socket)),
+        timer_(socket_.get_executor()),
+        context_(context),
+        limits_(context->limits) {
     error_code ignored;
     const auto peer = socket_.remote_endpoint(ignored);
     if (!ignored) peer_ = peer.address().to_string();
@@ -93,7 +97,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void SetDeadline(std::chrono::milliseconds from_now);
   void ArmTimer();
   std::chrono::milliseconds PieceTime(size_t bytes) const {
-    return limits_.transfer + std::chrono::milliseconds(bytes * 1000 / std::max<uint64_t>(1, limits_.min_rate));
+    return limits_.transfer +
+           std::chrono::milliseconds(bytes * 1000 / std::max<uint64_t>(1, limits_.min_rate));
   }
 
   tcp::socket socket_;
@@ -151,13 +156,14 @@ asio::awaitable<bool> Connection::ServeOne() {
   parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
   parser.body_limit(UINT64_MAX);  // each use has its own limit; "none" refuses every body in Boost 1.74
   SetDeadline(limits_.header);
-  co_await http::async_read_header(socket_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+  co_await http::async_read_header(socket_, buffer_, parser,
+                                   asio::redirect_error(asio::use_awaitable, error));
   Exchange exchange;
   const auto start = Clock::now();
   exchange.record.peer = peer_;
   if (error) {
-    if (error == http::error::end_of_stream || !socket_.is_open() || error.category() == asio::error::get_system_category() ||
-        error == http::error::partial_message) {
+    if (error == http::error::end_of_stream || !socket_.is_open() ||
+        error.category() == asio::error::get_system_category() || error == http::error::partial_message) {
       co_return false;
     }
     exchange.keep_alive = false;
@@ -247,7 +253,8 @@ asio::awaitable<Reply> Connection::Execute(Parser* parser, Exchange* exchange) {
   }
   const RequestHead& head = exchange->head;
   if (!Service::IsSlow(head)) co_return service->Answer(head, body);
-  co_return co_await Offload(context_->workers, [service, &head, &body] { return service->Answer(head, body); });
+  co_return co_await Offload(context_->workers,
+                             [service, &head, &body] { return service->Answer(head, body); });
 }
 
 asio::awaitable<Reply> Connection::ExecuteUpload(Parser* parser, Exchange* exchange) {
@@ -276,10 +283,12 @@ asio::awaitable<Reply> Connection::ExecuteUpload(Parser* parser, Exchange* excha
     Close();
     co_return Reply{};
   }
-  co_return co_await Offload(context_->workers, [service, &head, &upload] { return service->Finish(head, upload); });
+  co_return co_await Offload(context_->workers,
+                             [service, &head, &upload] { return service->Finish(head, upload); });
 }
 
-// A reply that comes before the whole request was read: read the rest if it is little, else end the connection.
+// A reply that comes before the whole request was read: read the rest if it is little, else end the
+// connection.
 asio::awaitable<void> Connection::Discard(Parser* parser, Exchange* exchange) {
   const bool waiting = parser->get().count(http::field::expect) != 0;  // the peer has not sent its body yet
   if (waiting || exchange->head.content_length.value_or(kDiscard + 1) > kDiscard) {
@@ -335,7 +344,8 @@ asio::awaitable<bool> Connection::Send(const Reply& reply, Exchange* exchange) {
 asio::awaitable<bool> Connection::SendFileBody(const FileBody& file, Exchange* exchange) {
   FileSender sender;
   if (!sender.Open(file)) {
-    exchange->keep_alive = false;  // the header has promised bytes that will not come: only closing tells the peer
+    exchange->keep_alive =
+        false;  // the header has promised bytes that will not come: only closing tells the peer
     co_return false;
   }
   error_code error;
@@ -363,7 +373,8 @@ asio::awaitable<void> Connection::Linger() {
   std::array<char, 4096> waste;
   size_t total = 0;
   while (!error && total < (8u << 20)) {
-    total += co_await socket_.async_read_some(asio::buffer(waste), asio::redirect_error(asio::use_awaitable, error));
+    total += co_await socket_.async_read_some(asio::buffer(waste),
+                                              asio::redirect_error(asio::use_awaitable, error));
   }
 }
 

@@ -1,10 +1,8 @@
-// One HTTP/1.1 connection: reads requests, runs them through the Service, writes replies. A coroutine on a strand; disk
-// work that can wait runs on worker threads. Every wait has a limit, so a silent or very slow peer costs one socket
-// for a bounded time.
+// One HTTP/1.1 connection: reads requests, runs them through the Service, writes replies. A coroutine on a
+// strand; disk work that can wait runs on worker threads. Every wait has a limit, so a silent or very slow
+// peer costs one socket for a bounded time.
 #pragma once
 #include <atomic>
-#include <utility>  // before Boost 1.74's awaitable.hpp, which needs it and does not say so
-
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -14,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>  // before Boost 1.74's awaitable.hpp, which needs it and does not say so
 
 #include "server/service.h"
 

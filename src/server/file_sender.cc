@@ -37,8 +37,8 @@ bool FileSender::Open(const FileBody& file) {
 FileSender::Step FileSender::SendSome(boost::asio::ip::tcp::socket& socket, size_t* sent) {
   *sent = 0;
   off_t offset = static_cast<off_t>(offset_);
-  const ssize_t count =
-      ::sendfile(socket.native_handle(), descriptor_, &offset, static_cast<size_t>(std::min<uint64_t>(remaining_, kPiece)));
+  const ssize_t count = ::sendfile(socket.native_handle(), descriptor_, &offset,
+                                   static_cast<size_t>(std::min<uint64_t>(remaining_, kPiece)));
   if (count < 0) {
     if (errno == EAGAIN) return Step::kWait;
     return errno == EINTR ? Step::kProgress : Step::kFailed;
@@ -57,7 +57,8 @@ HoldBack::HoldBack(boost::asio::ip::tcp::socket& socket, bool active) : socket_(
 
 HoldBack::~HoldBack() {
   const int off = 0;
-  if (active_ && socket_.is_open()) ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+  if (active_ && socket_.is_open())
+    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_CORK, &off, sizeof off);
 }
 
 #else
@@ -83,7 +84,8 @@ FileSender::Step FileSender::SendSome(boost::asio::ip::tcp::socket& socket, size
     offset_ += piece_.size();
   }
   boost::system::error_code error;
-  *sent = socket.send(boost::asio::buffer(piece_.data() + piece_start_, piece_.size() - piece_start_), 0, error);
+  *sent =
+      socket.send(boost::asio::buffer(piece_.data() + piece_start_, piece_.size() - piece_start_), 0, error);
   if (error == boost::asio::error::would_block) return Step::kWait;
   if (error) return Step::kFailed;
   piece_start_ += *sent;

@@ -1,5 +1,5 @@
-// Sends a part of a file over a non-blocking socket. Linux: sendfile, so the bytes never enter the process; elsewhere:
-// read and send. One thread at a time.
+// Sends a part of a file over a non-blocking socket. Linux: sendfile, so the bytes never enter the process;
+// elsewhere: read and send. One thread at a time.
 #pragma once
 #include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
@@ -36,8 +36,8 @@ class FileSender {
 // The whole part as text; false if the file is shorter or unreadable.
 bool ReadWhole(const FileBody& file, std::string* out);
 
-// While it lives (and `active`), the socket collects small writes into full segments: a header leaves with the first
-// bytes of its body.
+// While it lives (and `active`), the socket collects small writes into full segments: a header leaves with
+// the first bytes of its body.
 class HoldBack {
  public:
   HoldBack(boost::asio::ip::tcp::socket& socket, bool active);

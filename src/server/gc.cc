@@ -22,7 +22,8 @@ class Collector {
 
   Result<GcResult> Run() {
     if (!os::Exists(files_, root_ / "blobs" / "sha256") || !os::Exists(files_, root_ / "repositories")) {
-      return Error{Errc::kNotFound, os::Utf8(root_) + " is not the storage of a plume-server (use --root DIR)"};
+      return Error{Errc::kNotFound,
+                   os::Utf8(root_) + " is not the storage of a plume-server (use --root DIR)"};
     }
     TRY(FindRepositories(root_ / "repositories"));
     for (const os::Path& repository : repositories_) TRY(CleanRepository(repository));
@@ -63,11 +64,14 @@ class Collector {
     return hexes;
   }
 
-  os::Path BlobPath(const std::string& hex) const { return root_ / "blobs" / "sha256" / hex.substr(0, 2) / hex; }
+  os::Path BlobPath(const std::string& hex) const {
+    return root_ / "blobs" / "sha256" / hex.substr(0, 2) / hex;
+  }
 
   // Removes `path` if it is older than the grace period still when the server is held off.
   Result<bool> RemoveIfOld(const os::Path& path, uint64_t* size) {
-    ASSIGN(auto lock, os::FileLock::Acquire(root_ / "gc.lock", os::FileLock::Mode::kExclusive, os::FileLock::kForever));
+    ASSIGN(auto lock,
+           os::FileLock::Acquire(root_ / "gc.lock", os::FileLock::Mode::kExclusive, os::FileLock::kForever));
     auto info = files_.Stat(path);
     if (!info.ok()) {
       if (info.error().code == Errc::kNotFound) return false;
@@ -94,7 +98,8 @@ class Collector {
     ReferencesOf(*bytes, &blob_digests, &manifest_digests);
     for (const std::string& digest : blob_digests) blobs->insert(std::string(HexOf(digest)));
     for (const std::string& digest : manifest_digests) {
-      if (manifests->insert(std::string(HexOf(digest))).second) TRY(Mark(std::string(HexOf(digest)), blobs, manifests));
+      if (manifests->insert(std::string(HexOf(digest))).second)
+        TRY(Mark(std::string(HexOf(digest)), blobs, manifests));
     }
     return Ok();
   }

@@ -1,6 +1,7 @@
-// Garbage collection: removes blobs that no manifest needs any more. May run in its own process while a server uses the
-// same root: what was pushed, mounted, asked for by HEAD or referenced within the grace period is spared, and each
-// removal excludes the server for an instant and looks once more (storage.h, Touch and HoldOffGc).
+// Garbage collection: removes blobs that no manifest needs any more. May run in its own process while a
+// server uses the same root: what was pushed, mounted, asked for by HEAD or referenced within the grace
+// period is spared, and each removal excludes the server for an instant and looks once more (storage.h, Touch
+// and HoldOffGc).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -24,7 +25,8 @@ struct GcResult {
   uint64_t manifests_removed = 0;
 };
 
-// kNotFound: `root` is not a server's storage. Stops at the first error; what was removed until then was garbage.
+// kNotFound: `root` is not a server's storage. Stops at the first error; what was removed until then was
+// garbage.
 Result<GcResult> CollectGarbage(const os::Path& root, os::FileSystem& files, const GcOptions& options);
 
 }  // namespace plume::server

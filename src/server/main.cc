@@ -29,7 +29,8 @@ Result<os::Path> DefaultRoot() {
 
 // "HOST:PORT", "[V6]:PORT" or "PORT".
 Status ParseListen(const std::string& text, ServerOptions* options) {
-  const Error bad{Errc::kInvalid, "reading --listen " + text + " failed: it is not HOST:PORT (as in 127.0.0.1:5000)"};
+  const Error bad{Errc::kInvalid,
+                  "reading --listen " + text + " failed: it is not HOST:PORT (as in 127.0.0.1:5000)"};
   const size_t colon = text.rfind(':');
   std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
   const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
@@ -60,8 +61,9 @@ int Serve(const ServeArguments& arguments) {
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %v");
   if (!arguments.quiet) {
     options.log = [logger](const RequestRecord& record) {
-      logger->info("{} {} {} {} in={} out={} {:.1f}ms", record.peer, record.method, record.target, record.status,
-                   record.received, record.sent, static_cast<double>(record.took.count()) / 1000.0);
+      logger->info("{} {} {} {} in={} out={} {:.1f}ms", record.peer, record.method, record.target,
+                   record.status, record.received, record.sent,
+                   static_cast<double>(record.took.count()) / 1000.0);
     };
   }
   // Before the first thread exists, so that no signal is missed.
@@ -94,7 +96,8 @@ int Collect(const std::string& root_text, const GcOptions& options) {
   auto result = CollectGarbage(root, os::SystemFiles(), options);
   if (!result.ok()) return Fail(result.error().In("collecting garbage failed"));
   std::printf("%s %llu blobs (%llu bytes) and %llu manifests; kept %llu blobs (%llu bytes)\n",
-              options.dry_run ? "would remove" : "removed", static_cast<unsigned long long>(result->blobs_removed),
+              options.dry_run ? "would remove" : "removed",
+              static_cast<unsigned long long>(result->blobs_removed),
               static_cast<unsigned long long>(result->bytes_removed),
               static_cast<unsigned long long>(result->manifests_removed),
               static_cast<unsigned long long>(result->blobs_kept),
@@ -103,7 +106,8 @@ int Collect(const std::string& root_text, const GcOptions& options) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("plume-server: a repository of images that any OCI client can use (OCI Distribution API 1.1).");
+  CLI::App app(
+      "plume-server: a repository of images that any OCI client can use (OCI Distribution API 1.1).");
   app.set_version_flag("--version", "plume-server 0.1.0");
   app.require_subcommand(1);
   app.footer(
@@ -114,9 +118,12 @@ int Main(int argc, char** argv) {
 
   ServeArguments serve;
   CLI::App* serve_verb = app.add_subcommand("serve", "Serve a folder until SIGTERM or Ctrl-C.");
-  serve_verb->add_option("--root", serve.root, "Folder of the repository (default: below Plume's state folder)");
-  serve_verb->add_option("--listen", serve.listen, "Address and port; port 0 = any free one")->capture_default_str();
-  serve_verb->add_option("--port-file", serve.port_file, "Write the port to this file once the server is ready");
+  serve_verb->add_option("--root", serve.root,
+                         "Folder of the repository (default: below Plume's state folder)");
+  serve_verb->add_option("--listen", serve.listen, "Address and port; port 0 = any free one")
+      ->capture_default_str();
+  serve_verb->add_option("--port-file", serve.port_file,
+                         "Write the port to this file once the server is ready");
   serve_verb->add_flag("--read-only", serve.read_only, "Refuse every change");
   serve_verb->add_flag("--quiet", serve.quiet, "No line per request");
   serve_verb->footer("Example: plume-server serve --root /srv/plume --listen 0.0.0.0:5000");

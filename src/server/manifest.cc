@@ -19,7 +19,8 @@ std::string StringAt(const json& object, const char* key) {
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
-// A descriptor's digest, or "" if the descriptor is malformed. Foreign layers (with "urls") need not be stored here.
+// A descriptor's digest, or "" if the descriptor is malformed. Foreign layers (with "urls") need not be
+// stored here.
 bool DescriptorDigest(const json& descriptor, std::string* digest, bool* foreign) {
   if (!descriptor.is_object()) return false;
   *digest = StringAt(descriptor, "digest");
@@ -70,7 +71,8 @@ std::variant<ManifestInfo, ApiError> ParseManifest(std::string_view bytes, std::
 
   info.artifact_type = StringAt(document, "artifactType");
   if (index) {
-    if (!CollectDescriptors(document["manifests"], &info.manifests)) return Invalid("malformed manifests list");
+    if (!CollectDescriptors(document["manifests"], &info.manifests))
+      return Invalid("malformed manifests list");
   } else {
     const auto config = document.find("config");
     std::string digest;
@@ -99,7 +101,8 @@ std::variant<ManifestInfo, ApiError> ParseManifest(std::string_view bytes, std::
   return info;
 }
 
-bool ReferencesOf(std::string_view bytes, std::vector<std::string>* blobs, std::vector<std::string>* manifests) {
+bool ReferencesOf(std::string_view bytes, std::vector<std::string>* blobs,
+                  std::vector<std::string>* manifests) {
   auto parsed = ParseManifest(bytes, "");
   if (!std::holds_alternative<ManifestInfo>(parsed)) return false;
   auto& info = std::get<ManifestInfo>(parsed);

@@ -1,5 +1,6 @@
 // What the server must know about a manifest: what it refers to. The bytes themselves are stored untouched.
-// Pure; safe on hostile input (fuzzed). Source: OCI Image Format Specification 1.1, Docker image manifest v2 schema 2.
+// Pure; safe on hostile input (fuzzed). Source: OCI Image Format Specification 1.1, Docker image manifest v2
+// schema 2.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -14,10 +15,10 @@ namespace plume::server {
 
 struct ManifestInfo {
   std::string media_type;
-  std::string artifact_type;             // for referrers: artifactType, else the config's media type
-  std::vector<std::string> blobs;        // digests that must exist as blobs of the repository
-  std::vector<std::string> manifests;    // digests that must exist as manifests of the repository (an index)
-  std::string subject;                   // digest, or ""
+  std::string artifact_type;           // for referrers: artifactType, else the config's media type
+  std::vector<std::string> blobs;      // digests that must exist as blobs of the repository
+  std::vector<std::string> manifests;  // digests that must exist as manifests of the repository (an index)
+  std::string subject;                 // digest, or ""
   std::map<std::string, std::string> annotations;
 };
 
@@ -25,6 +26,7 @@ struct ManifestInfo {
 std::variant<ManifestInfo, ApiError> ParseManifest(std::string_view bytes, std::string_view content_type);
 
 // The digests a stored manifest refers to, for garbage collection; false if the bytes are not a manifest.
-bool ReferencesOf(std::string_view bytes, std::vector<std::string>* blobs, std::vector<std::string>* manifests);
+bool ReferencesOf(std::string_view bytes, std::vector<std::string>* blobs,
+                  std::vector<std::string>* manifests);
 
 }  // namespace plume::server

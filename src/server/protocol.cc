@@ -93,7 +93,8 @@ bool ParseQuery(std::string_view text, Route* route) {
 ApiError NotFound() { return {404, "UNSUPPORTED", "no such endpoint"}; }
 
 // Splits "left/word/right" at the last slashes: `right` has no slash.
-bool SplitTail(std::string_view path, std::string_view word, std::string_view* left, std::string_view* right) {
+bool SplitTail(std::string_view path, std::string_view word, std::string_view* left,
+               std::string_view* right) {
   const size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return false;
   const std::string_view head = path.substr(0, slash);
@@ -257,7 +258,8 @@ std::string PercentEncode(std::string_view text) {
   std::string out;
   for (char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (IsLowerAlnum(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == '~' || c == '/') {
+    if (IsLowerAlnum(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == '~' ||
+        c == '/') {
       out.push_back(c);
     } else {
       out += {'%', kHex[byte >> 4], kHex[byte & 15]};

@@ -1,6 +1,6 @@
-// The pure part of the OCI Distribution API: names, request targets, ranges, error bodies. No I/O, no state; safe to
-// call from any thread and on hostile input (fuzzed by protocol_fuzz.cc).
-// Source: OCI Distribution Specification 1.1 ("Endpoints", "Error Codes"), RFC 9110 section 14 (ranges).
+// The pure part of the OCI Distribution API: names, request targets, ranges, error bodies. No I/O, no state;
+// safe to call from any thread and on hostile input (fuzzed by protocol_fuzz.cc). Source: OCI Distribution
+// Specification 1.1 ("Endpoints", "Error Codes"), RFC 9110 section 14 (ranges).
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -12,8 +12,8 @@
 
 namespace plume::server {
 
-// `a/b/c`: lower-case components joined by slashes, at most 255 characters. Never contains "." or ".." components,
-// an empty component or one that starts with "_", so it is safe as a relative path.
+// `a/b/c`: lower-case components joined by slashes, at most 255 characters. Never contains "." or ".."
+// components, an empty component or one that starts with "_", so it is safe as a relative path.
 bool IsRepositoryName(std::string_view name);
 bool IsTag(std::string_view tag);
 // "sha256:" and 64 lower-case hex digits, the one algorithm the server stores.
@@ -55,11 +55,13 @@ struct Route {
 // Parses an origin-form request target. Everything in the Route is validated.
 std::variant<Route, ApiError> ParseTarget(std::string_view target);
 
-struct ByteRange { uint64_t offset = 0, length = 0; };
+struct ByteRange {
+  uint64_t offset = 0, length = 0;
+};
 enum class RangeVerdict : uint8_t { kWhole, kPart, kUnsatisfiable };
 
-// Applies a Range header to a representation of `size` bytes. Syntax errors, other units and several ranges mean the
-// whole (RFC 9110 allows a server to ignore them); `out` is set for kWhole and kPart.
+// Applies a Range header to a representation of `size` bytes. Syntax errors, other units and several ranges
+// mean the whole (RFC 9110 allows a server to ignore them); `out` is set for kWhole and kPart.
 RangeVerdict ApplyRange(std::string_view header, uint64_t size, ByteRange* out);
 
 // "<first>-<last>" as clients of the upload API write it, with or without "bytes " and "/total".

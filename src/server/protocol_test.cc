@@ -16,8 +16,8 @@ TEST(Protocol, RepositoryNames) {
   for (const char* name : {"a", "a/b/c", "a.b", "a_b", "a__b", "a---b", "0/1", "manifests/blobs"}) {
     EXPECT_TRUE(IsRepositoryName(name)) << name;
   }
-  for (const char* name : {"", "/", "a/", "/a", "a//b", "A", "..", "a/../b", "a/.", ".a", "a.", "a..b", "a___b", "_a",
-                           "a b", "a\\b", "a:b", "\xc3\xa4"}) {
+  for (const char* name : {"", "/", "a/", "/a", "a//b", "A", "..", "a/../b", "a/.", ".a", "a.", "a..b",
+                           "a___b", "_a", "a b", "a\\b", "a:b", "\xc3\xa4"}) {
     EXPECT_FALSE(IsRepositoryName(name)) << name;
   }
   EXPECT_TRUE(IsRepositoryName(std::string(255, 'a')));
@@ -136,12 +136,14 @@ TEST(Protocol, ErrorBody) {
 std::string ManifestText(const std::string& extra = "") {
   return R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
          R"("config":{"mediaType":"application/x","digest":")" +
-         kDigest + R"(","size":2},"layers":[{"mediaType":"y","digest":")" + kDigest + R"(","size":3}])" + extra + "}";
+         kDigest + R"(","size":2},"layers":[{"mediaType":"y","digest":")" + kDigest + R"(","size":3}])" +
+         extra + "}";
 }
 
 TEST(Manifest, References) {
-  auto parsed = ParseManifest(ManifestText(R"(,"subject":{"mediaType":"z","digest":")" + kDigest + R"(","size":1})"),
-                              "application/vnd.oci.image.manifest.v1+json; charset=utf-8");
+  auto parsed =
+      ParseManifest(ManifestText(R"(,"subject":{"mediaType":"z","digest":")" + kDigest + R"(","size":1})"),
+                    "application/vnd.oci.image.manifest.v1+json; charset=utf-8");
   ASSERT_TRUE(std::holds_alternative<ManifestInfo>(parsed));
   const auto& info = std::get<ManifestInfo>(parsed);
   EXPECT_EQ(info.blobs.size(), 2u);
@@ -153,7 +155,8 @@ TEST(Manifest, Refused) {
   const std::string index = R"({"schemaVersion":2,"manifests":[]})";
   EXPECT_TRUE(std::holds_alternative<ManifestInfo>(ParseManifest(index, "")));
   for (const std::string& text :
-       {std::string("{"), std::string("[]"), std::string(R"({"schemaVersion":1})"), std::string(R"({"schemaVersion":2})"),
+       {std::string("{"), std::string("[]"), std::string(R"({"schemaVersion":1})"),
+        std::string(R"({"schemaVersion":2})"),
         std::string(R"({"schemaVersion":2,"manifests":[{"digest":"x"}]})"),
         std::string(R"({"schemaVersion":2,"mediaType":"text/plain"})"), ManifestText(R"(,"subject":3)")}) {
     EXPECT_TRUE(std::holds_alternative<ApiError>(ParseManifest(text, ""))) << text;

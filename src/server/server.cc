@@ -66,12 +66,14 @@ Status ServerImpl::Listen() {
   const auto found = resolver.resolve(options_.host, std::to_string(options_.port),
                                       tcp::resolver::passive | tcp::resolver::numeric_service, error);
   if (error || found.empty()) {
-    return Error{Errc::kInvalid, "listening on " + where + " failed: the host is unknown (use --listen ADDRESS:PORT)"};
+    return Error{Errc::kInvalid,
+                 "listening on " + where + " failed: the host is unknown (use --listen ADDRESS:PORT)"};
   }
   const tcp::endpoint endpoint = found.begin()->endpoint();
   acceptor_.open(endpoint.protocol(), error);
 #if !defined(_WIN32)
-  // On Windows this option would let two servers share a port; elsewhere it only skips the wait after a restart.
+  // On Windows this option would let two servers share a port; elsewhere it only skips the wait after a
+  // restart.
   if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
 #endif
   if (!error) acceptor_.bind(endpoint, error);
@@ -79,7 +81,9 @@ Status ServerImpl::Listen() {
   if (error) {
     const bool used = error == asio::error::address_in_use;
     const bool denied = error == asio::error::access_denied;
-    return Error{used ? Errc::kBusy : denied ? Errc::kDenied : Errc::kInvalid,
+    return Error{used     ? Errc::kBusy
+                 : denied ? Errc::kDenied
+                          : Errc::kInvalid,
                  "listening on " + where + " failed: " +
                      (used ? "another program uses this port (choose another one with --listen HOST:PORT)"
                            : error.message())};
@@ -98,11 +102,13 @@ asio::awaitable<void> ServerImpl::Accept() {
   while (acceptor_.is_open()) {
     error_code error;
     asio::any_io_executor executor = asio::make_strand(io_);
-    tcp::socket socket = co_await acceptor_.async_accept(executor, asio::redirect_error(asio::use_awaitable, error));
+    tcp::socket socket =
+        co_await acceptor_.async_accept(executor, asio::redirect_error(asio::use_awaitable, error));
     if (!acceptor_.is_open()) break;
     if (!error) StartConnection(std::move(socket), &context_);
     // Out of descriptors, or full: let some connections end first.
-    if ((error && error != asio::error::connection_aborted) || OpenConnections() >= options_.limits.connections) {
+    if ((error && error != asio::error::connection_aborted) ||
+        OpenConnections() >= options_.limits.connections) {
       asio::steady_timer pause(co_await asio::this_coro::executor, std::chrono::milliseconds(50));
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
     }

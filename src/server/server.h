@@ -24,12 +24,13 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Opens the storage and the listening socket and starts serving. Errors are for the user: kBusy (port or root in
-  // use), kDenied, kInvalid (host).
+  // Opens the storage and the listening socket and starts serving. Errors are for the user: kBusy (port or
+  // root in use), kDenied, kInvalid (host).
   static Result<std::unique_ptr<Server>> Start(ServerOptions options);
   virtual ~Server() = default;  // stops
   virtual uint16_t port() const = 0;
-  // No new connections; requests in progress are finished, for at most Limits::drain. Returns when all has ended.
+  // No new connections; requests in progress are finished, for at most Limits::drain. Returns when all has
+  // ended.
   virtual void Stop() = 0;
 };
 

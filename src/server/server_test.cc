@@ -1,4 +1,5 @@
-// The server over a real socket: every endpoint, hostile and broken clients, crashes. Each test has its own folder.
+// The server over a real socket: every endpoint, hostile and broken clients, crashes. Each test has its own
+// folder.
 #include "server/server.h"
 
 #include <gtest/gtest.h>
@@ -51,7 +52,8 @@ std::string ManifestOf(const std::string& config, const std::vector<std::string>
   for (const std::string& layer : layers) {
     manifest["layers"].push_back({{"mediaType", "application/y"}, {"digest", layer}, {"size", 1}});
   }
-  if (!subject.empty()) manifest["subject"] = {{"mediaType", kManifestType}, {"digest", subject}, {"size", 1}};
+  if (!subject.empty())
+    manifest["subject"] = {{"mediaType", kManifestType}, {"digest", subject}, {"size", 1}};
   return manifest.dump();
 }
 
@@ -62,7 +64,8 @@ class Client {
     socket_.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port));
     socket_.set_option(tcp::no_delay(true));
   }
-  Response Do(http::verb verb, const std::string& target, std::string body = "", const Headers& headers = {}) {
+  Response Do(http::verb verb, const std::string& target, std::string body = "",
+              const Headers& headers = {}) {
     http::request<http::string_body> request(verb, target, 11);
     request.set(http::field::host, "localhost");
     for (const auto& [name, value] : headers) request.set(name, value);
@@ -88,7 +91,8 @@ class Client {
     return digest;
   }
   Response PutManifest(const std::string& name, const std::string& reference, const std::string& text) {
-    return Do(http::verb::put, "/v2/" + name + "/manifests/" + reference, text, {{"Content-Type", kManifestType}});
+    return Do(http::verb::put, "/v2/" + name + "/manifests/" + reference, text,
+              {{"Content-Type", kManifestType}});
   }
   tcp::socket& socket() { return socket_; }
 
@@ -176,8 +180,11 @@ TEST_F(ServerTest, BlobsAndRanges) {
   EXPECT_EQ(client.Get(target, {{"Range", "bytes=0-0"}, {"If-Range", "\"other\""}}).result_int(), 200u);
   // Another repository has it only once it is mounted there.
   EXPECT_EQ(client.Get("/v2/other/blobs/" + digest).result_int(), 404u);
-  EXPECT_EQ(client.Do(http::verb::post, "/v2/other/blobs/uploads/?from=nobody&mount=" + digest).result_int(), 202u);
-  EXPECT_EQ(client.Do(http::verb::post, "/v2/other/blobs/uploads/?from=team/app&mount=" + digest).result_int(), 201u);
+  EXPECT_EQ(client.Do(http::verb::post, "/v2/other/blobs/uploads/?from=nobody&mount=" + digest).result_int(),
+            202u);
+  EXPECT_EQ(
+      client.Do(http::verb::post, "/v2/other/blobs/uploads/?from=team/app&mount=" + digest).result_int(),
+      201u);
   EXPECT_EQ(client.Get("/v2/other/blobs/" + digest).body(), bytes);
   EXPECT_EQ(client.Do(http::verb::delete_, target).result_int(), 202u);
   EXPECT_EQ(client.Get(target).result_int(), 404u);
@@ -196,17 +203,20 @@ TEST_F(ServerTest, Uploads) {
   // In chunks, with a status request and a chunk out of order.
   const Response begun = client.Do(http::verb::post, "/v2/b/blobs/uploads/");
   const std::string location(begun[http::field::location]);
-  const Response first = client.Do(http::verb::patch, location, bytes.substr(0, 300'000), {{"Content-Range", "0-299999"}});
+  const Response first =
+      client.Do(http::verb::patch, location, bytes.substr(0, 300'000), {{"Content-Range", "0-299999"}});
   EXPECT_EQ(first.result_int(), 202u);
   EXPECT_EQ(first[http::field::range], "0-299999");
-  const Response gap = client.Do(http::verb::patch, location, bytes.substr(0, 10), {{"Content-Range", "5-14"}});
+  const Response gap =
+      client.Do(http::verb::patch, location, bytes.substr(0, 10), {{"Content-Range", "5-14"}});
   EXPECT_EQ(gap.result_int(), 416u);
   EXPECT_EQ(gap[http::field::range], "0-299999");
   const Response status = client.Get(location);
   EXPECT_EQ(status.result_int(), 204u);
   EXPECT_EQ(status[http::field::range], "0-299999");
   EXPECT_EQ(client.Do(http::verb::patch, location, bytes.substr(300'000, 300'000)).result_int(), 202u);
-  EXPECT_EQ(client.Do(http::verb::put, location + "?digest=" + digest, bytes.substr(600'000)).result_int(), 201u);
+  EXPECT_EQ(client.Do(http::verb::put, location + "?digest=" + digest, bytes.substr(600'000)).result_int(),
+            201u);
   EXPECT_EQ(client.Get("/v2/b/blobs/" + digest).body(), bytes);
   EXPECT_EQ(client.Get(location).result_int(), 404u);
   // Cancelled; an id is of no use in another repository.
@@ -228,7 +238,8 @@ TEST_F(ServerTest, WrongDigestIsRefusedAndInvisible) {
   EXPECT_EQ(client.Get("/v2/a/blobs/" + digest).result_int(), 404u);
   EXPECT_EQ(client.Get("/v2/a/blobs/" + DigestOf("wrong")).result_int(), 404u);
   EXPECT_EQ(FilesBelow("uploads") + FilesBelow("blobs"), 0u);
-  EXPECT_EQ(ErrorCode(client.Do(http::verb::post, "/v2/a/blobs/uploads/?digest=sha256:1", "x")), "DIGEST_INVALID");
+  EXPECT_EQ(ErrorCode(client.Do(http::verb::post, "/v2/a/blobs/uploads/?digest=sha256:1", "x")),
+            "DIGEST_INVALID");
 }
 
 TEST_F(ServerTest, Manifests) {
@@ -273,7 +284,8 @@ TEST_F(ServerTest, Referrers) {
   const std::string config = client.Push("a", "{}");
   const std::string subject_text = ManifestOf(config, {}), subject = DigestOf(subject_text);
   const std::string signature_text = ManifestOf(config, {}, subject);
-  const Response put = client.PutManifest("a", DigestOf(signature_text), signature_text);  // before its subject
+  const Response put =
+      client.PutManifest("a", DigestOf(signature_text), signature_text);  // before its subject
   EXPECT_EQ(put["OCI-Subject"], subject);
   client.PutManifest("a", "v1", subject_text);
   const auto index = nlohmann::json::parse(client.Get("/v2/a/referrers/" + subject).body());
@@ -290,7 +302,8 @@ TEST_F(ServerTest, Referrers) {
 
 TEST_F(ServerTest, GarbageCollection) {
   Client client = Connect();
-  const std::string config = client.Push("a", "{}"), layer = client.Push("a", "layer"), loose = client.Push("a", "loose");
+  const std::string config = client.Push("a", "{}"), layer = client.Push("a", "layer"),
+                    loose = client.Push("a", "loose");
   client.PutManifest("a", "v1", ManifestOf(config, {layer}));
   GcOptions options;
   auto spared = CollectGarbage(root_, os::SystemFiles(), options);
@@ -324,7 +337,8 @@ TEST_F(ServerTest, ParallelClients) {
       for (int round = 0; round < 5; ++round) {
         const std::string own = RandomText(100'000);
         const std::string a = client.Push(name, shared), b = client.Push(name, own);
-        if (client.PutManifest(name, "v" + std::to_string(i), ManifestOf(a, {b})).result_int() != 201) ++failures;
+        if (client.PutManifest(name, "v" + std::to_string(i), ManifestOf(a, {b})).result_int() != 201)
+          ++failures;
         if (client.Get("/v2/" + name + "/blobs/" + b).body() != own) ++failures;
         if (client.Get("/v2/" + name + "/blobs/" + a).body() != shared) ++failures;
       }
@@ -363,15 +377,18 @@ TEST_F(ServerTest, SlowAndBrokenClients) {
     const std::string location(client.Do(http::verb::post, "/v2/a/blobs/uploads/")[http::field::location]);
     {
       Client broken = Connect();
-      const std::string text = "PATCH " + location + " HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n12345";
+      const std::string text =
+          "PATCH " + location + " HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n12345";
       asio::write(broken.socket(), asio::buffer(text));
       EXPECT_EQ(::read(broken.socket().native_handle(), &byte, 1), 0);
     }
     Client again = Connect();
     EXPECT_EQ(again.Get(location)[http::field::range], "0-4");
-    EXPECT_EQ(again.Do(http::verb::put, location + "?digest=" + DigestOf("1234567"), "67").result_int(), 201u);
+    EXPECT_EQ(again.Do(http::verb::put, location + "?digest=" + DigestOf("1234567"), "67").result_int(),
+              201u);
   }
-  for (const std::string text : {"GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02", "GET / HTTP/1.1\r\nA\r\n\r\n"}) {
+  for (const std::string text :
+       {"GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02", "GET / HTTP/1.1\r\nA\r\n\r\n"}) {
     Client broken = Connect();
     asio::write(broken.socket(), asio::buffer(text + std::string(64, '\n')));
     std::string answer(12, '\0');
@@ -393,9 +410,8 @@ TEST_F(ServerTest, SlowAndBrokenClients) {
 
 TEST_F(ServerTest, ExpectAndPipelining) {
   Client client = Connect();
-  const std::string text =
-      "POST /v2/a/blobs/uploads/?digest=" + DigestOf("abc") +
-      " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
+  const std::string text = "POST /v2/a/blobs/uploads/?digest=" + DigestOf("abc") +
+                           " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
   asio::write(client.socket(), asio::buffer(text));
   std::string go(25, '\0');
   asio::read(client.socket(), asio::buffer(go));
@@ -414,7 +430,8 @@ TEST_F(ServerTest, StopFinishesRequestsInProgress) {
   Client client = Connect(), idle = Connect();
   idle.Get("/v2/");
   const std::string bytes = RandomText(3'000'000), digest = DigestOf(bytes);
-  const std::string head = "POST /v2/a/blobs/uploads/?digest=" + digest + " HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n";
+  const std::string head = "POST /v2/a/blobs/uploads/?digest=" + digest +
+                           " HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n";
   asio::write(client.socket(), asio::buffer(head + bytes.substr(0, 1'000'000)));
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   std::thread stop([&] { server_->Stop(); });

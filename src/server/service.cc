@@ -32,7 +32,9 @@ Reply StatusOnly(unsigned status) {
 
 Reply NotAllowed() { return Service::FromError({405, "UNSUPPORTED", "the method is not supported here"}); }
 
-std::string UploadLocation(const Upload& upload) { return "/v2/" + upload.name() + "/blobs/uploads/" + upload.id(); }
+std::string UploadLocation(const Upload& upload) {
+  return "/v2/" + upload.name() + "/blobs/uploads/" + upload.id();
+}
 
 // The specification's "0-<last byte>"; an empty upload says 0-0, as registries have always done.
 std::string UploadRange(const Upload& upload) {
@@ -49,7 +51,8 @@ Reply UploadReply(unsigned status, const Upload& upload) {
 }
 
 // One page of a sorted list: entries after `last`, at most `n`. Sets a Link header if there are more.
-bool Paginate(const RequestHead& head, const std::string& path, std::vector<std::string>* items, Reply* reply) {
+bool Paginate(const RequestHead& head, const std::string& path, std::vector<std::string>* items,
+              Reply* reply) {
   const std::string* n_text = head.route.Query("n");
   const std::string* last = head.route.Query("last");
   if (last != nullptr) items->erase(items->begin(), std::upper_bound(items->begin(), items->end(), *last));
@@ -109,7 +112,10 @@ BodyUse Service::UseOf(const RequestHead& head) const {
 
 bool Service::IsSlow(const RequestHead& head) {
   const Endpoint endpoint = head.route.endpoint;
-  if (endpoint == Endpoint::kCatalog || endpoint == Endpoint::kTags || endpoint == Endpoint::kReferrers) return true;
+  if (endpoint == Endpoint::kCatalog || endpoint == Endpoint::kTags || endpoint == Endpoint::kReferrers ||
+      endpoint == Endpoint::kUpload) {
+    return true;
+  }
   return head.method != Method::kGet && !(head.method == Method::kHead && endpoint != Endpoint::kBlob);
 }
 
@@ -171,7 +177,8 @@ Reply Service::Blob(const RequestHead& head) {
     return removed.error().code == Errc::kNotFound ? FromError(unknown) : FromStorage(removed.error());
   }
   if (head.method != Method::kGet && head.method != Method::kHead) return NotAllowed();
-  auto blob = storage_->FindBlob(head.route.name, digest, head.method == Method::kHead && !options_.read_only);
+  auto blob =
+      storage_->FindBlob(head.route.name, digest, head.method == Method::kHead && !options_.read_only);
   if (!blob.ok()) {
     return blob.error().code == Errc::kNotFound ? FromError(unknown) : FromStorage(blob.error());
   }
@@ -196,7 +203,8 @@ Reply Service::Blob(const RequestHead& head) {
       case RangeVerdict::kPart:
         reply.status = 206;
         reply.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.offset) + "-" +
-                                                        std::to_string(range.offset + range.length - 1) + "/" + total);
+                                                        std::to_string(range.offset + range.length - 1) +
+                                                        "/" + total);
         break;
       case RangeVerdict::kUnsatisfiable: {
         Reply refusal = FromError({416, "SIZE_INVALID", "the range lies outside the blob"});
@@ -216,14 +224,16 @@ Reply Service::Manifest(const RequestHead& head, const std::string& body) {
   Status removed = storage_->DeleteManifest(head.route.name, head.route.reference);
   if (removed.ok()) return StatusOnly(202);
   if (removed.error().code != Errc::kNotFound) return FromStorage(removed.error());
-  return FromError({404, "MANIFEST_UNKNOWN", "no manifest " + head.route.reference + " in " + head.route.name});
+  return FromError(
+      {404, "MANIFEST_UNKNOWN", "no manifest " + head.route.reference + " in " + head.route.name});
 }
 
 Reply Service::GetManifest(const RequestHead& head) {
   auto manifest = storage_->GetManifest(head.route.name, head.route.reference);
   if (!manifest.ok()) {
     if (manifest.error().code != Errc::kNotFound) return FromStorage(manifest.error());
-    return FromError({404, "MANIFEST_UNKNOWN", "no manifest " + head.route.reference + " in " + head.route.name});
+    return FromError(
+        {404, "MANIFEST_UNKNOWN", "no manifest " + head.route.reference + " in " + head.route.name});
   }
   const std::string etag = "\"" + manifest->digest + "\"";
   Reply reply;
@@ -256,7 +266,8 @@ Reply Service::PutManifest(const RequestHead& head, const std::string& body) {
   }
   Reply reply;
   reply.status = 201;
-  reply.headers = {{"Location", "/v2/" + head.route.name + "/manifests/" + digest}, {"Docker-Content-Digest", digest}};
+  reply.headers = {{"Location", "/v2/" + head.route.name + "/manifests/" + digest},
+                   {"Docker-Content-Digest", digest}};
   if (!info.subject.empty()) reply.headers.emplace_back("OCI-Subject", info.subject);
   return reply;
 }
@@ -282,7 +293,8 @@ Reply Service::UploadStatus(const RequestHead& head) {
   if (head.method != Method::kGet && head.method != Method::kDelete) return NotAllowed();
   auto upload = uploads_.Borrow(head.route.name, head.route.reference);
   if (!upload.ok()) {
-    if (upload.error().code == Errc::kBusy) return FromError({409, "BLOB_UPLOAD_INVALID", upload.error().message});
+    if (upload.error().code == Errc::kBusy)
+      return FromError({409, "BLOB_UPLOAD_INVALID", upload.error().message});
     return FromError({404, "BLOB_UPLOAD_UNKNOWN", upload.error().message});
   }
   const bool keep = head.method == Method::kGet;
@@ -302,7 +314,8 @@ std::variant<Reply, std::shared_ptr<Upload>> Service::BeginPost(const RequestHea
     return FromError({400, "DIGEST_INVALID", "mount is not sha256:<64 hex digits>"});
   }
   if (mount != nullptr && from != nullptr) {
-    if (!IsRepositoryName(*from)) return FromError({400, "NAME_INVALID", "from is not a legal repository name"});
+    if (!IsRepositoryName(*from))
+      return FromError({400, "NAME_INVALID", "from is not a legal repository name"});
     auto mounted = storage_->MountBlob(head.route.name, *from, *mount);
     if (!mounted.ok()) return FromStorage(mounted.error());
     if (*mounted) return Created(head.route.name, *mount);
@@ -325,7 +338,8 @@ std::variant<Reply, std::shared_ptr<Upload>> Service::Begin(const RequestHead& h
   }
   auto upload = uploads_.Borrow(head.route.name, head.route.reference);
   if (!upload.ok()) {
-    if (upload.error().code == Errc::kBusy) return FromError({409, "BLOB_UPLOAD_INVALID", upload.error().message});
+    if (upload.error().code == Errc::kBusy)
+      return FromError({409, "BLOB_UPLOAD_INVALID", upload.error().message});
     return FromError({404, "BLOB_UPLOAD_UNKNOWN", upload.error().message});
   }
   if (!head.content_range.empty()) {

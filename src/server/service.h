@@ -1,6 +1,6 @@
-// The OCI Distribution API without a network: a parsed request in, a reply out. The transport (connection.h) moves the
-// bytes. Thread-safe; calls block on the disk, so the transport runs those that write on worker threads.
-// Source: OCI Distribution Specification 1.1.
+// The OCI Distribution API without a network: a parsed request in, a reply out. The transport (connection.h)
+// moves the bytes. Thread-safe; calls block on the disk, so the transport runs those that write on worker
+// threads. Source: OCI Distribution Specification 1.1.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -48,10 +48,10 @@ enum class BodyUse : uint8_t {
 inline constexpr uint64_t kMaxManifest = 4u << 20;  // what the specification asks registries to accept
 
 struct ServiceOptions {
-  bool read_only = false;                      // every change is refused
+  bool read_only = false;  // every change is refused
   std::chrono::seconds upload_idle{3600};
   size_t max_uploads = 1024;
-  uint64_t max_blob = 0;                       // bytes; 0 = no limit but the disk's
+  uint64_t max_blob = 0;  // bytes; 0 = no limit but the disk's
 };
 
 class Service {

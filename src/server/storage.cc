@@ -38,7 +38,9 @@ os::Path Storage::BlobPath(std::string_view digest) const {
   return root_ / "blobs" / "sha256" / hex.substr(0, 2) / hex;
 }
 
-os::Path Storage::RepositoryPath(std::string_view name) const { return root_ / "repositories" / os::FromUtf8(name); }
+os::Path Storage::RepositoryPath(std::string_view name) const {
+  return root_ / "repositories" / os::FromUtf8(name);
+}
 
 os::Path Storage::LinkPath(std::string_view name, const char* kind, std::string_view digest) const {
   return RepositoryPath(name) / kind / std::string(HexOf(digest));
@@ -93,14 +95,16 @@ Result<BlobInfo> Storage::FindBlob(const std::string& name, const std::string& d
   if (keep) {
     ASSIGN(lock, HoldOffGc());
   }
-  // A manifest is also a blob of its repository: registries differ, the specification allows it, clients like it.
+  // A manifest is also a blob of its repository: registries differ, the specification allows it, clients like
+  // it.
   if (!os::Exists(files_, link) && !os::Exists(files_, LinkPath(name, "_manifests", digest))) {
     return Error{Errc::kNotFound, "blob " + digest + " is not in " + name};
   }
   ASSIGN(const auto info, files_.Stat(blob));
   if (keep) {
     TRY(Touch(blob));
-    if (auto touched = Touch(link); !touched.ok() && !Missing(touched.error())) return std::move(touched).error();
+    if (auto touched = Touch(link); !touched.ok() && !Missing(touched.error()))
+      return std::move(touched).error();
   }
   return BlobInfo{blob, info.size};
 }
@@ -157,8 +161,9 @@ Status Storage::PutManifest(const std::string& name, const std::string& tag, con
     nlohmann::json descriptor = {{"mediaType", info.media_type}, {"digest", digest}, {"size", bytes.size()}};
     if (!info.artifact_type.empty()) descriptor["artifactType"] = info.artifact_type;
     if (!info.annotations.empty()) descriptor["annotations"] = info.annotations;
-    TRY(Publish(RepositoryPath(name) / "_referrers" / std::string(HexOf(info.subject)) / std::string(HexOf(digest)),
-                descriptor.dump()));
+    TRY(Publish(
+        RepositoryPath(name) / "_referrers" / std::string(HexOf(info.subject)) / std::string(HexOf(digest)),
+        descriptor.dump()));
   }
   TRY(Publish(LinkPath(name, "_manifests", digest), info.media_type));
   if (!tag.empty()) TRY(Publish(RepositoryPath(name) / "_tags" / tag, digest));
@@ -170,7 +175,8 @@ Result<StoredManifest> Storage::GetManifest(const std::string& name, const std::
   manifest.digest = tag_or_digest;
   if (!IsDigest(tag_or_digest)) {
     ASSIGN(manifest.digest, os::ReadText(files_, RepositoryPath(name) / "_tags" / tag_or_digest, 256));
-    if (!IsDigest(manifest.digest)) return Error{Errc::kCorrupt, "tag " + tag_or_digest + " of " + name + " is damaged"};
+    if (!IsDigest(manifest.digest))
+      return Error{Errc::kCorrupt, "tag " + tag_or_digest + " of " + name + " is damaged"};
   }
   ASSIGN(manifest.media_type, os::ReadText(files_, LinkPath(name, "_manifests", manifest.digest), 1024));
   ASSIGN(manifest.bytes, os::ReadText(files_, BlobPath(manifest.digest), 16u << 20));
@@ -220,7 +226,8 @@ Result<std::vector<std::string>> Storage::Tags(const std::string& name) {
   return tags;
 }
 
-void Storage::ListRepositories(const os::Path& folder, const std::string& prefix, std::vector<std::string>* out) {
+void Storage::ListRepositories(const os::Path& folder, const std::string& prefix,
+                               std::vector<std::string>* out) {
   auto entries = files_.List(folder);
   if (!entries.ok()) return;  // removed meanwhile
   for (const os::DirectoryEntry& entry : *entries) {
@@ -253,7 +260,8 @@ Result<std::vector<std::string>> Storage::Referrers(const std::string& name, con
   std::sort(entries->begin(), entries->end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (const os::DirectoryEntry& entry : *entries) {
     const std::string hex = os::Utf8(entry.name);
-    if (!IsDigest(DigestOfHex(hex)) || !os::Exists(files_, LinkPath(name, "_manifests", DigestOfHex(hex)))) continue;
+    if (!IsDigest(DigestOfHex(hex)) || !os::Exists(files_, LinkPath(name, "_manifests", DigestOfHex(hex))))
+      continue;
     auto text = os::ReadText(files_, folder / entry.name, 1u << 20);
     if (text.ok()) descriptors.push_back(std::move(*text));
   }

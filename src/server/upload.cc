@@ -3,6 +3,13 @@
 #include "os/random.h"
 
 namespace plume::server {
+namespace {
+
+// A client whose connection broke comes back at once, often before the broken request has let go of the
+// upload.
+constexpr std::chrono::milliseconds kBorrowWait(1000);
+
+}  // namespace
 
 Upload::~Upload() {
   if (file_ == nullptr) return;
@@ -47,25 +54,34 @@ Result<std::shared_ptr<Upload>> Uploads::Create(const std::string& name) {
 }
 
 Result<std::shared_ptr<Upload>> Uploads::Borrow(const std::string& name, const std::string& id) {
-  std::lock_guard hold(mutex_);
-  const auto it = slots_.find(id);
-  // An upload belongs to its repository: another one's id is as good as none.
-  if (it == slots_.end() || it->second.upload->name() != name) return Error{Errc::kNotFound, "no such upload"};
-  if (it->second.lent) return Error{Errc::kBusy, "another request is using this upload"};
-  it->second.lent = true;
-  return it->second.upload;
+  std::unique_lock hold(mutex_);
+  const auto give_up = Clock::now() + kBorrowWait;
+  while (true) {
+    const auto it = slots_.find(id);
+    // An upload belongs to its repository: another one's id is as good as none.
+    if (it == slots_.end() || it->second.upload->name() != name)
+      return Error{Errc::kNotFound, "no such upload"};
+    if (!it->second.lent) {
+      it->second.lent = true;
+      return it->second.upload;
+    }
+    if (returned_.wait_until(hold, give_up) == std::cv_status::timeout) {
+      return Error{Errc::kBusy, "another request is using this upload"};
+    }
+  }
 }
 
 void Uploads::Return(const std::shared_ptr<Upload>& upload, bool keep) {
   std::lock_guard hold(mutex_);
   const auto it = slots_.find(upload->id());
   if (it == slots_.end()) return;
-  if (!keep) {
+  if (keep) {
+    it->second.lent = false;
+    it->second.last_use = Clock::now();
+  } else {
     slots_.erase(it);
-    return;
   }
-  it->second.lent = false;
-  it->second.last_use = Clock::now();
+  returned_.notify_all();
 }
 
 void Uploads::Expire() {

@@ -32,7 +32,8 @@ double NowMicros() {
   std::exit(1);
 }
 
-// Many calls for each batch, so that the clock costs nothing; several batches, so that a disturbed one can be told.
+// Many calls for each batch, so that the clock costs nothing; several batches, so that a disturbed one can be
+// told.
 void Measure(const char* name, int calls, const std::function<void()>& call) {
   call();  // the first one loads and caches what all others find
   std::printf("%s\t", name);
@@ -52,10 +53,12 @@ void StartAndWait(std::wstring command_line) {
   PROCESS_INFORMATION process{};
   // The output of the measured program is not what is measured.
   SECURITY_ATTRIBUTES inherit{sizeof inherit, nullptr, TRUE};
-  HANDLE nowhere = CreateFileW(L"NUL", GENERIC_WRITE, FILE_SHARE_WRITE | FILE_SHARE_READ, &inherit, OPEN_EXISTING, 0, nullptr);
+  HANDLE nowhere = CreateFileW(L"NUL", GENERIC_WRITE, FILE_SHARE_WRITE | FILE_SHARE_READ, &inherit,
+                               OPEN_EXISTING, 0, nullptr);
   startup.dwFlags = STARTF_USESTDHANDLES;
   startup.hStdOutput = startup.hStdError = nowhere;
-  if (!CreateProcessW(nullptr, command_line.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup, &process)) {
+  if (!CreateProcessW(nullptr, command_line.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup,
+                      &process)) {
     Fail("starting the program");
   }
   WaitForSingleObject(process.hProcess, INFINITE);
