@@ -184,6 +184,14 @@ nt::NtStatus PLUME_NTAPI HookNtCreateProcessEx(nt::Handle* process, nt::AccessMa
   return nt::kNotSupported;
 }
 
+nt::NtStatus PLUME_NTAPI HookNtTerminateProcess(nt::Handle process, nt::NtStatus exit_code) {
+  const nt::NtStatus s = orig.NtTerminateProcess(process, exit_code);
+  // Without a handle it ends every other thread of the caller, as the first step of a process's end. The last
+  // thread still closes handles and may wait for a lock of the layer that none of them will release.
+  if (!process) g_alone.store(true, std::memory_order_relaxed);
+  return s;
+}
+
 nt::NtStatus PLUME_NTAPI HookNtQueryInformationProcess(nt::Handle process,
                                                        nt::ProcessInformationClass information, void* buffer,
                                                        nt::Ulong length, nt::Ulong* result_length) {

@@ -163,7 +163,7 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
       const std::string name = root->name()->str();
       const std::u16string wide(name.begin(), name.end());
       const std::u16string prefix = !root->registry() ? wide + u":" : name == "CU" ? user_path : wide;
-      const std::u16string place = root->registry() ? user + u"\\" + key + u"\\Images\\" + wide
+      const std::u16string place = root->registry() ? user + u"\\" + key + u"i\\" + wide
                                                     : u"\\??\\" + folder + u"\\image\\" + wide;
       mounts.push_back(wire::CreateMount(b, text(prefix), root->index(), root->registry(), text(place)));
     }

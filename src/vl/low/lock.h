@@ -9,9 +9,10 @@
 
 namespace plume::vl {
 
-// Sleeps a moment; `round` counts the calls for one wait. In the layer NtDelayExecution, in native tests the
+// Sleeps a moment; `round` counts the calls for one wait. True: this is the last thread of an ending process,
+// so the lock's owner is gone and will never release it. In the layer NtDelayExecution, in native tests the
 // OS's.
-void LockWait(uint32_t round);
+bool LockWait(uint32_t round);
 
 class Lock {
  public:
@@ -26,8 +27,8 @@ class Lock {
     for (uint32_t round = 0; !TryAcquire(); ++round) {
       if (round < kSpins) {
         __builtin_ia32_pause();
-      } else {
-        LockWait(round - kSpins);
+      } else if (LockWait(round - kSpins)) {
+        return;
       }
     }
   }

@@ -15,6 +15,9 @@ void* PagesAlloc(size_t bytes) {
   return pages;
 }
 void PagesFree(void* pages, size_t) { std::free(pages); }
-void LockWait(uint32_t) { sched_yield(); }
+bool LockWait(uint32_t) {
+  sched_yield();
+  return false;
+}
 
 }  // namespace plume::vl

@@ -1,7 +1,10 @@
 // Memory and waiting on the system's own calls.
+#include <atomic>
+
 #include "vl/low/hooks.h"
 #include "vl/low/lock.h"
 #include "vl/low/memory.h"
+#include "vl/low/state.h"
 
 namespace plume::vl {
 
@@ -18,14 +21,18 @@ void PagesFree(void* pages, size_t) {
   orig.NtFreeVirtualMemory(nt::CurrentProcess(), &pages, &size, nt::kMemRelease);
 }
 
-void LockWait(uint32_t round) {
+constinit std::atomic<bool> g_alone{false};
+
+bool LockWait(uint32_t round) {
+  if (g_alone.load(std::memory_order_relaxed)) return true;
   // First let others run, then sleep 0.1 ms to 2 ms: the owner may be a suspended thread.
   if (round < 16) {
     orig.NtYieldExecution();
-    return;
+    return false;
   }
   const int64_t interval = round < 64 ? -1000 : -20000;
   orig.NtDelayExecution(0, &interval);
+  return false;
 }
 
 }  // namespace plume::vl

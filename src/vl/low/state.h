@@ -41,6 +41,8 @@ struct VlState {
 
 // Internal: the finished state, or null before it.
 extern std::atomic<const VlState*> g_state;
+// Set once every other thread of the ending process has been ended by the system, whatever locks they held.
+extern std::atomic<bool> g_alone;
 // Builds the state or waits until another thread has. Ends the process on failure.
 const VlState& InitializeOnce();
 
