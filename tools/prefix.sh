@@ -56,7 +56,7 @@ case ${1:-} in
     trap 'exit 143' TERM INT
     export WINEPREFIX=$clone
     wineserver -p </dev/null >/dev/null 2>&1
-    timeout 120 wine wineboot -u </dev/null >/dev/null 2>&1
+    timeout 120 wine cmd /c exit </dev/null >/dev/null 2>&1
     code=0
     "$@" & wait $! || code=$?
     exit $code ;;

@@ -8,12 +8,12 @@ mkdir -p build/demo
 picture=$top/build/demo/streamed-window.png
 rm -f "$picture"
 
-bytes() { du -sb "$@" 2>/dev/null | awk '{ s += $1 } END { if (s >= 1048576) printf "%.1f MB", s / 1048576; else printf "%.0f KB", s / 1024 }'; }
+bytes() { du -sB1 "$@" 2>/dev/null | awk '{ s += $1 } END { if (s >= 1048576) printf "%.1f MB", s / 1048576; else printf "%.0f KB", s / 1024 }'; }
 step_start() { started=$(now_ms); }
 step() {  # step RESULT-CODE TEXT...: one line, with the time since step_start
   local code=$1 took=$(($(now_ms) - started)); shift
   if [ "$code" = 0 ]; then passed=$((passed + 1)); printf ' ok  %7d ms  %s\n' "$took" "$*"
-  else failed=$((failed + 1)); printf 'FAIL %7d ms  %s\n' "$took" "$*"; tail -4 "$work/out" "$work/err" 2>/dev/null | sed 's/^/     | /'; fi
+  else failed=$((failed + 1)); printf 'FAIL %7d ms  %s\n' "$took" "$*"; tail -qn 4 "$work/out" "$work/err" 2>/dev/null | sed 's/^/     | /'; fi
   step_start
 }
 quietly() { "$@" >"$work/out" 2>"$work/err"; }

@@ -2,7 +2,7 @@
 # Source it from a script that has set `set -u`; it changes to the repository's top folder.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 top=$PWD
-export PATH=$top/build/bin:$PATH
+export PATH=${PLUME_BIN:-$top/build/bin}:$PATH
 export WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d'
 unset PLUME_HOME WINEPREFIX PLUME_WINEPREFIX
 run_id=$$
@@ -16,7 +16,7 @@ pass() { passed=$((passed + 1)); echo "ok   $*"; }
 fail() { failed=$((failed + 1)); echo "FAIL $*"; }
 check() {  # check WHAT COMMAND...: passes if the command succeeds
   local what=$1; shift
-  if "$@" >"$work/check.log" 2>&1; then pass "$what"; else fail "$what"; tail -15 "$work/check.log" | sed 's/^/     | /'; fi
+  if "$@" >"$work/check.log" 2>&1; then pass "$what"; else fail "$what"; tail -n 15 "$work/check.log" | sed 's/^/     | /'; fi
 }
 same() {  # same WHAT EXPECTED-FILE FOUND-FILE: byte-identical and not empty
   if [ -s "$2" ] && cmp -s "$2" "$3"; then
@@ -48,7 +48,7 @@ new_prefix() {  # new_prefix NAME VARIABLE: a fresh client machine; its folder g
   prefixes+=("$folder")
   # Kept up until stopped: a server that ends between two commands starts again with the cost of a boot.
   WINEPREFIX=$folder wineserver -p >/dev/null 2>&1 </dev/null
-  WINEPREFIX=$folder timeout 120 wine wineboot -u >/dev/null 2>&1 </dev/null
+  WINEPREFIX=$folder timeout 120 wine cmd /c exit >/dev/null 2>&1 </dev/null
   printf -v "$2" %s "$folder"
 }
 win() { printf 'Z:%s' "${1//\//\\}"; }  # a Linux path as Windows programs see it
@@ -74,7 +74,7 @@ start_plume_server() {  # start_plume_server VARIABLE: a fresh server; its addre
   setsid plume-server serve --root "$work/server" --listen "127.0.0.1:$port" >"$work/server.log" 2>&1 </dev/null &
   server_pid=$!
   pids+=("$server_pid")
-  wait_http "http://127.0.0.1:$port/v2/" || { tail -5 "$work/server.log"; fail "plume-server did not start"; exit 1; }
+  wait_http "http://127.0.0.1:$port/v2/" || { tail -n 5 "$work/server.log"; fail "plume-server did not start"; exit 1; }
   printf -v "$1" %s "http://127.0.0.1:$port"
 }
 
@@ -89,7 +89,7 @@ http: {addr: "127.0.0.1:$port"}
 YML
   setsid docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 </dev/null &
   pids+=("$!")
-  wait_http "http://127.0.0.1:$port/v2/" || { tail -5 "$work/registry.log"; fail "docker-registry did not start"; exit 1; }
+  wait_http "http://127.0.0.1:$port/v2/" || { tail -n 5 "$work/registry.log"; fail "docker-registry did not start"; exit 1; }
   printf -v "$1" %s "http://127.0.0.1:$port"
 }
 

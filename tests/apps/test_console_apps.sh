@@ -61,7 +61,7 @@ both() {  # both OUTPUT APP LOCAL-PROGRAM [ENTRY] -- ARGS: runs it on both machi
   local code=$?
   plume_in "$client" run "$app" "${entry[@]}" --cwd 'C:\work' -- "$@" >"$work/$name.client" 2>"$work/$name.client.err"
   local found=$?
-  [ $code = $found ] || { fail "$name: exit code $found instead of $code"; tail -3 "$work/$name.client.err" | sed 's/^/     | /'; }
+  [ $code = $found ] || { fail "$name: exit code $found instead of $code"; tail -n 3 "$work/$name.client.err" | sed 's/^/     | /'; }
   # Times that CMake prints are not the program's output proper.
   sed -i -E 's/\([0-9.]+s\)/(time)/' "$work/$name.local" "$work/$name.client"
   same "$name" "$work/$name.local" "$work/$name.client"

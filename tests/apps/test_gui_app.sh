@@ -48,7 +48,7 @@ if picture client; then
   plume_in "$client" vm ps nssm >"$work/ps" 2>&1
   check "its process belongs to the VM" grep -qi nssm.exe "$work/ps"
 else
-  tail -3 "$work/gui.log" | sed 's/^/     | /'
+  tail -n 3 "$work/gui.log" | sed 's/^/     | /'
 fi
 check "plume vm stop ends it" plume_in "$client" vm stop nssm
 check "its window is gone" gone
