@@ -190,6 +190,7 @@ class Round {
       const Model::Answer child = model_.Ask(Fold(text + u"\\" + name));
       const bool images = child.mode == Mode::kMerge || child.mode == Mode::kPrivate;
       ASSERT_EQ(filter.ShowsUpper(name), images);
+      ASSERT_EQ(filter.ShowsImage(name), images && !child.hidden);
       // Names that images have are in the listing before the host's turn.
       if (child.mounts.empty()) {
         ASSERT_EQ(filter.ShowsHost(name), child.host);

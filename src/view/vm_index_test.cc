@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -164,6 +165,34 @@ TEST_F(VmIndexTest, ThreadsOnTheSamePaths) {
     ++records;
     EXPECT_EQ(r.flags.load(), 0xf0u) << ToUtf8(r.Text());
   });
+  EXPECT_EQ(records, kPaths);
+}
+
+// All threads insert the same path at the same time. Its length makes writing the record take long, so that each finds the
+// slot empty before any has published: only the compare-and-swap decides.
+TEST_F(VmIndexTest, ThreadsMeetAtOneSlot) {
+  constexpr int kThreads = 3, kPaths = 150;
+  std::u16string deep = u"C:";
+  while (deep.size() < 20000) deep += u"\\" + std::u16string(200, u'x');
+  std::atomic<int> arrived = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kPaths; ++i) {
+        const Path p(deep + u"\\" + FromUtf8Lossy(std::to_string(i)));
+        ++arrived;
+        while (arrived.load() < (i + 1) * kThreads) std::this_thread::yield();
+        ASSERT_TRUE(index_.Set(p, p.depth, 1u << (4 + t)));
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  for (int i = 0; i < kPaths; ++i) {
+    const Path p(deep + u"\\" + FromUtf8Lossy(std::to_string(i)));
+    ASSERT_EQ(index_.Flags(p, p.depth), 0x70u) << i;
+  }
+  int records = 0;
+  index_.ForEach([&](const VmIndex::Record&) { ++records; });
   EXPECT_EQ(records, kPaths);
 }
 
