@@ -178,14 +178,19 @@ void Runner::SetBasic(Rng& rng) {
   basic.attributes = rng.OneIn(2) ? 0 : rng.Pick(kAttributes);
   std::fprintf(out_, "setbasic slot=%d written=%s attr=%lx -> ", slot, TimeText(basic.written).c_str(), basic.attributes);
   if (!slots_[slot].handle) return;
-  // Windows refuses, Wine does not look: docs/nt-compat.md.
-  if (!(slots_[slot].access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED))) {
+  // Wine does not look whether the handle may do that; then the handle may go on showing the file before its copy.
+  const bool may = (slots_[slot].access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED)) != 0;
+  if (!may && !MayChange(slots_[slot].path, slot)) {
     std::fprintf(out_, "left out");
     return;
   }
   IO_STATUS_BLOCK io{};
   NTSTATUS status = pNtSetInformationFile(slots_[slot].handle, &io, &basic, sizeof basic, 4);
   std::fprintf(out_, "%08lx", Hex(status));
+  if (status >= 0 && !slots_[slot].may_write) {
+    Changed(slots_[slot].path);
+    CloseSlot(slot);
+  }
 }
 
 void Runner::Disposition(Rng& rng) {

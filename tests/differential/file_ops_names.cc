@@ -1,5 +1,7 @@
 // Operations on names, and directory listings.
 #include <algorithm>
+#include <cstring>
+#include <cwchar>
 
 #include "file_ops_run.h"
 
@@ -8,7 +10,10 @@ namespace {
 
 const wchar_t* const kPatterns[] = {L"*",      L"*",    L"*.txt", L"*.*",     L"a*",         L"?.txt",  L"lo*",
                                     L"*~*",    L"*.t",  L"x.dll", L"READ?E.*", L"nothing",    L"*name*", L".*",
-                                    L"docs",   L"*.",   L"??*.t*", L"<.txt",  L"*\u00c4*",   L"lo>>>>*", L"*\"*"};
+                                    L"docs",   L"*.",   L"??*.t*", L"*\u00c4*", L"**.*t"};  // no DOS wildcards: Wine 8 has none
+
+// The times of ".." are not compared: docs/nt-compat.md.
+bool IsParent(const wchar_t* name) { return std::wcscmp(name, L"..") == 0; }
 
 }  // namespace
 
@@ -123,8 +128,9 @@ void Runner::Enumerate(Rng& rng) {
   do {
     std::fprintf(out_, " %s(%s,%lx,%lu,%s)", Narrow(found.cFileName).c_str(), Narrow(found.cAlternateFileName).c_str(),
                  found.dwFileAttributes, found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY ? 0 : found.nFileSizeLow,
-                 TimeText(static_cast<int64_t>(found.ftLastWriteTime.dwHighDateTime) << 32 |
-                          found.ftLastWriteTime.dwLowDateTime).c_str());
+                 IsParent(found.cFileName) ? "-"
+                                           : TimeText(static_cast<int64_t>(found.ftLastWriteTime.dwHighDateTime) << 32 |
+                                                      found.ftLastWriteTime.dwLowDateTime).c_str());
   } while (FindNextFileW(find, &found));
   FindClose(find);
 }
@@ -160,8 +166,10 @@ void Runner::QueryDirectory(Rng& rng) {
       if (kind != 12) {
         const ULONG attributes = u32(56);
         int64_t written = *reinterpret_cast<const int64_t*>(entry + 24), end = *reinterpret_cast<const int64_t*>(entry + 40);
+        const bool parent = u32(length_at) == 4 && std::memcmp(entry + name_at, L"..", 4) == 0;
         std::fprintf(out_, "(%lx,%lld,%s", attributes,
-                     attributes & FILE_ATTRIBUTE_DIRECTORY ? 0ll : static_cast<long long>(end), TimeText(written).c_str());
+                     attributes & FILE_ATTRIBUTE_DIRECTORY ? 0ll : static_cast<long long>(end),
+                     parent ? "-" : TimeText(written).c_str());
         if (kind == 3 || kind == 37) {
           std::fprintf(out_, ",%s",
                        Narrow(std::wstring(reinterpret_cast<const wchar_t*>(entry + 70), entry[68] / 2)).c_str());

@@ -111,7 +111,8 @@ std::wstring Runner::ShortNameOf(const std::wstring& path) const {
   HANDLE find = FindFirstFileW(Full(path).c_str(), &found);
   if (find == INVALID_HANDLE_VALUE) return L"";
   FindClose(find);
-  return found.cAlternateFileName;
+  // Asked by its short name, Wine does not call a name that begins with a dot hidden: docs/nt-compat.md.
+  return found.cFileName[0] == L'.' ? L"" : found.cAlternateFileName;
 }
 
 std::wstring Runner::Spell(Rng& rng, const std::wstring& path) {

@@ -20,6 +20,9 @@ nt::NtStatus QueryName(const VlState& vl, CallScratch& scratch, const FileTarget
   Located at;
   const nt::NtStatus s = Locate(vl, scratch, *target.path, target.found, &at);
   if (!nt::Ok(s)) return s;
+  if (at.place != Place::kNone && !at.directory() && target.path->trailing_backslash) {
+    return vl.is_wine ? nt::kObjectPathNotFound : nt::kObjectNameInvalid;
+  }
   if (at.place != Place::kNone) {
     *info = at.info;
     return nt::kSuccess;

@@ -61,6 +61,30 @@ nt::NtStatus CopyData(CallScratch& scratch, nt::Handle from, nt::Handle to) {
   }
 }
 
+// Reading through a caller's handle moves its file position, unseen by the caller.
+class KeepPosition {
+ public:
+  explicit KeepPosition(nt::Handle handle) : handle_(handle) {
+    nt::IoStatusBlock io;
+    if (handle_ && !nt::Ok(orig.NtQueryInformationFile(handle_, &io, &position_, sizeof(position_),
+                                                       nt::kFilePositionInformation))) {
+      handle_ = nullptr;
+    }
+  }
+  ~KeepPosition() {
+    nt::IoStatusBlock io;
+    if (handle_) {
+      orig.NtSetInformationFile(handle_, &io, &position_, sizeof(position_), nt::kFilePositionInformation);
+    }
+  }
+  KeepPosition(const KeepPosition&) = delete;
+  KeepPosition& operator=(const KeepPosition&) = delete;
+
+ private:
+  nt::Handle handle_;
+  nt::FilePositionInformation position_{};
+};
+
 void Discard(nt::Handle handle) {
   nt::FileDispositionInformation remove{1};
   nt::IoStatusBlock io;
@@ -93,16 +117,22 @@ nt::NtStatus OpenLower(const VlState& vl, CallScratch& scratch, const VPath& pat
 }
 
 nt::NtStatus CopyUpFile(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found,
-                        const Located& lower, CopyContents contents, bool* made) {
+                        Located lower, CopyContents contents, bool* made, nt::Handle reader) {
+  if (lower.place == Place::kHost) RefineHostInformation(scratch, path, &lower.info);
   nt::NtStatus s = EnsureUpperDirectory(vl, scratch, path, path.depth - 1);
   if (!nt::Ok(s)) return s;
   nt::Handle from = nullptr, to;
   if (contents == CopyContents::kAll) {
     s = OpenLower(vl, scratch, path, found, lower, &from);
-    if (!nt::Ok(s)) return s;
+    if (s == nt::kSharingViolation && reader) {
+      from = reader;
+    } else if (!nt::Ok(s)) {
+      return s;
+    }
   }
   s = CreateTemporary(vl, scratch, &to);
   if (nt::Ok(s)) {
+    const KeepPosition keep_position(from == reader ? reader : nullptr);
     if (from) s = CopyData(scratch, from, to);
     VPath* place = PrefixPath(scratch, path, path.depth);
     VPath* above = ParentPath(scratch, path);
@@ -127,7 +157,7 @@ nt::NtStatus CopyUpFile(const VlState& vl, CallScratch& scratch, const VPath& pa
     orig.NtClose(to);
     if (s == nt::kObjectNameCollision) s = nt::kSuccess;
   }
-  if (from) orig.NtClose(from);
+  if (from && from != reader) orig.NtClose(from);
   return s;
 }
 
@@ -155,10 +185,10 @@ nt::NtStatus CopyUpChild(void* context, WView name, bool directory) {
 }  // namespace
 
 nt::NtStatus CopyUp(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found,
-                    const Located& lower, CopyContents contents, bool* made) {
+                    const Located& lower, CopyContents contents, bool* made, nt::Handle reader) {
   if (made) *made = false;
   if (lower.directory()) return EnsureUpperDirectory(vl, scratch, path, path.depth);
-  return CopyUpFile(vl, scratch, path, found, lower, contents, made);
+  return CopyUpFile(vl, scratch, path, found, lower, contents, made, reader);
 }
 
 nt::NtStatus CopyUpTree(const VlState& vl, const VPath& path) {

@@ -32,8 +32,15 @@ nt::NtStatus RealDirectory::Open(CallScratch& scratch, WView nt_name, WView mask
   return status_;
 }
 
+nt::NtStatus RealDirectory::Borrow(CallScratch& scratch, nt::Handle handle) {
+  handle_ = handle;
+  borrowed_ = true;
+  buffer_ = static_cast<uint8_t*>(scratch.Alloc(kListBuffer));
+  return status_ = buffer_ ? nt::kSuccess : nt::kNoMemory;
+}
+
 RealDirectory::~RealDirectory() {
-  if (handle_) orig.NtClose(handle_);
+  if (handle_ && !borrowed_) orig.NtClose(handle_);
 }
 
 const nt::FileIdBothDirectoryInformation* RealDirectory::Next() {
@@ -44,6 +51,10 @@ const nt::FileIdBothDirectoryInformation* RealDirectory::Next() {
       status_ = orig.NtQueryDirectoryFile(handle_, nullptr, nullptr, nullptr, &io, buffer_, kListBuffer,
                                           nt::kFileIdBothDirectoryInformation, 0, first_ && mask_.length ? &mask_ : nullptr,
                                           first_);
+      if (status_ == nt::kPending) {  // a borrowed asynchronous handle
+        orig.NtWaitForSingleObject(handle_, 0, nullptr);
+        status_ = io.status;
+      }
       first_ = false;
       if (!nt::Ok(status_) || io.information == 0) {
         if (status_ == nt::kNoMoreFiles || status_ == nt::kNoSuchFile || nt::Ok(status_)) status_ = nt::kNoMoreFiles;
@@ -83,6 +94,8 @@ nt::NtStatus ForEachChild(const VlState& vl, const view::VPath& path, VisitChild
         if (!nt::Ok(s)) return s;
       }
       if (upper.status() != nt::kNoMoreFiles) return upper.status();
+    } else if (upper.status() == nt::kSharingViolation) {
+      // Somebody has it for himself alone. Whoever removes it will be told by the system whether it is empty.
     } else if (!IsMissing(upper.status()) && upper.status() != nt::kNotADirectory) {
       return upper.status();
     }

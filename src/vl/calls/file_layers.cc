@@ -121,6 +121,11 @@ nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const VPath& p
 }
 
 nt::NtStatus Locate(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found, Located* out) {
+  if (path.trailing_backslash) {
+    // The question is what is there. Whether the backslash was right is for the open to say.
+    const VPath* plain = PrefixPath(scratch, path, path.depth);
+    return plain ? Locate(vl, scratch, *plain, found, out) : nt::kNoMemory;
+  }
   if (found.upper_possible) {
     const WView name = UpperName(vl, scratch, path);
     if (!name.data()) return nt::kNoMemory;
@@ -170,6 +175,7 @@ void SetBasic(nt::Handle handle, const nt::FileNetworkOpenInformation& info) {
                                  info.file_attributes & ~nt::kAttrDirectory};
   if (basic.file_attributes == 0) basic.file_attributes = nt::kAttrNormal;
   nt::IoStatusBlock io;
+  // A file system without some attribute is no reason to refuse the copy.
   orig.NtSetInformationFile(handle, &io, &basic, sizeof(basic), nt::kFileBasicInformation);
 }
 
@@ -237,6 +243,21 @@ nt::NtStatus OpenImage(const VlState& vl, CallScratch& scratch, int mount, uint3
   return IsMissing(s) && !trailing_backslash ? nt::kFileIsOffline : s;
 }
 
+void RefineHostInformation(CallScratch& scratch, const VPath& path, nt::FileNetworkOpenInformation* info) {
+  OwnAttributes object(HostName(scratch, path));
+  nt::Handle handle;
+  nt::IoStatusBlock io;
+  if (!nt::Ok(orig.NtOpenFile(&handle, nt::kFileReadAttributes | nt::kSynchronize, &object.attributes, &io, nt::kShareAll,
+                              nt::kSynchronousNonAlert | nt::kOpenForBackupIntent))) {
+    return;
+  }
+  nt::FileBasicInformation basic;
+  if (nt::Ok(orig.NtQueryInformationFile(handle, &io, &basic, sizeof(basic), nt::kFileBasicInformation))) {
+    info->file_attributes = basic.file_attributes;
+  }
+  orig.NtClose(handle);
+}
+
 KeepTimes::KeepTimes(CallScratch& scratch, WView directory) {
   OwnAttributes object(directory);
   nt::IoStatusBlock io;
@@ -276,6 +297,7 @@ nt::NtStatus CreateUpperDirectory(const VlState& vl, CallScratch& scratch, const
   bool made;
   const nt::NtStatus s = CreateRealDirectory(name, &handle, &made);
   if (!nt::Ok(s)) return s == nt::kObjectNameCollision ? nt::kNotADirectory : s;
+  if (made && lower.place == Place::kHost) RefineHostInformation(scratch, path, &lower.info);
   if (made && (lower.place == Place::kImage || lower.place == Place::kHost)) SetBasic(handle, lower.info);
   orig.NtClose(handle);
   return nt::kSuccess;

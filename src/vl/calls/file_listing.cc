@@ -103,6 +103,10 @@ view::DirEntry FromInformation(WView name, const nt::FileNetworkOpenInformation&
   return out;
 }
 
+constexpr bool SameLayer(view::Source a, Source b) {
+  return a == view::Source::kUpper ? b == Source::kUpper : a == view::Source::kHost && b == Source::kHost;
+}
+
 // One listing in the making.
 struct Builder {
   const VlState& vl;
@@ -111,6 +115,8 @@ struct Builder {
   const view::Lookup& found;
   const view::ChildFilter& filter;
   view::Listing& listing;
+  nt::Handle handle;           // the one that is listed,
+  Source handle_source;        // and its layer
 
   nt::NtStatus AddReal(view::Source source, WView name);
   nt::NtStatus AddImages();
@@ -120,7 +126,8 @@ struct Builder {
 
 nt::NtStatus Builder::AddReal(view::Source source, WView name) {
   RealDirectory directory;
-  const nt::NtStatus s = directory.Open(scratch, name);
+  nt::NtStatus s = directory.Open(scratch, name);
+  if (s == nt::kSharingViolation && SameLayer(source, handle_source)) s = directory.Borrow(scratch, handle);
   // A layer that does not have the directory, or has a file of that name, has nothing to show.
   if (!nt::Ok(s)) return IsMissing(s) || s == nt::kNotADirectory ? nt::kSuccess : s;
   if (path.depth > 0) directory.KeepDots();
@@ -178,11 +185,11 @@ nt::NtStatus Builder::AddMounts() {
 }
 
 nt::NtStatus Build(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found,
-                   MergedListing** out) {
+                   nt::Handle handle, Source handle_source, MergedListing** out) {
   const view::ChildFilter filter(vl.space, path, false, found);
   auto* merged = HeapNew<MergedListing>(&filter);
   if (!merged) return nt::kNoMemory;
-  Builder builder{vl, scratch, path, found, filter, merged->listing};
+  Builder builder{vl, scratch, path, found, filter, merged->listing, handle, handle_source};
   nt::NtStatus s = nt::kSuccess;
   if (UpperMayHaveChildren(vl, path, found)) s = builder.AddReal(view::Source::kUpper, UpperName(vl, scratch, path));
   if (nt::Ok(s)) s = builder.AddImages();
@@ -238,7 +245,7 @@ nt::NtStatus Begin(const VlState& vl, CallScratch& scratch, const Query& query, 
   if (!found.merge_listing && !(found.lower_hidden && info.source != Source::kUpper)) return nt::kSuccess;
   if (!IsDirectoryHandle(query.handle)) return nt::kSuccess;  // the original refuses it
   const bool was_started = state.cursor.started;
-  s = Build(vl, scratch, *path, found, &state.merged);
+  s = Build(vl, scratch, *path, found, query.handle, info.source, &state.merged);
   if (!nt::Ok(s)) return s;
   state.passes = false;
   state.cursor = view::Cursor{WView(state.pattern, state.pattern_size), 0, was_started};

@@ -71,6 +71,10 @@ nt::NtStatus FromImage(Open& open) {
   return Remember(open, s, Place::kImage);
 }
 
+nt::NtStatus FromHost(Open& open) {
+  return Remember(open, Original(open, HostName(open.scratch, open.path())), Place::kHost);
+}
+
 // A directory that is there only because something is mounted below it gets a real one in the upper layer.
 nt::NtStatus FromMountOnly(Open& open) {
   const nt::NtStatus s = EnsureUpperDirectory(open.vl, open.scratch, open.path(), open.path().depth);
@@ -94,10 +98,44 @@ nt::NtStatus CreateNew(Open& open) {
   return nt::Ok(s) ? FromUpper(open) : s;
 }
 
+// Is this directory opened to be watched (file_notify.cc)?
+bool IsForWatching(const OpenArguments& a) {
+  constexpr nt::Ulong kSynchronousModes = nt::kSynchronousNonAlert | nt::kSynchronousAlert;
+  return (a.access & (nt::kFileListDirectory | nt::kGenericRead)) && (a.options & nt::kOpenForBackupIntent) &&
+         !(a.options & (kSynchronousModes | nt::kNonDirectoryFile));
+}
+
+// A directory to be watched is opened in the upper layer. kObjectNameNotFound: it is something else, or not there.
+nt::NtStatus OpenForWatching(Open& open) {
+  Located at;
+  nt::NtStatus s = Locate(open.vl, open.scratch, open.path(), open.found(), &at);
+  if (!nt::Ok(s)) return s;
+  if (at.place == Place::kNone || !at.directory()) return nt::kObjectNameNotFound;
+  s = EnsureUpperDirectory(open.vl, open.scratch, open.path(), open.path().depth);
+  return nt::Ok(s) ? FromUpper(open) : s;
+}
+
 // An existing name, read only.
 nt::NtStatus OpenForReading(Open& open) {
   open.arguments.disposition = nt::kOpen;
   nt::NtStatus s = nt::kObjectPathNotFound;
+  if (IsForWatching(open.arguments)) {
+    s = OpenForWatching(open);
+    if (!IsMissing(s)) return s;
+  }
+  if (open.path().trailing_backslash) {
+    // A refusal of the backslash must not look like a missing name.
+    Located at;
+    s = Locate(open.vl, open.scratch, open.path(), open.found(), &at);
+    if (!nt::Ok(s)) return s;
+    switch (at.place) {
+      case Place::kUpper: return FromUpper(open);
+      case Place::kImage: return FromImage(open);
+      case Place::kHost: return FromHost(open);
+      case Place::kMountOnly: return FromMountOnly(open);
+      case Place::kNone: return Missing(open, at.status);
+    }
+  }
   if (open.found().upper_possible) {
     s = FromUpper(open);
     if (!IsMissing(s)) return s;
@@ -105,7 +143,7 @@ nt::NtStatus OpenForReading(Open& open) {
   if (open.found().mount >= 0) return FromImage(open);
   s = nt::kObjectPathNotFound;
   if (open.found().host_visible) {
-    s = Remember(open, Original(open, HostName(open.scratch, open.path())), Place::kHost);
+    s = FromHost(open);
     if (!IsMissing(s)) return s;
   }
   if (open.found().virtual_directory) return FromMountOnly(open);
@@ -113,9 +151,11 @@ nt::NtStatus OpenForReading(Open& open) {
   return Missing(open, s);
 }
 
-// The refusals that do not depend on the file, for the cases in which no original is asked.
-bool IsInvalid(const OpenArguments& a) {
+// The refusals that do not depend on the file, for the cases in which no original is asked. Wine looks at some of them
+// only after it has seen whether the file exists.
+bool IsInvalid(const VlState& vl, const OpenArguments& a) {
   if (a.disposition > nt::kOverwriteIf) return true;
+  if (vl.is_wine && a.disposition == nt::kCreate) return false;
   if ((a.options & nt::kDirectoryFile) && DropsContents(a.disposition)) return true;
   return (a.options & nt::kDeleteOnClose) && !(a.access & (nt::kDelete | nt::kGenericAll | nt::kMaximumAllowed));
 }
@@ -179,12 +219,15 @@ void TakeBack(const Open& open) {
 }
 
 nt::NtStatus OpenLowerForChange(Open& open, const Located& lower) {
-  if (IsInvalid(open.arguments)) return nt::kInvalidParameter;
+  if (IsInvalid(open.vl, open.arguments)) return nt::kInvalidParameter;
   if (open.arguments.disposition == nt::kCreate) return nt::kObjectNameCollision;
   if (lower.place == Place::kMountOnly) return FromMountOnly(open);
   nt::NtStatus s = ProbeLower(open, lower);
   if (!nt::Ok(s)) return s;
-  const bool empty = DropsContents(open.arguments.disposition) && !lower.directory();
+  // Contents that are overwritten need not be copied. (Without write access some systems do not overwrite.)
+  constexpr nt::AccessMask kWritesData = nt::kFileWriteData | nt::kGenericWrite | nt::kGenericAll;
+  const bool empty =
+      DropsContents(open.arguments.disposition) && (open.arguments.access & kWritesData) && !lower.directory();
   bool made = false;
   s = CopyUp(open.vl, open.scratch, open.path(), open.found(), lower, empty ? CopyContents::kNone : CopyContents::kAll, &made);
   if (!nt::Ok(s)) return s;
@@ -209,7 +252,9 @@ nt::NtStatus OpenForChange(Open& open) {
       }
       return FromUpper(open);
     case Place::kNone:
-      return Creates(open.arguments.disposition) ? CreateNew(open) : Missing(open, at.status);
+      if (Creates(open.arguments.disposition)) return CreateNew(open);
+      s = Missing(open, at.status);
+      return s == nt::kObjectNameNotFound && open.arguments.disposition > nt::kOverwriteIf ? nt::kInvalidParameter : s;
     default:
       break;
   }
@@ -244,7 +289,13 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
   nt::IoStatusBlock result{};
   s = OpenTarget(vl, scratch, target, arguments, &opened, &result);
   VL_TRACE(vl, name, s, target.path->text);
-  if (!nt::Ok(s)) return s;
+  if (!nt::Ok(s)) {
+    if (vl.is_wine) {  // Wine clears the handle and tells the status twice
+      WriteUser(handle, nt::Handle{nullptr});
+      WriteUser(&io->status, s);
+    }
+    return s;
+  }
   if (WriteUser(handle, opened) && WriteUser(io, result)) return s;
   Handles().Remove(opened);
   orig.NtClose(opened);
@@ -268,7 +319,7 @@ nt::NtStatus OpenTarget(const VlState& vl, CallScratch& scratch, FileTarget& tar
     case Mode::kDeny:
       return nt::kAccessDenied;
     case Mode::kHost:
-      return Remember(open, Original(open, HostName(scratch, *target.path)), Place::kHost);
+      return FromHost(open);
     case Mode::kMerge:
     case Mode::kPrivate:
       break;

@@ -55,10 +55,10 @@ nt::NtStatus Original(CallScratch& scratch, const Request& request, nt::Handle h
   return orig.NtSetInformationFile(handle, io, info, static_cast<nt::Ulong>(size), request.kind);
 }
 
-// May a lower file be replaced? The system refuses read-only files, directories and files in use.
+// May a lower file be replaced? The system refuses read-only files (not Wine), directories and files in use.
 nt::NtStatus MayReplaceLower(const VlState& vl, CallScratch& scratch, const FileTarget& target, const Located& lower) {
   if (lower.directory()) return nt::kAccessDenied;
-  if (lower.info.file_attributes & nt::kAttrReadOnly) return nt::kAccessDenied;
+  if (!vl.is_wine && (lower.info.file_attributes & nt::kAttrReadOnly)) return nt::kAccessDenied;
   const WView name = lower.place == Place::kImage
                          ? ImageName(vl, scratch, target.found.mount, target.found.entry, false)
                          : HostName(scratch, *target.path);
@@ -73,18 +73,26 @@ nt::NtStatus MayReplaceLower(const VlState& vl, CallScratch& scratch, const File
 }
 
 // Makes everything ready for a new name in the merged view; the real name of it.
+// `hide` becomes true if lower namesakes must be hidden once the name is taken: the file that takes it may go away with
+// its handle, and what it replaced must not come to light.
 nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Request& request, const FileTarget& target,
-                           const VPath& source, WView* real) {
+                           const VPath& source, WView* real, bool* hide) {
   Located at;
   nt::NtStatus s = Locate(vl, scratch, *target.path, target.found, &at);
   if (!nt::Ok(s)) return s;
   if (at.place == Place::kNone) {
     s = MissingStatus(vl, scratch, *target.path);
     if (s != nt::kObjectNameNotFound) return s;
-  } else if (at.place != Place::kUpper && !view::EqualFolded(source.text, target.path->text)) {
+  } else if (at.place == Place::kUpper) {
+    *hide = request.replace && !target.found.lower_hidden && !at.directory();
+  } else if (!view::EqualFolded(source.text, target.path->text)) {
     if (!request.replace) return nt::kObjectNameCollision;
     s = MayReplaceLower(vl, scratch, target, at);
     if (!nt::Ok(s)) return s;
+    *hide = true;
+    // Wine keeps the spelling of a replaced name.
+    if (vl.is_wine) target.path->text = TrueSpelling(vl, scratch, *target.path, target.found);
+    if (!target.path->text.data()) return nt::kNoMemory;
   }
   if (target.path->depth == 0) return nt::kAccessDenied;
   s = EnsureUpperDirectory(vl, scratch, *target.path, target.path->depth - 1);
@@ -103,21 +111,27 @@ nt::NtStatus PrepareTree(const VlState& vl, CallScratch& scratch, const VPath& s
   return Mark(vl, *target.path, VmIndex::kUpper | VmIndex::kSubtreeUpper);
 }
 
-// A link to a lower file is a link to its copy.
-nt::NtStatus LinkLower(const VlState& vl, CallScratch& scratch, const Request& request, const VPath& source, WView real,
-                       nt::IoStatusBlock* io) {
+// Opens the upper copy of a lower file, made if need be, for a change that the system allows with any handle.
+nt::NtStatus OpenCopy(const VlState& vl, CallScratch& scratch, const VPath& source, nt::Handle of, nt::Handle* handle) {
   const view::Lookup found = view::LookUp(vl.space, source, false);
   Located at;
   nt::NtStatus s = Locate(vl, scratch, source, found, &at);
   if (nt::Ok(s) && at.place == Place::kNone) s = nt::kFileDeleted;
-  if (nt::Ok(s) && at.directory()) s = nt::kFileIsADirectory;
-  if (nt::Ok(s) && at.place != Place::kUpper) s = CopyUp(vl, scratch, source, found, at, CopyContents::kAll, nullptr);
+  if (nt::Ok(s) && at.place != Place::kUpper) {
+    s = CopyUp(vl, scratch, source, found, at, CopyContents::kAll, nullptr, of);
+  }
   if (!nt::Ok(s)) return s;
   OwnAttributes object(UpperName(vl, scratch, source));
+  nt::IoStatusBlock io;
+  return orig.NtOpenFile(handle, nt::kFileReadAttributes | nt::kFileWriteAttributes | nt::kSynchronize, &object.attributes,
+                         &io, nt::kShareAll, nt::kSynchronousNonAlert | nt::kOpenForBackupIntent);
+}
+
+// A link to a lower file is a link to its copy.
+nt::NtStatus LinkLower(const VlState& vl, CallScratch& scratch, const Request& request, const VPath& source, WView real,
+                       nt::IoStatusBlock* io) {
   nt::Handle handle;
-  nt::IoStatusBlock own;
-  s = orig.NtOpenFile(&handle, nt::kFileReadAttributes | nt::kFileWriteAttributes | nt::kSynchronize, &object.attributes,
-                      &own, nt::kShareAll, nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
+  nt::NtStatus s = OpenCopy(vl, scratch, source, request.handle, &handle);
   if (!nt::Ok(s)) return s;
   s = Original(scratch, request, handle, nullptr, real, io);
   orig.NtClose(handle);
@@ -168,9 +182,15 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
   // Only a handle with DELETE access may rename, and opening it so has made it one of the upper layer.
   if (!IsLink(kind) && lower) return nt::kAccessDenied;
 
+  if (IsLink(kind) && directory) {
+    s = MissingStatus(vl, scratch, *target.path);
+    return s == nt::kObjectPathNotFound ? s : nt::kFileIsADirectory;
+  }
+
   WView real;
+  bool hide = false;
   if (IsMerged(target.found)) {
-    s = PrepareTarget(vl, scratch, request, target, *source, &real);
+    s = PrepareTarget(vl, scratch, request, target, *source, &real, &hide);
     if (!nt::Ok(s)) return s;
   } else {
     real = HostName(scratch, *target.path);
@@ -186,6 +206,7 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
     s = Original(scratch, request, handle, nullptr, real, io);
     if (nt::Ok(s)) Moved(handle, *target.path);
   }
+  if (nt::Ok(s) && hide) Mark(vl, *target.path, VmIndex::kUpper | VmIndex::kWhiteout);
   VL_TRACE(vl, IsLink(kind) ? "NtSetInformationFile(link)" : "NtSetInformationFile(rename)", s, target.path->text);
   return s;
 }
@@ -205,11 +226,18 @@ nt::NtStatus PLUME_NTAPI HookNtSetInformationFile(nt::Handle handle, nt::IoStatu
     case nt::kFileDispositionInformationEx:
       return SetDisposition(vl, handle, io, buffer, length, kind);
     case nt::kFileBasicInformation: {
-      // Needs access that would have copied the file up at its open. Wine does not check that itself; what concerns a
-      // file's length it does check.
+      // Needs access that would have copied the file up at its open. Wine does not look, and its own Win32 calls open
+      // without that access: there the copy is made now, and changed. (What concerns a file's length, Wine checks.)
       CallScratch scratch;
-      if (IsLowerHandle(vl, scratch, handle)) return nt::kAccessDenied;
-      break;
+      if (!IsLowerHandle(vl, scratch, handle)) break;
+      if (!vl.is_wine) return nt::kAccessDenied;
+      const VPath* path = PathOfHandle(vl, scratch, handle, nullptr);
+      nt::Handle copy;
+      nt::NtStatus s = path ? OpenCopy(vl, scratch, *path, handle, &copy) : nt::kNoMemory;
+      if (!nt::Ok(s)) return s;
+      s = orig.NtSetInformationFile(copy, io, buffer, length, kind);
+      orig.NtClose(copy);
+      return s;
     }
     default:
       break;

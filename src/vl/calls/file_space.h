@@ -93,6 +93,9 @@ nt::NtStatus Locate(const VlState& vl, CallScratch& scratch, const view::VPath& 
 // The same without the upper layer.
 nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const view::VPath& path, const view::Lookup& found,
                          Located* out);
+// Attributes of a host file as a handle has them. Wine's queries by name also call names that begin with a dot hidden,
+// which must not become an attribute of a copy.
+void RefineHostInformation(CallScratch& scratch, const view::VPath& path, nt::FileNetworkOpenInformation* info);
 // What a catalog says about an entry.
 nt::FileNetworkOpenInformation EntryInformation(const VlState& vl, int mount, uint32_t entry);
 
@@ -134,9 +137,9 @@ class KeepTimes {
 
 enum class CopyContents : uint8_t { kAll, kNone };
 // Copies a lower file or directory (not what is in it) up. Somebody else's copy made meanwhile is as good: then `made`
-// (may be null) is false.
+// (may be null) is false. `reader` may be a handle of the lower file, used if it keeps others from reading.
 nt::NtStatus CopyUp(const VlState& vl, CallScratch& scratch, const view::VPath& path, const view::Lookup& found,
-                    const Located& lower, CopyContents contents, bool* made);
+                    const Located& lower, CopyContents contents, bool* made, nt::Handle reader = nullptr);
 // Copies the whole visible tree below a directory up.
 nt::NtStatus CopyUpTree(const VlState& vl, const view::VPath& path);
 
@@ -180,6 +183,8 @@ class RealDirectory {
  public:
   // `mask` may be empty: everything. The name and the mask must outlive the object.
   nt::NtStatus Open(CallScratch& scratch, view::WView nt_name, view::WView mask = {});
+  // Reads through a handle that somebody else owns and that no scan is going on with.
+  nt::NtStatus Borrow(CallScratch& scratch, nt::Handle handle);
   void KeepDots() { keep_dots_ = true; }
   ~RealDirectory();
   RealDirectory() = default;
@@ -194,7 +199,7 @@ class RealDirectory {
   uint8_t* buffer_ = nullptr;
   nt::UnicodeString mask_{};
   const nt::FileIdBothDirectoryInformation* next_ = nullptr;
-  bool first_ = true, keep_dots_ = false;
+  bool first_ = true, keep_dots_ = false, borrowed_ = false;
   nt::NtStatus status_ = nt::kSuccess;
 };
 inline view::WView NameOf(const nt::FileIdBothDirectoryInformation& e) {
