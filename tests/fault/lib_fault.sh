@@ -5,6 +5,11 @@ rounds=${FAULT_ROUNDS:-6}
 RANDOM=${FAULT_SEED:=$$}
 echo "seed $FAULT_SEED (FAULT_SEED=$FAULT_SEED repeats the moments), $rounds rounds"
 
+need() {  # like check, but there is no sense in going on without it
+  check "$@"
+  [ "$failed" = 0 ] || { finish; exit 1; }
+}
+
 # Process ids of PROGRAM that run in PREFIX. A Windows program's command line is the one Wine gave it.
 pids_in() {  # pids_in PREFIX PROGRAM
   python3 - "$1" "$2" <<'PY'

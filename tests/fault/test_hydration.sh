@@ -11,14 +11,14 @@ new_prefix fault-admin admin
 new_prefix fault-client client
 make_cmake_folder "$work/cmake"
 limit=300
-check "captured" plume_in "$admin" capture cmake --version 1 --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
-check "published" plume_in "$admin" publish cmake:1 "$server/apps/cmake"
-check "subscribed" plume_in "$client" add "$relay/apps/cmake"
+need "captured" plume_in "$admin" capture cmake --version 1 --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
+need "published" plume_in "$admin" publish cmake:1 "$server/apps/cmake"
+need "subscribed" plume_in "$client" add "$relay/apps/cmake"
 printf 'message(STATUS "hello")\ninclude(CTest)\ninclude(CPack)\ninclude(ExternalProject)\nfile(WRITE done.txt "done")\n' >"$client/drive_c/script.cmake"
 local_run() { bare "$client" "$(win "$work/cmake/bin/cmake.exe")" -P 'C:\script.cmake'; }
 streamed_run() { plume_in "$client" run cmake -- -P 'C:\script.cmake'; }
 local_run >"$work/expected" 2>&1
-[ -s "$work/expected" ] || fail "the local run printed nothing"
+need "a local run prints something" test -s "$work/expected"
 
 for round in $(seq "$rounds"); do
   what=$([ $((round % 2)) = 1 ] && echo agent || echo server)

@@ -12,7 +12,7 @@ make_cmake_folder "$work/cmake"
 for version in $(seq "$rounds"); do
   # Each version has content of its own, so that each publish has something to send.
   head -c 3000000 /dev/urandom >"$work/cmake/noise.bin"
-  check "version $version captured" plume_in "$admin" capture app --version "$version" --from-folder "$(win "$work/cmake")" \
+  need "version $version captured" plume_in "$admin" capture app --version "$version" --from-folder "$(win "$work/cmake")" \
     --at 'C:\Program Files\App' --entry cmake.exe
 done
 

@@ -8,10 +8,10 @@ source tests/fault/lib_fault.sh
 start_plume_server server
 new_prefix fault-admin admin
 new_prefix fault-client client
-make_7zip_setup "$work/setup.exe" first
 limit=300
-check "captured" plume_in "$admin" capture 7zip --version 1 -- "$(win "$work/setup.exe")" /S
-check "published" plume_in "$admin" publish 7zip:1 "$server/apps/7zip"
+need "captured" plume_in "$admin" capture 7zip --version 1 --from-folder "$(win "$(guest 7zip)/7zip-lite")" \
+  --at 'C:\Program Files\7-Zip' --entry 7z.exe
+need "published" plume_in "$admin" publish 7zip:1 "$server/apps/7zip"
 
 manifest=$(curl -s "$server/v2/apps/7zip/manifests/1")
 blob() { local hex=${1#sha256:}; echo "$work/server/blobs/sha256/${hex:0:2}/$hex"; }
@@ -47,7 +47,7 @@ for object in "$catalog" "$config"; do
     heal
   done
 done
-check "subscribed to the right one" plume_in "$client" add "$server/apps/7zip:1"
+need "subscribed to the right one" plume_in "$client" add "$server/apps/7zip:1"
 
 # Packs: the file is refused by name, and nothing of it is stored.
 for damage in flip cut swap; do
