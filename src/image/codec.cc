@@ -2,8 +2,8 @@
 
 #include <zstd.h>
 
-#include <cstdlib>
-#include <memory>
+#include <mutex>
+#include <string>
 
 namespace plume::image {
 namespace {
@@ -12,19 +12,57 @@ namespace {
 constexpr int kChunkLevel = 9;
 constexpr int kCatalogLevel = 12;
 
-struct FreeContext {
-  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+// Contexts are large and slow to make, so they are kept. Not in thread_local objects: mingw's run-time library frees
+// the memory of those before it runs their destructors.
+template <typename Context, Context* (*Make)(), size_t (*Free)(Context*)>
+class Pool {
+ public:
+  // Borrowed for the life of the object.
+  class Borrowed {
+   public:
+    explicit Borrowed(Pool& pool) : pool_(pool) {
+      const std::lock_guard lock(pool.mutex_);
+      if (!pool.idle_.empty()) {
+        context_ = pool.idle_.back();
+        pool.idle_.pop_back();
+      }
+      if (!context_) context_ = Make();
+    }
+    ~Borrowed() {
+      const std::lock_guard lock(pool_.mutex_);
+      if (pool_.idle_.size() < kKept) {
+        pool_.idle_.push_back(context_);
+      } else {
+        Free(context_);
+      }
+    }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    Context* get() const { return context_; }
+
+   private:
+    Pool& pool_;
+    Context* context_ = nullptr;
+  };
+
+ private:
+  static constexpr size_t kKept = 8;
+  std::mutex mutex_;
+  std::vector<Context*> idle_;  // guarded by mutex_
 };
 
-ZSTD_CCtx* CompressContext() {
-  thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
-  return context.get();
+using CompressPool = Pool<ZSTD_CCtx, ZSTD_createCCtx, ZSTD_freeCCtx>;
+using DecompressPool = Pool<ZSTD_DCtx, ZSTD_createDCtx, ZSTD_freeDCtx>;
+
+// Never destroyed: other threads may still run when the program ends.
+CompressPool& Compressors() {
+  static CompressPool* const pool = new CompressPool;
+  return *pool;
 }
 
-ZSTD_DCtx* DecompressContext() {
-  thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
-  return context.get();
+DecompressPool& Decompressors() {
+  static DecompressPool* const pool = new DecompressPool;
+  return *pool;
 }
 
 Error Corrupt(const std::string& why) { return Error{Errc::kCorrupt, "decompressing: " + why}; }
@@ -33,7 +71,8 @@ Error Corrupt(const std::string& why) { return Error{Errc::kCorrupt, "decompress
 
 Result<std::vector<uint8_t>> Compress(std::span<const uint8_t> plain, int level) {
   std::vector<uint8_t> frame(ZSTD_compressBound(plain.size()));
-  const size_t n = ZSTD_compressCCtx(CompressContext(), frame.data(), frame.size(), plain.data(), plain.size(), level);
+  const CompressPool::Borrowed context(Compressors());
+  const size_t n = ZSTD_compressCCtx(context.get(), frame.data(), frame.size(), plain.data(), plain.size(), level);
   if (ZSTD_isError(n)) return Error{Errc::kInternal, std::string("compressing: ") + ZSTD_getErrorName(n)};
   frame.resize(n);
   return frame;
@@ -48,7 +87,8 @@ Result<std::vector<uint8_t>> Decompress(std::span<const uint8_t> frame, uint64_t
   }
   if (ZSTD_findFrameCompressedSize(frame.data(), frame.size()) != frame.size()) return Corrupt("its length is wrong");
   std::vector<uint8_t> plain(static_cast<size_t>(size));
-  const size_t n = ZSTD_decompressDCtx(DecompressContext(), plain.data(), plain.size(), frame.data(), frame.size());
+  const DecompressPool::Borrowed context(Decompressors());
+  const size_t n = ZSTD_decompressDCtx(context.get(), plain.data(), plain.size(), frame.data(), frame.size());
   if (ZSTD_isError(n)) return Corrupt(ZSTD_getErrorName(n));
   if (n != plain.size()) return Corrupt("it is shorter than its header tells");
   return plain;

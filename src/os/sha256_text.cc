@@ -16,7 +16,7 @@ int HexDigit(char c) {
 }  // namespace
 
 Digest Sha256::Of(std::span<const uint8_t> bytes) {
-  thread_local Sha256 hash;  // making a hash object costs more than hashing a small chunk
+  Sha256 hash;
   hash.Update(bytes);
   return hash.Finish();
 }

@@ -62,7 +62,7 @@ class DockerRegistry {
 };
 
 // Runs a command; its output with errors, and its exit code.
-std::string Run(const std::string& command, int* code) {
+std::string Shell(const std::string& command, int* code) {
   FILE* pipe = popen((command + " 2>&1 </dev/null").c_str(), "r");
   std::string out;
   char buffer[4096];
@@ -155,21 +155,21 @@ TEST_F(Registry, SkopeoReadsAndCopiesOurLayouts) {
   const std::string layout = os::Utf8(folder_ / "images/notes");
   ASSERT_TRUE(Publish(*store_, built_.ref, *OpenAt("oci:" + layout), {"1.0"}).ok());
   int code = 0;
-  const std::string raw = Run("skopeo inspect --raw oci:" + layout + ":1.0", &code);
+  const std::string raw = Shell("skopeo inspect --raw oci:" + layout + ":1.0", &code);
   EXPECT_EQ(code, 0) << raw;
   EXPECT_EQ(os::DigestText(os::Sha256::Of(raw)), built_.ref.digest) << raw;
-  const std::string inspected = Run("skopeo inspect oci:" + layout + ":1.0", &code);
+  const std::string inspected = Shell("skopeo inspect oci:" + layout + ":1.0", &code);
   EXPECT_EQ(code, 0) << inspected;
   EXPECT_EQ(nlohmann::json::parse(inspected, nullptr, false)["Digest"], built_.ref.digest) << inspected;
 
   const DockerRegistry registry(folder_ / "registry");
   const std::string docker = "docker://" + registry.Authority() + "/notes";
-  std::string out = Run("skopeo copy --insecure-policy --dest-tls-verify=false oci:" + layout + ":1.0 " + docker + ":1.0", &code);
+  std::string out = Shell("skopeo copy --insecure-policy --dest-tls-verify=false oci:" + layout + ":1.0 " + docker + ":1.0", &code);
   ASSERT_EQ(code, 0) << out;
   EXPECT_EQ(OpenAt(registry.Url("/notes"))->GetManifest("1.0")->digest, built_.ref.digest);
 
   const std::string back = os::Utf8(folder_ / "back");
-  out = Run("skopeo copy --insecure-policy --src-tls-verify=false " + docker + ":1.0 oci:" + back + ":1.0", &code);
+  out = Shell("skopeo copy --insecure-policy --src-tls-verify=false " + docker + ":1.0 oci:" + back + ":1.0", &code);
   ASSERT_EQ(code, 0) << out;
   const auto other = std::move(*image::Store::Open(os::SystemFiles(), folder_ / "other"));
   const auto pulled = Pull(*OpenAt("oci:" + back), "1.0", *other);

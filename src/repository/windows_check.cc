@@ -50,10 +50,15 @@ void Files(const os::Path& folder) {
 
   const os::Path replaced = folder / "replaced";
   (void)os::WriteAtomic(files, replaced, std::string_view("old"));
-  const auto reader = files.Open(replaced, os::OpenMode::kRead);
-  Check(Good(os::WriteAtomic(files, replaced, std::string_view("new"))), "replacing a file that somebody reads");
-  (void)os::WriteAtomic(files, folder / "other", std::string_view("x"));
-  const auto renamed = files.Rename(folder / "other", replaced, false);
+  auto reader = std::move(*files.Open(replaced, os::OpenMode::kRead));
+  std::thread closing([&] {
+    os::SystemClock().SleepMillis(150);
+    reader.reset();
+  });
+  Check(Good(os::WriteAtomic(files, replaced, std::string_view("new"))), "replacing a file that somebody reads for a moment");
+  closing.join();
+  (void)os::WriteAtomic(files, folder / "newcomer", std::string_view("x"));
+  const auto renamed = files.Rename(folder / "newcomer", replaced, false);
   Check(!renamed.ok() && renamed.error().code == Errc::kExists, "renaming never overwrites unasked");
   Check(Good(files.FreeSpace(folder)), "free space");
 

@@ -8,7 +8,7 @@ namespace plume::os {
 namespace {
 
 // Virus scanners and indexers hold files that were just written for a moment: renaming and removing are tried again.
-constexpr int kBusyTries = 20;
+constexpr int kBusyTries = 50;
 constexpr DWORD kBusyPauseMs = 10;
 constexpr DWORD kChunk = 16u << 20;  // of one ReadFile or WriteFile
 
@@ -115,18 +115,42 @@ class Win32File : public File {
   const Path path_;
 };
 
-template <typename Call>
-Status RetryBusy(const char* verb, const Path& path, Call&& call) {
+// `hopeless(error)` says that waiting cannot help.
+template <typename Call, typename Hopeless>
+Status RetryBusy(const char* verb, const Path& path, Call&& call, Hopeless&& hopeless) {
   for (int attempt = 1;; ++attempt) {
     if (call()) return Ok();
     const DWORD error = GetLastError();
-    if (attempt == kBusyTries || (error != ERROR_SHARING_VIOLATION && error != ERROR_ACCESS_DENIED)) {
-      return Win32Error(error, Doing(verb, path));
-    }
-    // ERROR_ACCESS_DENIED also stands for "being deleted": only a few tries for it.
-    if (error == ERROR_ACCESS_DENIED && attempt >= 4) return Win32Error(error, Doing(verb, path));
+    // ERROR_ACCESS_DENIED also stands for "open elsewhere" (the target of a rename) and "being deleted".
+    const bool may_pass = error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED;
+    if (attempt == kBusyTries || !may_pass || hopeless()) return Win32Error(error, Doing(verb, path));
     Sleep(kBusyPauseMs);
   }
+}
+
+// Windows 10 replaces a file that others have open if it is asked to do it as posix does. FILE_RENAME_INFO of older
+// headers lacks the flags.
+struct RenameInfo {
+  DWORD flags;
+  HANDLE root;
+  DWORD bytes;
+  wchar_t name[1];
+};
+constexpr int kFileRenameInfoEx = 22;
+constexpr DWORD kReplaceIfExists = 1, kPosixSemantics = 2;
+
+bool PosixReplace(const std::wstring& from, const std::wstring& to) {
+  const Handle source(CreateFileW(from.c_str(), DELETE | SYNCHRONIZE,
+                                  FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING,
+                                  FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+  if (!source) return false;
+  std::vector<uint8_t> buffer(sizeof(RenameInfo) + to.size() * sizeof(wchar_t));
+  auto* info = reinterpret_cast<RenameInfo*>(buffer.data());
+  info->flags = kReplaceIfExists | kPosixSemantics;
+  info->bytes = static_cast<DWORD>(to.size() * sizeof(wchar_t));
+  to.copy(info->name, to.size());
+  return SetFileInformationByHandle(source.get(), static_cast<FILE_INFO_BY_HANDLE_CLASS>(kFileRenameInfoEx), info,
+                                    static_cast<DWORD>(buffer.size())) != 0;
 }
 
 class Win32Files : public FileSystem {
@@ -195,9 +219,24 @@ class Win32Files : public FileSystem {
 
   Status Rename(const Path& from, const Path& to, bool replace) override {
     const std::wstring source = LongPath(from), target = LongPath(to);
-    const DWORD flags = replace ? MOVEFILE_REPLACE_EXISTING : 0;
-    return RetryBusy(replace ? "replacing" : "creating", to,
-                     [&] { return MoveFileExW(source.c_str(), target.c_str(), flags) != 0; });
+    if (!replace) {
+      if (MoveFileExW(source.c_str(), target.c_str(), 0)) return Ok();
+      return Win32Error(GetLastError(), Doing("creating", to));
+    }
+    return RetryBusy(
+        "replacing", to,
+        [&] {
+          if (MoveFileExW(source.c_str(), target.c_str(), MOVEFILE_REPLACE_EXISTING)) return true;
+          const DWORD error = GetLastError();
+          if (error == ERROR_ACCESS_DENIED && PosixReplace(source, target)) return true;
+          SetLastError(error);  // what counts is why the plain way failed
+          return false;
+        },
+        [&] {
+          const DWORD attributes = GetFileAttributesW(target.c_str());
+          return attributes != INVALID_FILE_ATTRIBUTES &&
+                 (attributes & (FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_DIRECTORY)) != 0;
+        });
   }
 
   Status Remove(const Path& path) override {
@@ -206,9 +245,10 @@ class Win32Files : public FileSystem {
     if (attributes == INVALID_FILE_ATTRIBUTES) return Win32Error(GetLastError(), Doing("removing", path));
     if (attributes & FILE_ATTRIBUTE_READONLY) SetFileAttributesW(name.c_str(), attributes & ~FILE_ATTRIBUTE_READONLY);
     const bool directory = (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-    return RetryBusy("removing", path, [&] {
-      return (directory ? RemoveDirectoryW(name.c_str()) : DeleteFileW(name.c_str())) != 0;
-    });
+    return RetryBusy(
+        "removing", path,
+        [&] { return (directory ? RemoveDirectoryW(name.c_str()) : DeleteFileW(name.c_str())) != 0; },
+        [] { return false; });
   }
 
   Status HardLink(const Path& existing, const Path& link) override {
