@@ -83,7 +83,7 @@ class Runner:
             return
         text = open(view, 'rb').read().decode('utf-16-le', errors='ignore')
         shifted = open(view, 'rb').read()[1:].decode('utf-16-le', errors='ignore')
-        for key in set(re.findall(r'\\REGISTRY\\USER\\[-S0-9]+\\Software\\Plume\\dev\\[0-9a-f]+', text + shifted)):
+        for key in set(re.findall(r'\\REGISTRY\\USER\\[-S0-9]+\\Software\\Plume\\dev\\[0-9a-f]+i?', text + shifted)):
             self.program('key_ops.exe', 'remove', '--root', key)
 
     def compare(self, seed, count, ops, drop=()):

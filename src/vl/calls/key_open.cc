@@ -134,8 +134,13 @@ NtStatus CreateResolved(const VlState& vl, CallScratch& scratch, const VPath& pa
 
 // The one way in for every open and create.
 NtStatus OpenOrCreate(const VlState& vl, CallScratch& scratch, Call* call) {
-  const bool follow_last = call->create ? (call->options & nt::kRegOptionCreateLink) == 0
-                                        : (call->attributes.own.attributes & nt::kObjOpenLink) == 0;
+  bool follow_last = call->create ? (call->options & nt::kRegOptionCreateLink) == 0
+                                  : (call->attributes.own.attributes & nt::kObjOpenLink) == 0;
+  if (call->attributes.root && call->attributes.name.empty()) {
+    // The key of the root directory itself, even if it is a link.
+    follow_last = false;
+    call->attributes.own.attributes |= nt::kObjOpenLink;
+  }
   auto* target = scratch.New<Target>();
   if (!target) return nt::kNoMemory;
   NtStatus status = kResolveAgain;

@@ -51,10 +51,11 @@ nt::NtStatus PLUME_NTAPI HookNtDuplicateObject(nt::Handle source_process, nt::Ha
   // Both handles are the same open file: they share listing state. With other rights the facts are copied.
   if (!info) {
     Handles().Remove(made);
-  } else if (options & nt::kDuplicateSameAccess) {
+  } else if ((options & nt::kDuplicateSameAccess) && info->kind != HandleKind::kKey) {
     Handles().Insert(made, info.Share());
   } else if (HandleInfo* copy = CopyHandleInfo(*info.get())) {
-    copy->access = access;
+    // Also for keys: what is watched through a handle ends with that handle.
+    if (!(options & nt::kDuplicateSameAccess)) copy->access = access;
     Handles().Insert(made, copy);
   }
   return s;
