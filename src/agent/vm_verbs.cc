@@ -136,7 +136,6 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   const bool running = vms_->GuestCount(known->id) > 0;
   ASSIGN(const VmRecord vm, vms_->Prepare(name, application.empty() ? nullptr : &images, remove));
   session.leases.insert(vm.id);
-  vms_->Lease(vm.id);
   if (running && !images.empty() && vm.images != images)
     note = "a newer version is here; '" + name + "' is running, so it takes it at its next start";
 

@@ -240,6 +240,7 @@ Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::st
   if (!vm->job) {
     ASSIGN(vm->job, Job::Open(state_.Job(ToUtf16(vm->record.id))));
   }
+  ++vm->leases;  // at once: Tend takes the job away from a VM that nobody uses
   return vm->record;
 }
 

@@ -49,7 +49,7 @@ class Vms {
   Result<VmRecord> Find(const std::string& name) const;
   std::vector<VmRecord> List() const;
   // Makes the VM ready for its first guest: upper layer, index, registry key, job, compiled view. If it is in use
-  // already its view stays as it is. `images` replaces the recorded ones, but never of a VM in use.
+  // already its view stays as it is. The caller gets a lease. `images` replaces the recorded ones, but never of a VM in use.
   Result<VmRecord> Prepare(const std::string& name, const std::vector<std::string>* images, bool remove_when_empty);
   uint32_t GuestCount(const std::string& id) const;
   bool InUse(const std::string& id) const;
