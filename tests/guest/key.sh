@@ -1,0 +1,74 @@
+#!/bin/bash
+# The registry: every verb of key_guest.exe runs in a fresh VM and bare (the oracle); what they print must be equal and
+# the host's keys untouched by the VM. Then the system's own tools.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+bin=${PLUME_BIN:-$PWD/build/mingw64/bin}
+prefix=$(tools/prefix.sh clone "guest-key-$$") || exit 1
+work=$(mktemp -d "${TMPDIR:-/tmp}/plume-key.XXXXXX")
+trap 'tools/prefix.sh remove "$prefix"; rm -rf "$work"' EXIT
+export WINEPREFIX=$prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d'
+wineserver -p600 </dev/null >/dev/null 2>&1
+c=$prefix/drive_c
+mkdir -p "$c/t"
+cp "$bin/key_guest.exe" "$c/t/"
+
+passed=0 failed=0
+pass() { passed=$((passed + 1)); echo "ok   $*"; }
+fail() { failed=$((failed + 1)); echo "FAIL $*"; }
+run() { timeout 120 wine "$@" >"$work/out" 2>"$work/err" </dev/null; local code=$?; tr -d '\r' <"$work/out"; return $code; }
+vm() { run "$bin/plume-vmrun.exe" --dir "C:\\$1" -- "${@:2}"; }
+guest='C:\t\key_guest.exe'
+
+compare() {  # compare VERB
+  run "$guest" prepare >/dev/null
+  run "$guest" dump >"$work/before"
+  vm "vm-$1" "$guest" "$1" >"$work/vm"; local vm_code=$?
+  run "$guest" dump >"$work/after"
+  run "$guest" "$1" >"$work/bare"; local code=$?
+  if ! diff "$work/before" "$work/after" >"$work/diff"; then
+    fail "$1: the host was changed"; sed 's/^/     | /' "$work/diff"
+  elif [ "$code" = "$vm_code" ] && [ -s "$work/bare" ] && diff "$work/bare" "$work/vm" >"$work/diff"; then
+    pass "$1"
+  else
+    fail "$1: exit $code bare, $vm_code in the VM"; sed 's/^/     | /' "$work/diff" | head -30
+  fi
+}
+
+for verb in api tree classes predefined views notify save pointers processes threads; do compare "$verb"; done
+
+# A second program of the same VM sees what the first left; another VM does not.
+run "$guest" prepare >/dev/null
+vm one reg add 'HKCU\Software\KeyGuest\left' /v text /d behind /f >/dev/null
+vm one reg query 'HKCU\Software\KeyGuest\left' /v text | grep -q behind && pass "the next program sees it" || fail "the next program sees it"
+vm two reg query 'HKCU\Software\KeyGuest\left' >/dev/null && fail "another VM sees it" || pass "another VM does not"
+run reg query 'HKCU\Software\KeyGuest\left' >/dev/null && fail "the host sees it" || pass "the host does not"
+vm one reg delete 'HKCU\Software\KeyGuest\a' /f >/dev/null
+vm one reg query 'HKCU\Software\KeyGuest\a' >/dev/null && fail "a deleted host key is gone" || pass "a deleted host key is gone"
+run reg query 'HKCU\Software\KeyGuest\a' >/dev/null && pass "the host keeps it" || fail "the host keeps it"
+
+# Export and import by the system's own tools.
+export_and_import() {  # RUN...: prints what was exported after changes and an import
+  "$@" reg add 'HKCU\Software\KeyGuest' /v added /t REG_MULTI_SZ /d 'one\0two' /f
+  "$@" reg export 'HKCU\Software\KeyGuest' 'C:\t\out.reg' /y
+  "$@" regedit /e 'C:\t\out2.reg' 'HKEY_CURRENT_USER\Software\KeyGuest'
+  "$@" reg delete 'HKCU\Software\KeyGuest' /f
+  "$@" reg query 'HKCU\Software\KeyGuest'
+  "$@" reg import 'C:\t\out.reg'
+  "$@" reg query 'HKCU\Software\KeyGuest' /s
+  "$@" cmd /c type 'C:\t\out2.reg'
+}
+in_vm() { vm export "$@"; }
+run "$guest" prepare >/dev/null
+run "$guest" dump >"$work/before"
+export_and_import in_vm >"$work/vm" 2>&1
+run "$guest" dump >"$work/after"
+export_and_import run >"$work/bare" 2>&1
+if diff "$work/before" "$work/after" >"$work/diff" && [ -s "$work/bare" ] && diff "$work/bare" "$work/vm" >"$work/diff"; then
+  pass "reg and regedit export and import"
+else
+  fail "reg and regedit export and import"; sed 's/^/     | /' "$work/diff" | head -30
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
