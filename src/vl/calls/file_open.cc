@@ -197,6 +197,8 @@ nt::NtStatus HideBeforeDelete(Open& open, bool directory) {
   if (directory) {
     // A directory's children must stay visible until it is really removed.
     if (!(open.arguments.options & nt::kDeleteOnClose)) return nt::kSuccess;
+    constexpr nt::AccessMask kMay = nt::kDelete | nt::kGenericAll | nt::kMaximumAllowed;
+    if (!(open.arguments.access & kMay)) return nt::kSuccess;  // the system will refuse this
     const nt::NtStatus s = PrepareDirectoryRemoval(open.vl, open.path(), open.found());
     if (s != nt::kDirectoryNotEmpty) return s;
     // The system would find it not empty at the close, and keep it.

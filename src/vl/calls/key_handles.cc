@@ -211,7 +211,8 @@ NtStatus Begin(const VlState& vl, CallScratch& scratch, Handle handle, AccessMas
   if (!info || info->source == Source::kUpper || info->entry == kDirect) return nt::kSuccess;
   const uint32_t changes = Changes(vl);
   // The usual case: nothing happened in this VM since the key was opened.
-  if (!right && static_cast<uint32_t>(info->hash) == changes && !info->extension.load(std::memory_order_acquire)) {
+  const bool write = (right & kWriteRights) != 0;
+  if (!write && static_cast<uint32_t>(info->hash) == changes && !info->extension.load(std::memory_order_acquire)) {
     out->lower = true;
     return nt::kSuccess;
   }
@@ -221,14 +222,16 @@ NtStatus Begin(const VlState& vl, CallScratch& scratch, Handle handle, AccessMas
     LockGuard guard(info->lock);
     if (const NtStatus status = Look(vl, scratch, info, state, changes); !nt::Ok(status)) return status;
   }
-  if (right && !state->shadow.load(std::memory_order_acquire) && !state->dead.load(std::memory_order_acquire) &&
+  if (write && !state->shadow.load(std::memory_order_acquire) && !state->dead.load(std::memory_order_acquire) &&
       Grants(info->access, right)) {
     LockGuard guard(info->lock);
     if (!state->shadow.load(std::memory_order_acquire)) {
       if (const NtStatus status = MakeWritable(vl, scratch, info, state); !nt::Ok(status)) return status;
     }
   }
-  if (state->dead.load(std::memory_order_acquire)) return nt::kKeyDeleted;
+  if (state->dead.load(std::memory_order_acquire)) {
+    return Grants(info->access, right) ? nt::kKeyDeleted : nt::kAccessDenied;
+  }
   const Handle shadow = state->shadow.load(std::memory_order_acquire);
   out->real = shadow ? shadow : handle;
   out->lower = shadow == nullptr;

@@ -171,8 +171,9 @@ struct Use {
   bool lower = false;      // real is a lower handle
   HandleInfo* info() const { return ref.get(); }
 };
-// Finds the handle and brings it up to date. With `right` (a write right) the key is copied up first if the handle
-// carries that right; if it does not, `real` is the handle itself and the original will refuse.
+// Finds the handle and brings it up to date. `right` is what the call needs. If that is a write right and the handle
+// carries it, the key is copied up first; if it does not, `real` is the handle itself and the original will refuse.
+// For a deleted key: kAccessDenied without the right, else kKeyDeleted.
 NtStatus Begin(const VlState& vl, CallScratch& scratch, Handle handle, AccessMask right, Use* out);
 // The handle given is none, or not a key's: the original is asked all the same, because it may object to something else.
 inline bool NotAKey(NtStatus status) { return status == nt::kInvalidHandle || status == nt::kObjectTypeMismatch; }

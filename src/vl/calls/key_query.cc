@@ -239,8 +239,8 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   const VlState& vl = Enter();
   CallScratch scratch;
   Use use;
-  NtStatus status = Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status) && !NotAKey(status)) return status;
+  NtStatus status = Begin(vl, scratch, handle, nt::kKeyEnumerateSubKeys, &use);
+  if (!nt::Ok(status) && !NotAKey(status) && FixedPart(information_class)) return status;
   const auto pass_on = [&] { return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length); };
   const bool ours = information_class == nt::kKeyBasicInformation || information_class == nt::kKeyNodeInformation ||
                     Counts(information_class) || (information_class == nt::kKeyNameInformation && vl.is_wine);
@@ -269,7 +269,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationCla
   CallScratch scratch;
   Use use;
   NtStatus status = Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status) && !NotAKey(status)) return status;
+  if (!nt::Ok(status) && !NotAKey(status) && FixedPart(information_class)) return status;
   const auto pass_on = [&] { return orig.NtQueryKey(use.real, information_class, buffer, length, result_length); };
   if (!use.ref || use.info()->entry == kDirect || FixedPart(information_class) == 0) return pass_on();
   HandleInfo* info = use.info();

@@ -2,6 +2,14 @@
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl {
+namespace {
+
+// An unknown class is what the system objects to first.
+bool IsKnown(const VlState& vl, nt::KeyValueInformationClass information_class) {
+  return information_class <= (vl.is_wine ? nt::kKeyValuePartialInformation : nt::kKeyValuePartialInformationAlign64);
+}
+
+}  // namespace
 
 // Values are those of the topmost layer's key: the system answers, into the caller's own buffer.
 
@@ -11,8 +19,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryValueKey(nt::Handle handle, nt::UnicodeStrin
   const VlState& vl = Enter();
   CallScratch scratch;
   key::Use use;
-  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeyQueryValue, &use);
+  if (!nt::Ok(status) && !key::NotAKey(status) && IsKnown(vl, information_class)) return status;
   return orig.NtQueryValueKey(use.real, name, information_class, buffer, length, result_length);
 }
 
@@ -21,7 +29,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryMultipleValueKey(nt::Handle handle, nt::KeyV
   const VlState& vl = Enter();
   CallScratch scratch;
   key::Use use;
-  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeyQueryValue, &use);
   if (!nt::Ok(status) && !key::NotAKey(status)) return status;
   return orig.NtQueryMultipleValueKey(use.real, entries, count, buffer, length, needed);
 }
@@ -32,8 +40,8 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateValueKey(nt::Handle handle, nt::Ulong in
   const VlState& vl = Enter();
   CallScratch scratch;
   key::Use use;
-  const nt::NtStatus status = key::Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status) && !key::NotAKey(status)) return status;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeyQueryValue, &use);
+  if (!nt::Ok(status) && !key::NotAKey(status) && IsKnown(vl, information_class)) return status;
   return orig.NtEnumerateValueKey(use.real, index, information_class, buffer, length, result_length);
 }
 
