@@ -164,16 +164,45 @@ void DropUninstallers(const Product& product, const std::vector<Shortcut>& short
   *dropped += before - files->size();
 }
 
-void NoteDeleted(const std::vector<std::u16string>& deleted, const Captured& captured, std::vector<std::string>* notes) {
+// Paths that were deleted, are no residue and were there before: worth telling.
+void NoteDeleted(const Workspace& workspace, const Captured& captured, std::vector<std::string>* notes) {
   size_t count = 0;
   std::string examples;
-  for (const auto& path : deleted) {
-    if (captured.Find(path)) continue;  // replaced, not removed
+  for (const auto& path : workspace.deleted) {
+    const bool file = path.size() > 2 && path[1] == u':';
+    if (file) {
+      const Place place = PlaceOf(path, workspace.profile);
+      if (captured.Find(path)) continue;  // replaced, not removed
+      if (FindResidue(place.root == "Profile" ? Scope::kProfile : Scope::kDrive, place.path)) continue;
+      if (workspace.host_file && !os::Exists(os::SystemFiles(), workspace.host_file(path))) continue;
+    }
     if (++count <= 3) examples += (examples.empty() ? "" : ", ") + ToUtf8(path);
   }
   if (count > 0) {
     notes->push_back("the installation deleted " + std::to_string(count) + " things of the system (" + examples +
                      (count > 3 ? ", ..." : "") + "); an image cannot hide what a client has");
+  }
+}
+
+// Copies of packages, and where they came from: of no use if nothing is installed later.
+void DropPackages(std::vector<image::FileItem>* files, std::vector<image::KeyItem>* keys, Capture* out) {
+  out->dropped_files += std::erase_if(*files, [](const image::FileItem& item) {
+    return !item.directory && item.root == "C" && IsCachedPackage(item.path);
+  });
+  const bool icons = std::any_of(files->begin(), files->end(), [](const image::FileItem& item) {
+    return item.root == "C" && SameFolded(ParentPath(item.path), u"Windows\\Installer");
+  });
+  if (!icons) {
+    std::erase_if(*files, [](const image::FileItem& item) {
+      return item.root == "C" && SameFolded(item.path, u"Windows\\Installer");
+    });
+  }
+  out->dropped_keys += std::erase_if(*keys, [](const image::KeyItem& key) {
+    return key.root == "M" && IsPackageSourceKey(key.path);
+  });
+  for (auto& key : *keys) {
+    if (key.root != "M") continue;
+    std::erase_if(key.values, [&](const image::ValueItem& value) { return IsPackageSourceValue(key.path, value.name); });
   }
 }
 
@@ -246,11 +275,7 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
   const bool on_demand = NeedsCachedPackages(sifted.keys) || std::any_of(shortcuts.begin(), shortcuts.end(), [](const Shortcut& s) {
     return s.link.advertised;
   });
-  if (!on_demand) {
-    out.dropped_files += std::erase_if(files.files, [](const image::FileItem& item) {
-      return !item.directory && item.root == "C" && IsCachedPackage(item.path);
-    });
-  }
+  if (!on_demand) DropPackages(&files.files, &sifted.keys, &out);
   PruneDirectories(
       [&](const image::FileItem& item) {
         if (!workspace.host_file) return false;
@@ -261,7 +286,7 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
       &files.files);
 
   const Captured captured(&files.files, workspace.profile);
-  NoteDeleted(workspace.deleted, captured, &out.notes);
+  NoteDeleted(workspace, captured, &out.notes);
   auto candidates = Candidates(shortcuts, sifted.keys, captured, workspace.profile);
   out.content.files = std::move(files.files);
   out.content.keys = std::move(sifted.keys);

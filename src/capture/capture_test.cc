@@ -188,7 +188,9 @@ TEST_F(WorkspaceTest, Installation) {
   upper_.Add(u"U\\S-1-5-21-1\\Environment", {Text(u"EDITOR_HOME", u"C:\\Program Files\\Editor")});
   upper_.Add(u"U\\.DEFAULT\\Software\\Editor", {Text(u"v", u"1")});
   Workspace w = Make();
-  w.deleted = {u"C:\\windows\\notepad.exe", u"C:\\Program Files\\Editor\\editor.exe"};
+  Write("host/C/windows/notepad.exe", "n");
+  w.deleted = {u"C:\\windows\\notepad.exe", u"C:\\Program Files\\Editor\\editor.exe",
+               u"C:\\Program Files\\Editor\\made-and-removed.txt", u"C:\\windows\\Temp\\x"};
   const auto captured = CaptureWorkspace(w, {"editor", "2.0", ""});
   ASSERT_TRUE(captured.ok()) << captured.error().message;
   const auto& content = captured->content;
@@ -235,6 +237,22 @@ TEST_F(WorkspaceTest, PackagesStayIfInstalledOnDemand) {
   const auto captured = CaptureWorkspace(Make(), {"editor", "1", ""});
   ASSERT_TRUE(captured.ok());
   EXPECT_TRUE(Find(captured->content, "C", u"windows\\Installer\\1.msi"));
+}
+
+TEST_F(WorkspaceTest, PackageSourcesGoWithThePackages) {
+  Write("upper/C/windows/Installer/1.msi", "m");
+  const std::u16string product = u"M\\Software\\Microsoft\\Windows\\CurrentVersion\\Installer\\UserData\\S-1-5-18\\Products\\1";
+  upper_.Add(u"M\\Software\\Classes\\Installer\\Products\\1", {Text(u"ProductName", u"A")});
+  upper_.Add(u"M\\Software\\Classes\\Installer\\Products\\1\\SourceList\\Net", {Text(u"1", u"Z:\\setup")});
+  upper_.Add(product + u"\\InstallProperties", {Text(u"DisplayName", u"A"), Text(u"LocalPackage", u"C:\\windows\\Installer\\1.msi")});
+  const auto captured = CaptureWorkspace(Make(), {"editor", "1", ""});
+  ASSERT_TRUE(captured.ok());
+  EXPECT_FALSE(Find(captured->content, "C", u"windows\\Installer"));
+  EXPECT_TRUE(FindKey(captured->content, "M", u"Software\\Classes\\Installer\\Products\\1"));
+  EXPECT_FALSE(FindKey(captured->content, "M", u"Software\\Classes\\Installer\\Products\\1\\SourceList\\Net"));
+  const auto* properties = FindKey(captured->content, "M", product.substr(2) + u"\\InstallProperties");
+  ASSERT_TRUE(properties);
+  EXPECT_EQ(properties->values.size(), 1u);
 }
 
 TEST_F(WorkspaceTest, NothingInstalled) {

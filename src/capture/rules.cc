@@ -206,6 +206,16 @@ bool IsCachedPackage(std::u16string_view drive_path) {
   return MatchPath(u"Windows\\Installer\\*.ms?", drive_path) && SplitPath(drive_path).size() == 3;
 }
 
+bool IsPackageSourceKey(std::u16string_view machine_key) {
+  return MatchPath(u"Software\\Classes\\Installer\\Products\\*\\SourceList", machine_key);
+}
+
+bool IsPackageSourceValue(std::u16string_view machine_key, std::u16string_view value) {
+  return (SameFolded(value, u"InstallSource") || SameFolded(value, u"LocalPackage")) &&
+         MatchPath(u"Software\\Microsoft\\Windows\\CurrentVersion\\Installer\\UserData\\*\\Products\\*\\InstallProperties",
+                   machine_key);
+}
+
 bool IsUninstallKey(std::u16string_view key) {
   return MatchPath(u"Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall", WithoutWow64(key));
 }

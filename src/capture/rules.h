@@ -25,6 +25,9 @@ bool IsResidueValue(Scope scope, std::u16string_view key, std::u16string_view va
 
 // Copies of MSI packages kept by the system for repair (needed only if something is installed on demand).
 bool IsCachedPackage(std::u16string_view drive_path);
+// What Windows Installer keeps to find its packages again: keys, and values of the product's key.
+bool IsPackageSourceKey(std::u16string_view machine_key);
+bool IsPackageSourceValue(std::u16string_view machine_key, std::u16string_view value);
 // Where uninstallers register: "...\CurrentVersion\Uninstall" itself or below it.
 bool IsUninstallKey(std::u16string_view key);
 // The keys that hold environment variables.
