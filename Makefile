@@ -27,7 +27,7 @@ all: native mingw64 mingw32
 setup:
 	@tools/setup.sh
 
-build/%/build.ninja: | setup
+build/%/build.ninja: | build/log
 	@cmake --preset $* $(LAUNCHER) >build/$*.configure.log 2>&1 || { cat build/$*.configure.log; exit 1; }
 
 native: setup | build/log
