@@ -23,6 +23,12 @@ uint32_t NtStatusOf(Errc code) {
   }
 }
 
+// "C\\Program Files\\x" -> "C:\\Program Files\\x"
+std::string FileForPeople(const std::string& name) {
+  if (name.size() > 1 && name[1] == '\\') return name.substr(0, 1) + ":" + name.substr(1);
+  return name.rfind("Profile\\", 0) == 0 ? "%USERPROFILE%" + name.substr(7) : name;
+}
+
 }  // namespace
 
 const Agent::Verb Agent::kVerbs[] = {
@@ -153,7 +159,7 @@ uint32_t Agent::Hydrate(const std::string& vm_id, uint32_t layer, uint32_t entry
   spdlog::warn("vm {} pid {}: {}", vm.name, pid, done.error().message);
   const bool offline = done.error().code == Errc::kUnreachable;
   vms_->Note(vm_id, offline && image.ok()
-                        ? "the file " + cache_->NameOf(digest, entry) +
+                        ? "the file " + FileForPeople(cache_->NameOf(digest, entry)) +
                               " is needed but not here, and its repository cannot be reached: offline"
                         : done.error().message);
   return NtStatusOf(done.error().code);

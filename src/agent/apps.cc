@@ -7,13 +7,16 @@
 #include "agent/text.h"
 #include "image/config.h"
 #include "image/store.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 namespace plume::agent {
 namespace {
 
 // How long a start waits for the repository to say whether there is a newer version.
-constexpr std::chrono::milliseconds kRefreshPatience{3000};
+constexpr std::chrono::milliseconds kRefreshPatience{1500};
+// How long a repository that did not answer is left alone by starts.
+constexpr uint64_t kQuietMillis = 15000;
 
 Error NoSuchApp(const std::string& name) {
   return Error{Errc::kNotFound, "finding the application '" + name +
@@ -183,8 +186,24 @@ Result<AppRecord> Apps::Update(const std::string& name, bool* changed, const OnP
   return Take(std::move(app), std::move(repo), resolved->second);
 }
 
+void Apps::NoteAnswer(const std::string& repository, bool answered) {
+  const std::lock_guard lock(mutex_);
+  if (answered) quiet_until_.erase(repository);
+  else quiet_until_[repository] = static_cast<uint64_t>(os::SystemClock().MonotonicMicros()) / 1000 + kQuietMillis;
+}
+
+bool Apps::KeepsQuiet(const std::string& repository) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = quiet_until_.find(repository);
+  return it != quiet_until_.end() && static_cast<uint64_t>(os::SystemClock().MonotonicMicros()) / 1000 < it->second;
+}
+
 Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, const OnProgress& progress) {
   ASSIGN(AppRecord app, Find(name));
+  if (cache_.Find(app.digest) != nullptr && KeepsQuiet(app.repository)) {
+    *note = app.repository + " does not answer; starting the version that is here (" + app.version + ")";
+    return app;
+  }
   auto answer = std::make_shared<Answer>();
   // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives on.
   std::thread([this, answer, app] {
@@ -196,6 +215,7 @@ Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, cons
     } else {
       resolved = opened.error();
     }
+    NoteAnswer(app.repository, resolved.ok() || resolved.error().code != Errc::kUnreachable);
     const std::lock_guard lock(answer->mutex);
     answer->resolved = std::move(resolved);
     answer->repository = std::move(repo);
@@ -205,6 +225,7 @@ Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, cons
 
   std::unique_lock lock(answer->mutex);
   if (!answer->changed.wait_for(lock, kRefreshPatience, [&] { return answer->done; })) {
+    NoteAnswer(app.repository, false);
     *note = app.repository + " does not answer; starting the version that is here (" + app.version + ")";
     return app;
   }

@@ -2,6 +2,7 @@
 // Thread-safe. apps.json is replaced atomically on every change; docs/formats/state.md.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -61,12 +62,16 @@ class Apps {
   AppRecord* FindLocked(const std::string& name);
   Status SaveLocked() const;
   Result<std::pair<std::string, std::string>> ResolveTag(repository::Repository& repo, const AppRecord& app) const;
+  void NoteAnswer(const std::string& repository, bool answered);
+  bool KeepsQuiet(const std::string& repository) const;
   Result<AppRecord> Take(AppRecord app, std::shared_ptr<repository::Repository> repo, const std::string& digest);
 
   const StatePaths& state_;
   cache::Cache& cache_;
   mutable std::mutex mutex_;
   std::vector<AppRecord> apps_;
+  // Repositories that did not answer a while ago are not asked before every start (steady clock, milliseconds).
+  std::map<std::string, uint64_t> quiet_until_;
 };
 
 }  // namespace plume::agent

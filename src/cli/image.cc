@@ -42,7 +42,7 @@ void AddImage(CLI::App& app, Context& context) {
             [](const json& rows) {
               Table table({"NAME", "VERSION", "SIZE", "FILES", "DIGEST"});
               for (const json& r : rows)
-                table.Add({Field(r, "name"), Field(r, "version"), SizeText(NumberField(r, "size_bytes")),
+                table.Add({Field(r, "name"), Field(r, "version"), SizeText(NumberField(r, "stored_bytes")),
                            std::to_string(NumberField(r, "files")), Field(r, "digest").substr(0, 19)});
               table.Print();
             });
