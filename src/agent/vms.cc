@@ -353,7 +353,10 @@ Result<std::unique_ptr<VmSpace>> Vms::Space(const std::string& name) const {
 
 void Vms::Lease(const std::string& id) {
   const std::lock_guard lock(mutex_);
-  if (Vm* vm = FindIdLocked(id)) ++vm->leases;
+  Vm* vm = FindIdLocked(id);
+  if (vm == nullptr) return;
+  ++vm->leases;
+  if (!vm->job) vm->job = Job::OpenExisting(state_.Job(ToUtf16(id)));
 }
 
 void Vms::Release(const std::string& id) {

@@ -6,6 +6,7 @@
 
 #include "agent/environment.h"
 #include "agent/text.h"
+#include "agent/win/job.h"
 #include "agent/win/machine.h"
 #include "cli/quote.h"
 #include "os/file.h"
@@ -161,7 +162,7 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   spec.view_path = ToUtf16(Field(prepared, "view"));
   spec.layer64 = agent::ProgramFolder() + u"\\plume-vl64.dll";
   spec.suspended = true;
-  const Handle job(OpenJobObjectW(JOB_OBJECT_ALL_ACCESS, FALSE, agent::Wide(ToUtf16(Field(prepared, "job"))).c_str()));
+  const agent::Job job = agent::Job::OpenExisting(ToUtf16(Field(prepared, "job")));
   if (!job) return agent::WindowsError("opening the job of the VM '" + name + "'", GetLastError());
   spec.job = job.get();
 
@@ -183,10 +184,8 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
 
   if (request.wait_for_all) {
     ProgressDisplay display;
-    JOBOBJECT_BASIC_ACCOUNTING_INFORMATION info = {};
-    while (QueryInformationJobObject(job.get(), JobObjectBasicAccountingInformation, &info, sizeof(info), nullptr) &&
-           info.ActiveProcesses > 0 && g_interrupts == 0) {
-      display.Show({"waiting for " + std::to_string(info.ActiveProcesses) + " processes of the VM to end", 0, 0});
+    for (uint32_t left = job.Count(); left > 0 && g_interrupts == 0; left = job.Count()) {
+      display.Show({"waiting for " + std::to_string(left) + " processes of the VM to end", 0, 0});
       Sleep(50);
     }
   }

@@ -22,6 +22,7 @@ class Job {
   static Job OpenExisting(const std::u16string& name);
 
   explicit operator bool() const { return static_cast<bool>(handle_); }
+  HANDLE get() const { return handle_.get(); }
   uint32_t Count() const;
   std::vector<uint32_t> Processes() const;
   std::vector<ProcessInfo> Describe() const;
