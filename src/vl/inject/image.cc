@@ -122,7 +122,8 @@ bool ReadImageInfo(std::span<const uint8_t> h, ImageInfo* out) {
   if (out->directory_count > 16) out->directory_count = 16;
   out->sections = static_cast<uint32_t>(optional + optional_size);
   out->section_count = sections;
-  return out->sections + sections * sizeof(Section) <= h.size() && out->image_size < (1u << 30);
+  return out->sections + sections * sizeof(Section) <= h.size() && out->image_size != 0 &&
+         out->image_size < (1u << 30) && out->headers_size != 0;
 }
 
 bool MapImage(std::span<const uint8_t> file, const ImageInfo& info, uint64_t base, std::span<uint8_t> image) {

@@ -149,6 +149,15 @@ TEST(Image, OtherModulesAreRefused) {
   EXPECT_STREQ(missing, "KERNEL32.dll");
 }
 
+TEST(Image, EmptyImageIsRefused) {
+  for (const size_t field : {0x98 + 56, 0x98 + 60}) {
+    TestImage t;
+    std::memset(&t.file()[field], 0, 4);
+    ImageInfo info{};
+    EXPECT_FALSE(ReadImageInfo(t.file(), &info));
+  }
+}
+
 // Whatever the bytes, nothing is touched outside the buffers (the sanitizers watch).
 TEST(Image, SurvivesDamage) {
   std::mt19937 random(7);
