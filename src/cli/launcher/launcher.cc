@@ -107,21 +107,21 @@ int Spawn(const std::string& wine, const std::vector<std::string>& arguments, bo
 
 // A prefix that is not there yet is made, as a Windows 10 machine. An existing one is the user's and stays as it is.
 void EnsurePrefix(const fs::path& prefix, const std::string& wine) {
-  if (fs::exists(prefix / "system.reg")) return;
+  // system.reg is written when the wineserver saves, the time stamp as soon as wineboot has begun.
+  const auto made = [&] { return fs::exists(prefix / "system.reg") || fs::exists(prefix / ".update-timestamp"); };
+  if (made()) return;
   std::error_code error;
   fs::create_directories(prefix.parent_path(), error);
   // Two commands at once must not make it twice.
   const std::string lock_name = prefix.string() + ".plume-lock";
   const int lock = open(lock_name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock >= 0) flock(lock, LOCK_EX);
-  if (!fs::exists(prefix / "system.reg")) {
+  if (!made()) {
     if (isatty(2)) fprintf(stderr, "plume: making the Wine prefix %s (once, a few seconds)\n", prefix.c_str());
     if (Spawn(wine, {"wineboot", "-i"}, true) != 0 || !fs::exists(prefix)) {
       Fail("making the Wine prefix " + prefix.string() + " failed: wineboot did not succeed (try `wine wineboot` by hand)");
     }
     Spawn(wine, {"reg", "add", "HKCU\\Software\\Wine", "/v", "Version", "/d", "win10", "/f"}, true);
-    // system.reg is written by the wineserver when it ends or after a while; its absence must not bring us here again.
-    for (int i = 0; i < 300 && !fs::exists(prefix / "system.reg"); ++i) usleep(100000);
   }
   if (lock >= 0) {
     unlink(lock_name.c_str());
@@ -158,14 +158,17 @@ bool AgentRuns(const fs::path& state) {
   return locked;
 }
 
-void EnsureAgent(const fs::path& prefix, const std::string& wine, const fs::path& program_folder) {
+// False if the state folder is somewhere only Windows programs know: then plume.exe starts the agent.
+bool EnsureAgent(const fs::path& prefix, const std::string& wine, const fs::path& program_folder) {
   const auto state = StateFolder(prefix);
-  if (!state || AgentRuns(*state)) return;
+  if (!state) return false;
+  if (AgentRuns(*state)) return true;
   const fs::path agent = program_folder / "plume-agent.exe";
   if (!fs::exists(agent)) Fail("starting plume-agent failed: " + agent.string() + " is not there (build or reinstall Plume)");
   Spawn(wine, {agent.string()}, false);
   // plume.exe waits for its pipe; here only until it has the state folder, so that plume.exe does not start another.
   for (int i = 0; i < 2000 && !AgentRuns(*state); ++i) usleep(5000);
+  return true;
 }
 
 bool NeedsAgent(int argc, char** argv) {
@@ -194,10 +197,12 @@ int main(int argc, char** argv) {
   // winemenubuilder writes outside the prefix, winedbg waits for a user who is not there.
   setenv("WINEDLLOVERRIDES", "mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d", 0);
   EnsurePrefix(prefix, wine);
-  if (NeedsAgent(argc, argv)) {
-    EnsureAgent(prefix, wine, folder);
-    setenv("PLUME_AGENT_STARTED", "1", 1);
+  // A relative folder is relative to here, for us and for plume.exe.
+  if (const std::string home = Variable("PLUME_HOME"); !home.empty() && home[0] != '/' && (home.size() < 2 || home[1] != ':')) {
+    std::error_code error;
+    setenv("PLUME_HOME", (fs::current_path(error) / home).lexically_normal().c_str(), 1);
   }
+  if (NeedsAgent(argc, argv) && EnsureAgent(prefix, wine, folder)) setenv("PLUME_AGENT_STARTED", "1", 1);
   const std::string program_text = program.string();
   std::vector<char*> arguments = {const_cast<char*>(wine.c_str()), const_cast<char*>(program_text.c_str())};
   for (int i = 1; i < argc; ++i) arguments.push_back(argv[i]);
