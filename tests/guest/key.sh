@@ -47,6 +47,9 @@ vm one reg delete 'HKCU\Software\KeyGuest\a' /f >/dev/null
 vm one reg query 'HKCU\Software\KeyGuest\a' >/dev/null && fail "a deleted host key is gone" || pass "a deleted host key is gone"
 run reg query 'HKCU\Software\KeyGuest\a' >/dev/null && pass "the host keeps it" || fail "the host keeps it"
 
+vm one reg query 'HKCU\Software\Plume' >/dev/null && fail "the layer's own keys are hidden" || pass "the layer's own keys are hidden"
+vm one reg query 'HKCU\Software' | grep -qi plume && fail "... and not listed" || pass "... and not listed"
+
 # Export and import by the system's own tools.
 export_and_import() {  # RUN...: prints what was exported after changes and an import
   "$@" reg add 'HKCU\Software\KeyGuest' /v added /t REG_MULTI_SZ /d 'one\0two' /f

@@ -72,7 +72,9 @@ std::wstring NtName(HKEY key) {
   wchar_t buffer[600] = {};
   ULONG size = 0;
   if (query(key, 3, buffer, sizeof(buffer) - 2, &size)) return L"(error)";
-  return std::wstring(buffer + 2, *reinterpret_cast<ULONG*>(buffer) / 2);
+  ULONG bytes = 0;
+  std::memcpy(&bytes, buffer, sizeof(bytes));
+  return std::wstring(buffer + 2, bytes / 2);
 }
 
 // Names, classes and values below a key, as the enumeration gives them.
@@ -240,7 +242,7 @@ int Predefined() {
     std::printf("  %s\n", Narrow(NtName(key)).c_str());
     ShowInformation(key);
   }
-  HKEY user = nullptr, classes = nullptr;
+  HKEY user = nullptr;
   Say("current user", RegOpenCurrentUser(KEY_READ, &user));
   std::printf("  %s\n", Narrow(NtName(user)).c_str());
   HKEY other = Open(HKEY_CURRENT_USER, kPath, KEY_ALL_ACCESS);
@@ -248,14 +250,6 @@ int Predefined() {
   HKEY made = Make(HKEY_CURRENT_CONFIG, L"overridden");
   std::printf("  %s\n", Narrow(NtName(made)).c_str());
   Say("no override", RegOverridePredefKey(HKEY_CURRENT_CONFIG, nullptr));
-  (void)classes;
-  HKEY plume = nullptr;  // the layer's own keys are not there
-  Say("Software\\Plume", RegOpenKeyExW(HKEY_CURRENT_USER, L"Software\\Plume", 0, KEY_READ, &plume));
-  HKEY software = Open(HKEY_CURRENT_USER, L"Software");
-  wchar_t name[256];
-  for (DWORD i = 0, units = 256; !RegEnumKeyExW(software, i, name, &units, nullptr, nullptr, nullptr, nullptr); ++i, units = 256) {
-    if (!_wcsicmp(name, L"Plume")) std::printf("Software\\Plume is listed\n");
-  }
   return 0;
 }
 

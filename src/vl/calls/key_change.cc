@@ -5,18 +5,22 @@ namespace plume::vl {
 namespace key {
 namespace {
 
-// Watchers of the upper parent hear of a change that happened only in the VM index.
+// Watchers hear of a change that happened only in the VM index: something is made and deleted below the deepest
+// ancestor that is in the upper layer. (An ancestor that is not there has no watchers.)
 void Touch(const VlState& vl, CallScratch& scratch, const VPath& path) {
-  if (path.depth == 0 || !(vl.index.Flags(path, path.depth - 1) & VmIndex::kUpper)) return;
-  const WView parent = UpperName(vl, scratch, path, path.depth - 1);
-  if (Failed(parent)) return;
-  char16_t mark[3] = {kTemporaryMark, kTemporaryMark, u't'};
-  const WView name = Join(scratch, {parent, u"\\", WView(mark, 3)});
-  if (Failed(name) || !nt::Ok(CreateChain(scratch, name, parent.size() + 1))) return;
-  Handle key = nullptr;
-  if (!nt::Ok(OpenReal(name, nt::kDelete | kNative, 0, &key))) return;
-  orig.NtDeleteKey(key);
-  orig.NtClose(key);
+  for (int depth = path.depth - 1; depth > 0; --depth) {
+    if (!(vl.index.Flags(path, depth) & VmIndex::kUpper)) continue;
+    const WView parent = UpperName(vl, scratch, path, depth);
+    char16_t mark[3] = {kTemporaryMark, kTemporaryMark, u't'};
+    const WView name = Failed(parent) ? parent : Join(scratch, {parent, u"\\", WView(mark, 3)});
+    if (Failed(name)) return;
+    if (!nt::Ok(CreateChain(scratch, name, name.size()))) continue;  // only the flag is there
+    Handle key = nullptr;
+    if (!nt::Ok(OpenReal(name, nt::kDelete | kNative, 0, &key))) return;
+    orig.NtDeleteKey(key);
+    orig.NtClose(key);
+    return;
+  }
 }
 
 // Keys that a killed process left half-built would keep their parent alive.
@@ -127,8 +131,9 @@ struct Spacer {
 NtStatus Rename(const VlState& vl, CallScratch& scratch, Handle handle, WView new_name) {
   Use use;
   NtStatus status = Begin(vl, scratch, handle, 0, &use);
-  if (!nt::Ok(status)) return status;
   HandleInfo* info = use.info();
+  if (status == nt::kKeyDeleted && info && !Grants(info->access, nt::kKeyWrite)) return nt::kAccessDenied;
+  if (!nt::Ok(status)) return status;
   nt::UnicodeString string{static_cast<uint16_t>(new_name.size() * 2), static_cast<uint16_t>(new_name.size() * 2),
                            const_cast<char16_t*>(new_name.data())};
   if (!info || info->entry == kDirect) return orig.NtRenameKey(handle, &string);

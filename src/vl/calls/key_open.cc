@@ -162,6 +162,7 @@ NtStatus Open(Handle* handle, AccessMask access, nt::ObjectAttributes* attribute
   auto* call = scratch.New<Call>();
   if (!call) return nt::kNoMemory;
   if (!WriteUser(handle, Handle{nullptr})) return nt::kAccessViolation;
+  if (!attributes && vl.is_wine) return nt::kAccessViolation;
   NtStatus status = CaptureAttributes(scratch, attributes, &call->attributes);
   if (!nt::Ok(status)) return status;
   call->access = access;
@@ -180,6 +181,7 @@ NtStatus Create(Handle* handle, AccessMask access, nt::ObjectAttributes* attribu
   auto* call = scratch.New<Call>();
   if (!call) return nt::kNoMemory;
   if (!WriteUser(handle, Handle{nullptr})) return nt::kAccessViolation;
+  if (!attributes && vl.is_wine) return nt::kAccessViolation;
   NtStatus status = CaptureAttributes(scratch, attributes, &call->attributes);
   if (!nt::Ok(status)) return status;
   if (class_name) {
