@@ -58,7 +58,7 @@ class Runner:
     def __init__(self, args):
         self.args = args
         self.drive = Path(os.environ["WINEPREFIX"]) / "drive_c"
-        self.work = self.drive / args.work
+        self.work = self.drive / Path(args.work).name  # must be on drive C:
         shutil.rmtree(self.work, ignore_errors=True)
         self.tools = self.work / "bin"
         self.tools.mkdir(parents=True)
@@ -93,7 +93,7 @@ class Runner:
         before = snapshot(copy)
         if self.args.image:
             data.mkdir()
-            vm = ImageVm(self, base, copy, data)
+            vm = ImageVm(self, run, base, copy, data)
             vm_code, guest = vm.run([exe, *common, "--run"], base / "vm.log")
             after = {k: v for k, v in snapshot(copy).items()}
             if any(data.iterdir()):

@@ -30,8 +30,7 @@ nt::NtStatus QueryWithName(CallScratch& scratch, nt::Handle handle, nt::IoStatus
   const size_t at = NameOffset(kind);
   if (size < at + sizeof(nt::Ulong)) return nt::kInfoLengthMismatch;
   // Volume-relative, as the system gives it.
-  WView name = view::Sub(virtual_path, 2, virtual_path.size() - 2);
-  if (name.empty()) name = WView(u"\\", 1);
+  const WView name = view::Sub(virtual_path, 2, virtual_path.size() - 2);
   const auto bytes = static_cast<nt::Ulong>(name.size() * 2);
   const nt::Ulong room = size - static_cast<nt::Ulong>(at + sizeof(nt::Ulong));
   const nt::Ulong copied = bytes < room ? bytes : room;

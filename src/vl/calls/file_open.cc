@@ -220,18 +220,33 @@ void TakeBack(const Open& open) {
   }
 }
 
+// A file of an image that is not here yet and is opened to be removed, and nothing else, is not fetched for that.
+bool IsOnlyRemoved(const Open& open, const Located& lower) {
+  constexpr nt::AccessMask kOther = nt::kDelete | nt::kSynchronize | nt::kReadControl | nt::kFileReadAttributes;
+  if (lower.directory() || !(open.arguments.options & nt::kDeleteOnClose) || (open.arguments.access & ~kOther)) return false;
+  if (lower.info.file_attributes & nt::kAttrReadOnly) return false;  // will be refused
+  const WView name = ImageName(open.vl, open.scratch, open.found().mount, open.found().entry, false);
+  if (!name.data()) return false;
+  OwnAttributes object(name);
+  nt::FileBasicInformation basic;
+  return IsMissing(orig.NtQueryAttributesFile(&object.attributes, &basic));
+}
+
 nt::NtStatus OpenLowerForChange(Open& open, const Located& lower) {
   if (IsInvalid(open.vl, open.arguments)) return nt::kInvalidParameter;
   if (open.arguments.disposition == nt::kCreate) return nt::kObjectNameCollision;
   if (lower.place == Place::kMountOnly) return FromMountOnly(open);
   nt::NtStatus s = ProbeLower(open, lower);
   if (!nt::Ok(s)) return s;
-  // Contents that are overwritten need not be copied. (Without write access some systems do not overwrite.)
+  // Contents that are overwritten need not be copied. (Without write access some systems do not overwrite; and a copy
+  // that is hidden behind cannot be taken back.)
   constexpr nt::AccessMask kWritesData = nt::kFileWriteData | nt::kGenericWrite | nt::kGenericAll;
-  const bool empty =
-      DropsContents(open.arguments.disposition) && (open.arguments.access & kWritesData) && !lower.directory();
+  const bool empty = DropsContents(open.arguments.disposition) && (open.arguments.access & kWritesData) &&
+                     !lower.directory() && !MayDelete(open.arguments);
+  CopyContents contents = empty ? CopyContents::kNone : CopyContents::kAll;
+  if (lower.place == Place::kImage && IsOnlyRemoved(open, lower)) contents = CopyContents::kNone;
   bool made = false;
-  s = CopyUp(open.vl, open.scratch, open.path(), open.found(), lower, empty ? CopyContents::kNone : CopyContents::kAll, &made);
+  s = CopyUp(open.vl, open.scratch, open.path(), open.found(), lower, contents, &made);
   if (!nt::Ok(s)) return s;
   if (MayDelete(open.arguments)) {
     s = HideBeforeDelete(open, lower.directory());

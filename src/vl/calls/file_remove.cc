@@ -19,9 +19,12 @@ nt::NtStatus PrepareDirectoryRemoval(const VlState& vl, const view::VPath& path,
 
 bool IsLowerHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle) {
   const HandleRef info = Handles().Find(handle);
-  if (!info || info->kind == HandleKind::kKey || !IsLower(*info.get())) return false;
-  const view::VPath* path = PathOfHandle(vl, scratch, handle, nullptr);
-  if (!path) return false;
+  if (info && (info->kind == HandleKind::kKey || !IsLower(*info.get()))) return false;
+  // Handles that were not opened here (inherited): only Wine lets them do more than they were opened for.
+  if (!info && (!vl.is_wine || (GrantedAccess(handle) & nt::kFileWriteAttributes))) return false;
+  bool of_host = false;
+  const view::VPath* path = PathOfHandle(vl, scratch, handle, &of_host);
+  if (!path || (!info && !of_host)) return false;
   const view::Lookup found = view::LookUp(vl.space, *path, false);
   return found.mode == Mode::kMerge || found.mode == Mode::kPrivate;
 }

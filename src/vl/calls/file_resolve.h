@@ -17,8 +17,8 @@ nt::NtStatus ResolveForExecution(const VlState& vl, CallScratch& scratch, const 
 
 // Maps a real name back to the guest's view. `real` is any NT form the system answers ("\??\C:\..",
 // "\Device\HarddiskVolume1\..", "C:\.."): if it lies in the upper layer or an image's tree, `virtual_path` becomes the
-// canonical virtual path ("C:\Program Files\A\a.dll") in `scratch` and true is returned; otherwise false: the name
-// may be shown as it is.
+// canonical virtual path ("C:\Program Files\A\a.dll"; a root as "C:\") in `scratch` and true is returned; otherwise
+// false: the name may be shown as it is.
 bool FileNameToVirtual(const VlState& vl, CallScratch& scratch, view::WView real, view::WView* virtual_path);
 
 // The virtual name of a file or directory handle for ObjectNameInformation; false: not ours, the original answer is

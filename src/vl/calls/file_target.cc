@@ -68,9 +68,9 @@ size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& director
     std::memcpy(text, is.data(), is.size() * sizeof(char16_t));
     if (consider(is.size(), text, filter.ShowsImage(is))) return 0;
   }
-  if (filter.NeedsHost()) {
-    const size_t length = FindByAnyName(scratch, HostName(scratch, directory), name, text);
-    if (consider(length, text, length && filter.ShowsHost(WView(text, length)))) return 0;
+  {
+    // Not filtered: a name that policy or a whiteout hides is hidden by its long name.
+    if (consider(FindByAnyName(scratch, HostName(scratch, directory), name, text), text, true)) return 0;
   }
   return candidate;
 }
@@ -88,12 +88,9 @@ VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path) {
   for (int i = 1; i <= path->depth; ++i) {
     WView component = view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u);
     if (MayBeShortName(component)) {
-      // Policy decides by the name as it is written above this component: in host mode the system expands.
-      const view::Lookup found = view::LookUp(vl.space, *done, false);
-      if (found.mode == view::Mode::kMerge || found.mode == view::Mode::kPrivate) {
-        const size_t length = LongNameOf(vl, scratch, *done, component, long_name);
-        if (length) component = WView(long_name, length);
-      }
+      // In every mode: the policy of a name must not depend on how it is written.
+      const size_t length = LongNameOf(vl, scratch, *done, component, long_name);
+      if (length) component = WView(long_name, length);
     }
     VPath* next = ChildPath(scratch, *done, component);
     if (!next) return nullptr;
@@ -235,8 +232,10 @@ nt::NtStatus ParseTargetName(const VlState& vl, CallScratch& scratch, nt::Handle
     const size_t room = base->text.size() + name.size() + 8;
     char16_t* storage = scratch.Units(room);
     if (!storage) return nt::kNoMemory;
+    if (!name.empty() && name[0] == u'\\') return vl.is_wine ? nt::kInvalidParameter : nt::kObjectNameInvalid;
     out->kind = view::ParseRelative(*base, name, {storage, room}, path);
   } else {
+    if (name.empty() || name[0] != u'\\') return nt::kObjectPathSyntaxBad;
     const size_t room = name.size() + vl.names.system_root.size() + 8;
     char16_t* storage = scratch.Units(room);
     if (!storage) return nt::kNoMemory;
@@ -265,6 +264,8 @@ bool FileNameToVirtual(const VlState& vl, CallScratch& scratch, WView real, WVie
   const VPath* path = ParseReal(vl, scratch, real);
   if (!path) return false;
   *virtual_path = MapBack(vl, scratch, *path);
+  // A drive's root is shown with its backslash.
+  if (virtual_path->size() == 2) *virtual_path = Concat(scratch, *virtual_path, WView(u"\\", 1));
   return !virtual_path->empty();
 }
 

@@ -1,0 +1,48 @@
+#!/bin/bash
+# Files: every verb of file_guest.exe runs bare (the oracle) and as a guest on the same ground; what they print must be
+# equal, and the ground untouched by the guest.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+bin=${PLUME_BIN:-$PWD/build/mingw64/bin}
+prefix=$(tools/prefix.sh clone "guest-file-$$") || exit 1
+work=$(mktemp -d "${TMPDIR:-/tmp}/plume-file.XXXXXX")
+trap 'tools/prefix.sh remove "$prefix"; rm -rf "$work"' EXIT
+export WINEPREFIX=$prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d'
+wineserver -p600 </dev/null >/dev/null 2>&1
+c=$prefix/drive_c
+mkdir -p "$c/t"
+cp "$bin/file_guest.exe" "$c/t/"
+guest='C:\t\file_guest.exe'
+run() { timeout 120 wine "$@" </dev/null >"$work/out" 2>"$work/err"; local code=$?; tr -d '\r' <"$work/out"; return $code; }
+state() { (cd "$c/fg" && find . -printf '%p %y %m %s %T@\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
+
+run "$guest" setup || { echo "FAIL setup"; exit 1; }
+cp -a "$c/fg" "$c/ground"
+passed=0 failed=0
+number=0
+compare() {  # compare NAME ARGS...
+  local name=$1; shift
+  number=$((number + 1))
+  rm -rf "$c/fg"; cp -a "$c/ground" "$c/fg"
+  run "$guest" "$@" >"$work/bare"; local code=$?
+  rm -rf "$c/fg"; cp -a "$c/ground" "$c/fg"
+  state >"$work/before"
+  run "$bin/plume-vmrun.exe" --dir "C:\\vm$number" -- "$guest" "$@" >"$work/vm"; local vm_code=$?
+  state >"$work/after"
+  if [ "$code" = "$vm_code" ] && [ -s "$work/bare" ] && diff "$work/bare" "$work/vm" >"$work/diff" &&
+     diff "$work/before" "$work/after" >>"$work/diff"; then
+    passed=$((passed + 1)); echo "ok   $name"
+  else
+    failed=$((failed + 1)); echo "FAIL $name: exit $code bare, $vm_code in the VM"; sed 's/^/     | /' "$work/diff" | head -40
+  fi
+}
+
+compare "names seen back" names
+for how in event port handle synchronous find; do compare "change notification: $how" notify $how; done
+compare "short names" short
+compare "relative names" relative
+compare "prefixes" prefixes
+compare "bad pointers" pointers
+compare "big listing" big
+echo "file guest: $passed passed, $failed failed"
+[ "$failed" = 0 ]
