@@ -44,14 +44,7 @@ cp -a "$work/cmake" "$drive/Installed/CMake"
 cp build/mingw64/bin/bench_calls.exe "$drive/bench/"
 head -c 65536 /dev/urandom >"$drive/bench/data.bin"
 must bare "$client" reg add 'HKLM\Software\Bench7\Options' /v Edition /d first /f
-# A start that reads some dozens of the thousands of files: modules that load others.
-cat >"$drive/bench/modules.cmake" <<'CMAKE'
-foreach(module IN ITEMS CMakePackageConfigHelpers GNUInstallDirs ExternalProject FetchContent CheckCSourceCompiles CTest
-    CPack FindPackageHandleStandardArgs FindPackageMessage CMakeDependentOption CMakePrintHelpers GenerateExportHeader
-    ProcessorCount SelectLibraryConfigurations TestBigEndian WriteCompilerDetectionHeader CheckIncludeFile CheckFunctionExists)
-  include(${module} OPTIONAL)
-endforeach()
-CMAKE
+cp tests/bench/modules.cmake "$drive/bench/"
 must plume_in "$client" vm create bench
 say "measuring"
 state=$(find "$drive" -maxdepth 6 -type d -path '*Local/Plume' | head -1)

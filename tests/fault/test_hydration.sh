@@ -14,7 +14,7 @@ limit=300
 need "captured" plume_in "$admin" capture cmake --version 1 --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
 need "published" plume_in "$admin" publish cmake:1 "$server/apps/cmake"
 need "subscribed" plume_in "$client" add "$relay/apps/cmake"
-printf 'message(STATUS "hello")\ninclude(CTest)\ninclude(CPack)\ninclude(ExternalProject)\nfile(WRITE done.txt "done")\n' >"$client/drive_c/script.cmake"
+cp tests/bench/modules.cmake "$client/drive_c/script.cmake"
 local_run() { bare "$client" "$(win "$work/cmake/bin/cmake.exe")" -P 'C:\script.cmake'; }
 streamed_run() { plume_in "$client" run cmake -- -P 'C:\script.cmake'; }
 local_run >"$work/expected" 2>&1

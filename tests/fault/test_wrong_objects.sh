@@ -21,7 +21,7 @@ mapfile -t packs < <(jq -r '.layers[1:][].digest' <<<"$manifest" | while read -r
 cp -a "$work/server" "$work/right"
 heal() { cp -a "$work/right/." "$work/server/"; }
 
-flip() {  # flip FILE: other bytes, same length
+damage_flip() {  # flip FILE: other bytes, same length
   python3 - "$1" <<'PY'
 import sys
 data = bytearray(open(sys.argv[1], "rb").read())
@@ -30,13 +30,13 @@ for i in range(0, len(data), 997):
 open(sys.argv[1], "wb").write(data)
 PY
 }
-cut() { truncate -s $(($(stat -c %s "$1") / 2)) "$1"; }
-swap() { head -c "$(stat -c %s "$1")" /dev/urandom >"$1"; }
+damage_cut() { truncate -s $(($(stat -c %s "$1") / 2)) "$1"; }
+damage_swap() { head -c "$(stat -c %s "$1")" /dev/urandom >"$1"; }
 
 # Objects of the image itself: subscribing refuses them.
 for object in "$catalog" "$config"; do
   for damage in flip cut swap; do
-    $damage "$object"
+    "damage_$damage" "$object"
     if plume_in "$client" add "$server/apps/7zip:1" >"$work/out" 2>&1; then
       fail "$damage of ${object##*/}: subscribed to a wrong image"
     elif grep -q '^plume: ' "$work/out"; then
@@ -53,7 +53,7 @@ need "subscribed to the right one" plume_in "$client" add "$server/apps/7zip:1"
 for damage in flip cut swap; do
   plume_in "$client" vm stop 7zip >/dev/null 2>&1
   empty_cache "$client"
-  for pack in "${packs[@]}"; do $damage "$pack"; done
+  for pack in "${packs[@]}"; do "damage_$damage" "$pack"; done
   limit=60 plume_in "$client" run 7zip -- i >"$work/out" 2>&1
   code=$?
   if [ "$code" = 0 ]; then fail "$damage of the packs: the program ran"; else pass "$damage of the packs: the start failed (exit $code)"; fi
@@ -72,7 +72,7 @@ file=$(find "$(state_of "$client")/images" -name 7z.dll | head -1)
 plume_in "$client" vm stop 7zip >/dev/null 2>&1
 cp "$file" "$work/before"
 chmod u+w "$file"
-flip "$file"
+damage_flip "$file"
 if plume_in "$client" cache verify >"$work/out" 2>&1; then fail "verify found nothing"; else pass "verify fails"; fi
 check "and names the file" grep -q "$(basename "$file")" "$work/out"
 check "repair" plume_in "$client" cache repair
