@@ -93,7 +93,8 @@ KeyScript::Target KeyScript::PickTarget(Random& random, bool create) {
   for (int i = 0; i < depth; ++i) relative += (i ? u"\\" : u"") + PickName(KeyNames(), random);
   switch (random.Below(40)) {
     case 0: relative += u"\\"; break;
-    case 1: relative = u""; break;
+    // Not for create: Wine then reports a change of name to those who watch the parent.
+    case 1: relative = create ? relative : u""; break;
     case 2: relative += u"\\\\a"; break;
     case 3: relative = u"\\" + relative; break;
     case 4: relative += u"\\" + std::u16string(257, u'x'); break;

@@ -30,8 +30,10 @@ NtStatus LongNameStatus(const VlState& vl, CallScratch& scratch, const VPath* ba
   const std::span<char16_t> room(storage, (base ? base->text.size() : 0) + parent.size() + 2);
   const view::NameKind kind = base ? view::ParseRelative(*base, parent, room, path) : view::ParseKeyName(parent, room, path);
   if (kind != view::NameKind::kKeyPath) return nt::kObjectNameInvalid;
+  NtStatus status = FollowLinks(vl, scratch, path, true);
+  if (!nt::Ok(status)) return nt::kObjectNameNotFound;
   Opened opened;
-  NtStatus status = OpenTop(vl, scratch, *path, LookUp(vl, *path), nt::kKeyQueryValue, nt::kObjCaseInsensitive, &opened);
+  status = OpenTop(vl, scratch, *path, LookUp(vl, *path), nt::kKeyQueryValue, nt::kObjCaseInsensitive, &opened);
   if (!nt::Ok(status)) return nt::kObjectNameNotFound;
   orig.NtClose(opened.handle);
   return nt::kInvalidParameter;
@@ -236,7 +238,8 @@ nt::NtStatus KeyHandleToVirtual(const VlState& vl, CallScratch& scratch, nt::Han
   view::WView real, canonical;
   Source source = Source::kHost;
   int mount = -1;
-  if (!use.ref || !nt::Ok(key::RealNameOf(scratch, use.real, &real))) return nt::kSuccess;
+  if (!use.ref || use.info()->entry == key::kDirect) return nt::kSuccess;
+  if (const nt::NtStatus s = key::RealNameOf(scratch, use.real, &real); !nt::Ok(s)) return s;
   if (key::RealToCanonical(vl, scratch, real, &canonical, &source, &mount) != key::RealKind::kKey) return nt::kSuccess;
   if (source == Source::kHost) return nt::kSuccess;
   *virtual_name = key::DisplayName(vl, scratch, canonical);
