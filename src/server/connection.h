@@ -2,6 +2,9 @@
 // strand; disk work that can wait runs on worker threads. Every wait has a limit, so a silent or very slow
 // peer costs one socket for a bounded time.
 #pragma once
+// Boost 1.74's awaitable.hpp needs it and does not say so; a block of its own keeps it first.
+#include <utility>
+
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -12,7 +15,6 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <utility>  // before Boost 1.74's awaitable.hpp, which needs it and does not say so
 
 #include "server/service.h"
 
