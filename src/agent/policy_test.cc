@@ -113,7 +113,7 @@ TEST(Policy, ErrorsNameLineAndColumn) {
       {"\n[files]\n'C:\\x' = \"open\"", "p.toml:3:10"},
       {"[files]\n'relative' = \"host\"", "p.toml:2:14"},
       {"[files]\n'%NOSUCH%\\x' = \"host\"", "p.toml:2:16"},
-      {"[registry]\n'HKXX\\y' = \"host\"", "p.toml:2:13"},
+      {"[registry]\n'HKXX\\y' = \"host\"", "p.toml:2:12"},
       {"[files\n", "p.toml:1:7"},
       {"colour = 3", "'colour' is not known"},
       {"files = 3", "must be a table"},
