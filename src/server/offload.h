@@ -1,6 +1,9 @@
 // co_await Offload(pool, f): runs f() on a worker thread and resumes the coroutine on its own executor with
 // the result.
 #pragma once
+// Boost 1.74's awaitable.hpp needs it and does not say so; a block of its own keeps it first.
+#include <utility>
+
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -10,7 +13,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <memory>
 #include <type_traits>
-#include <utility>  // before Boost 1.74's awaitable.hpp, which needs it and does not say so
 
 namespace plume::server {
 
