@@ -77,12 +77,12 @@ inline Status Ok() { return Status(); }
 #define PLUME_CONCAT_(a, b) a##b
 #define PLUME_CONCAT(a, b) PLUME_CONCAT_(a, b)
 // TRY(expr): returns the error from the enclosing function. ASSIGN(decl, expr): also binds the value.
-#define TRY(expr)                                       \
-  do {                                                  \
+#define TRY(expr)                                                       \
+  do {                                                                  \
     if (auto try_ = (expr); !try_.ok()) return std::move(try_).error(); \
   } while (false)
 #define ASSIGN(decl, expr) ASSIGN_(PLUME_CONCAT(assign_, __LINE__), decl, expr)
-#define ASSIGN_(tmp, decl, expr)              \
-  auto tmp = (expr);                          \
+#define ASSIGN_(tmp, decl, expr)                \
+  auto tmp = (expr);                            \
   if (!tmp.ok()) return std::move(tmp).error(); \
   decl = std::move(*tmp)

@@ -1,5 +1,5 @@
-// NT's upper case for one UTF-16 unit, as RtlUpcaseUnicodeChar. The rule by which Windows compares names of files,
-// keys and objects. Freestanding, thread-safe.
+// NT's upper case for one UTF-16 unit, as RtlUpcaseUnicodeChar. The rule by which Windows compares names of
+// files, keys and objects. Freestanding, thread-safe.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,5 @@
-// Compares the case tables with RtlUpcaseUnicodeChar and RtlDowncaseUnicodeChar of the system it runs on, unit by unit.
-// Exit code 0 = equal.
+// Compares the case tables with RtlUpcaseUnicodeChar and RtlDowncaseUnicodeChar of the system it runs on,
+// unit by unit. Exit code 0 = equal.
 #include <cstdio>
 
 #include "base/upcase.h"

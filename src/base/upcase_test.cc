@@ -22,7 +22,8 @@ TEST(Upcase, LeavesOneWayMappingsAndSurrogates) {
   }
 }
 
-// FNV-1a over the 65536 results of RtlUpcaseUnicodeChar on Wine 8.0 (upcase_system_check compares one by one).
+// FNV-1a over the 65536 results of RtlUpcaseUnicodeChar on Wine 8.0 (upcase_system_check compares one by
+// one).
 TEST(Upcase, EqualsTheMeasuredTable) {
   uint64_t h = 0xcbf29ce484222325;
   for (unsigned u = 0; u < 0x10000; ++u) h = (h ^ NtUpcase(static_cast<char16_t>(u))) * 0x100000001b3;

@@ -37,8 +37,9 @@ TEST(Utf16, RandomUnitsSurvive) {
 }
 
 TEST(Utf16, RefusesMalformedBytes) {
-  for (const char* bad : {"\x80", "\xC3", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE2\x82", "\xF0\x80\x80\x80",
-                          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC3\x28", "\xED\xA0\x80\xED\xB0\x80", "a\xFF"}) {
+  for (const char* bad :
+       {"\x80", "\xC3", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE2\x82", "\xF0\x80\x80\x80",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC3\x28", "\xED\xA0\x80\xED\xB0\x80", "a\xFF"}) {
     EXPECT_EQ(FromUtf8(bad), std::nullopt) << testing::PrintToString(std::string(bad));
   }
 }

@@ -38,10 +38,10 @@ class Reader {
   uint32_t key_count() const { return key_count_; }
 
   // kNone if absent; also for a file's (or kNone's) children.
-  uint32_t Child(uint32_t directory, WView name) const;      // by long name
+  uint32_t Child(uint32_t directory, WView name) const;  // by long name
   uint32_t ChildByShortName(uint32_t directory, WView name) const;
   uint32_t Subkey(uint32_t key, WView name) const;
-  uint32_t FindValue(uint32_t key, WView name) const;        // "" = the default value
+  uint32_t FindValue(uint32_t key, WView name) const;  // "" = the default value
   // kNone if the catalog has no such root. "C", "Profile": index of an entry; "M", "CU": of a key.
   uint32_t RootIndex(const char* name) const;
 

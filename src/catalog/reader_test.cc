@@ -25,9 +25,10 @@ std::vector<TestEntry> Files() {
 }
 
 std::vector<TestKey> Keys() {
-  return {{"M", u"Software\\A", {{u"", 1, std::string("d\0\0\0", 4)}, {u"Path", 1, "p"}, {u"Beta", 4, "1234"}}},
-          {"M", u"Software\\A\\Sub", {}},
-          {"CU", u"Software\\B", {{u"x", 3, ""}}}};
+  return {
+      {"M", u"Software\\A", {{u"", 1, std::string("d\0\0\0", 4)}, {u"Path", 1, "p"}, {u"Beta", 4, "1234"}}},
+      {"M", u"Software\\A\\Sub", {}},
+      {"CU", u"Software\\B", {{u"x", 3, ""}}}};
 }
 
 class ReaderTest : public ::testing::Test {
@@ -81,7 +82,8 @@ TEST_F(ReaderTest, ReadsKeysAndValues) {
   const uint32_t beta = r_.FindValue(a, u"BETA");
   ASSERT_NE(beta, kNone);
   EXPECT_EQ(r_.value(beta).type(), 4u);
-  EXPECT_EQ(std::string(reinterpret_cast<const char*>(r_.data(r_.value(beta))), r_.value(beta).data_size()), "1234");
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(r_.data(r_.value(beta))), r_.value(beta).data_size()),
+            "1234");
   const uint32_t standard = r_.FindValue(a, u"");
   ASSERT_NE(standard, kNone);
   EXPECT_EQ(r_.name(r_.value(standard)), u"");

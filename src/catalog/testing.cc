@@ -9,7 +9,9 @@ namespace plume::catalog::testing {
 namespace {
 
 struct Less {
-  bool operator()(const std::u16string& a, const std::u16string& b) const { return view::CompareFolded(a, b) < 0; }
+  bool operator()(const std::u16string& a, const std::u16string& b) const {
+    return view::CompareFolded(a, b) < 0;
+  }
 };
 
 // A tree of names with the user's item where there is one.
@@ -90,7 +92,8 @@ Parts Collect(const std::vector<TestEntry>& entries, const std::vector<TestKey>&
     p.roots.push_back({name, static_cast<uint32_t>(p.roots.size()), false});
   }
   for (const Node<TestEntry>* n : Number(files)) {
-    const bool directory = n->item == nullptr || n->item->directory || !n->children.empty() || n->index == n->parent;
+    const bool directory =
+        n->item == nullptr || n->item->directory || !n->children.empty() || n->index == n->parent;
     const uint64_t size = directory ? 0 : n->item->size;
     const std::u16string short_name = n->item ? n->item->short_name : u"";
     uint32_t content = kNone;
@@ -107,8 +110,8 @@ Parts Collect(const std::vector<TestEntry>& entries, const std::vector<TestKey>&
     const int64_t modified = n->item ? n->item->modified : 0;
     p.entries.push_back(Entry(AddName(n->name, &p), static_cast<uint16_t>(n->name.size()),
                               directory ? kDirectory : 0, attributes, n->parent, n->first_child,
-                              static_cast<uint32_t>(n->children.size()), first_chunk, size > 0 ? 1 : 0, content,
-                              size, modified, modified, AddName(short_name, &p),
+                              static_cast<uint32_t>(n->children.size()), first_chunk, size > 0 ? 1 : 0,
+                              content, size, modified, modified, AddName(short_name, &p),
                               static_cast<uint16_t>(short_name.size()), 0));
   }
   if (pack_bytes > 0) p.packs.push_back(Pack(TestDigest(1), pack_bytes));
@@ -124,8 +127,8 @@ Parts Collect(const std::vector<TestEntry>& entries, const std::vector<TestKey>&
         p.data.insert(p.data.end(), v.data.begin(), v.data.end());
       }
     }
-    p.keys.push_back(Key(AddName(n->name, &p), static_cast<uint16_t>(n->name.size()), 0, n->parent, n->first_child,
-                         static_cast<uint32_t>(n->children.size()), first_value,
+    p.keys.push_back(Key(AddName(n->name, &p), static_cast<uint16_t>(n->name.size()), 0, n->parent,
+                         n->first_child, static_cast<uint32_t>(n->children.size()), first_value,
                          static_cast<uint32_t>(p.values.size()) - first_value, 0, 0));
   }
   return p;
@@ -147,8 +150,8 @@ Buffer Write(const Parts& p) {
   const auto chunks = b.CreateVectorOfStructs(p.chunks);
   const auto packs = b.CreateVectorOfStructs(p.packs);
   const auto root_rows = b.CreateVector(roots);
-  FinishCatalogBuffer(b, CreateCatalog(b, p.version, names, entries, keys, values, data, contents, refs, chunks,
-                                       packs, root_rows));
+  FinishCatalogBuffer(b, CreateCatalog(b, p.version, names, entries, keys, values, data, contents, refs,
+                                       chunks, packs, root_rows));
   return Buffer(std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize()));
 }
 

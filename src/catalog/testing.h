@@ -1,5 +1,5 @@
-// Makes small catalogs for tests of the reader, the lookup and the listings. Test code only; the real writer is
-// src/image's.
+// Makes small catalogs for tests of the reader, the lookup and the listings. Test code only; the real writer
+// is src/image's.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -11,19 +11,23 @@
 namespace plume::catalog::testing {
 
 struct TestEntry {
-  std::string root;           // "C", "Profile"
-  std::u16string path;        // "a\b"; directories above are made as needed; "" = only the root
+  std::string root;     // "C", "Profile"
+  std::u16string path;  // "a\b"; directories above are made as needed; "" = only the root
   bool directory = false;
-  uint64_t size = 0;          // > 0: one chunk
+  uint64_t size = 0;  // > 0: one chunk
   std::u16string short_name = {};
   uint32_t attributes = 0x20;
   int64_t modified = 0;
 };
 
-struct TestValue { std::u16string name; uint32_t type = 1; std::string data = {}; };
+struct TestValue {
+  std::u16string name;
+  uint32_t type = 1;
+  std::string data = {};
+};
 
 struct TestKey {
-  std::string root;           // "M", "CU"
+  std::string root;  // "M", "CU"
   std::u16string path;
   std::vector<TestValue> values = {};
 };
@@ -40,7 +44,11 @@ struct Parts {
   std::vector<uint32_t> chunk_refs;
   std::vector<Chunk> chunks;
   std::vector<Pack> packs;
-  struct RootRow { std::string name; uint32_t index; bool registry; };
+  struct RootRow {
+    std::string name;
+    uint32_t index;
+    bool registry;
+  };
   std::vector<RootRow> roots;
 };
 

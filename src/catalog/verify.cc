@@ -18,9 +18,7 @@ bool IsLegalKeyName(WView name) {
   return true;
 }
 
-bool IsLegalShortName(WView name) {
-  return view::IsLegalFileName(name) && name.size() <= 12;
-}
+bool IsLegalShortName(WView name) { return view::IsLegalFileName(name) && name.size() <= 12; }
 
 // Root names are folder names in the cache: letters and digits only.
 bool IsLegalRootName(const flatbuffers::String* name) {
@@ -53,8 +51,9 @@ class Checker {
   }
 
  private:
-  // Checks node `i` of a tree stored breadth-wise: children follow their parent, lie together, point back to it, and
-  // are sorted without equals. As a child's index is always greater than its parent's, no cycle can exist.
+  // Checks node `i` of a tree stored breadth-wise: children follow their parent, lie together, point back to
+  // it, and are sorted without equals. As a child's index is always greater than its parent's, no cycle can
+  // exist.
   template <typename Node>
   bool TreeNode(const Node* nodes, uint32_t count, uint32_t i, bool may_have_children) const {
     const Node& n = nodes[i];
@@ -65,9 +64,11 @@ class Checker {
       if (i < parent.first_child() || i - parent.first_child() >= parent.child_count()) return false;
     }
     if (n.child_count() == 0) return true;
-    if (!may_have_children || n.first_child() <= i || !InRange(n.first_child(), n.child_count(), count)) return false;
+    if (!may_have_children || n.first_child() <= i || !InRange(n.first_child(), n.child_count(), count))
+      return false;
     for (uint32_t c = n.first_child(); c < n.first_child() + n.child_count(); ++c) {
-      if (nodes[c].parent() != i || !InRange(nodes[c].name(), nodes[c].name_length(), name_units_)) return false;
+      if (nodes[c].parent() != i || !InRange(nodes[c].name(), nodes[c].name_length(), name_units_))
+        return false;
       if (c > n.first_child() && view::CompareFolded(Name(nodes[c - 1]), Name(nodes[c])) >= 0) return false;
     }
     return true;
@@ -79,18 +80,22 @@ class Checker {
   }
 
   template <typename Node>
-  WView Name(const Node& n) const { return WView(names_ + n.name(), n.name_length()); }
+  WView Name(const Node& n) const {
+    return WView(names_ + n.name(), n.name_length());
+  }
 
   bool Entries() {
     uint64_t steps = 0;
     for (uint32_t i = 0; i < entry_count_; ++i) {
       const Entry& e = entries_[i];
       const bool directory = (e.flags() & kDirectory) != 0;
-      if ((e.flags() & ~(kDirectory | kPeFile)) != 0 || (directory && (e.flags() & kPeFile) != 0)) return false;
+      if ((e.flags() & ~(kDirectory | kPeFile)) != 0 || (directory && (e.flags() & kPeFile) != 0))
+        return false;
       if (!TreeNode(entries_, entry_count_, i, directory)) return false;
       if (e.parent() == i ? !directory : !view::IsLegalFileName(Name(e))) return false;
       if (!InRange(e.short_name(), e.short_length(), name_units_)) return false;
-      if (e.short_length() != 0 && !IsLegalShortName(WView(names_ + e.short_name(), e.short_length()))) return false;
+      if (e.short_length() != 0 && !IsLegalShortName(WView(names_ + e.short_name(), e.short_length())))
+        return false;
       if (directory ? !Contentless(e) : !File(e, &steps)) return false;
     }
     return true;
@@ -151,7 +156,8 @@ class Checker {
       const Root& r = *roots.Get(i);
       if (!IsLegalRootName(r.name())) return false;
       if (r.index() >= (r.registry() ? key_count_ : entry_count_)) return false;
-      if ((r.registry() ? keys_[r.index()].parent() : entries_[r.index()].parent()) != r.index()) return false;
+      if ((r.registry() ? keys_[r.index()].parent() : entries_[r.index()].parent()) != r.index())
+        return false;
       ++(r.registry() ? key_roots : file_roots);
       for (uint32_t j = 0; j < i; ++j) {
         const Root& other = *roots.Get(j);

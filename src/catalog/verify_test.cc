@@ -13,7 +13,8 @@ namespace {
 using testing::Buffer;
 using testing::Parts;
 
-// Entries: 0 root C, 1 "a" (directory), 2 "b.txt" (file, 5 bytes), 3 "a\x" (file, 7 bytes). Keys: 0 M, 1 "K", 2 "L".
+// Entries: 0 root C, 1 "a" (directory), 2 "b.txt" (file, 5 bytes), 3 "a\x" (file, 7 bytes). Keys: 0 M, 1 "K",
+// 2 "L".
 Parts Good() {
   return testing::Collect({{"C", u"a\\x", false, 7, u""}, {"C", u"b.txt", false, 5, u"B~1.TXT"}},
                           {{"M", u"K", {{u"v", 1, "abc"}}}, {"M", u"L", {}}});
@@ -25,14 +26,30 @@ bool Verifies(const Parts& parts) {
 }
 
 // Raw access to fields of the flat structs, by their documented offsets.
-void Put32(void* row, size_t offset, uint32_t value) { std::memcpy(static_cast<char*>(row) + offset, &value, 4); }
-void Put16(void* row, size_t offset, uint16_t value) { std::memcpy(static_cast<char*>(row) + offset, &value, 2); }
-void Put64(void* row, size_t offset, uint64_t value) { std::memcpy(static_cast<char*>(row) + offset, &value, 8); }
+void Put32(void* row, size_t offset, uint32_t value) {
+  std::memcpy(static_cast<char*>(row) + offset, &value, 4);
+}
+void Put16(void* row, size_t offset, uint16_t value) {
+  std::memcpy(static_cast<char*>(row) + offset, &value, 2);
+}
+void Put64(void* row, size_t offset, uint64_t value) {
+  std::memcpy(static_cast<char*>(row) + offset, &value, 8);
+}
 
 // Offsets in Entry, Key, Value, Chunk as the schema lays them out.
 enum EntryField : size_t {
-  kName = 0, kNameLength = 4, kFlags = 6, kParent = 12, kFirstChild = 16, kChildCount = 20, kFirstChunk = 24,
-  kChunkCount = 28, kContent = 32, kSize = 40, kShortName = 64, kShortLength = 68
+  kName = 0,
+  kNameLength = 4,
+  kFlags = 6,
+  kParent = 12,
+  kFirstChild = 16,
+  kChildCount = 20,
+  kFirstChunk = 24,
+  kChunkCount = 28,
+  kContent = 32,
+  kSize = 40,
+  kShortName = 64,
+  kShortLength = 68
 };
 enum KeyField : size_t { kKeyParent = 8, kKeyFirstChild = 12, kKeyChildCount = 16, kKeyFirstValue = 20 };
 enum ValueField : size_t { kValueData = 12, kValueSize = 16 };
@@ -66,7 +83,8 @@ TEST(Verify, RefusesEachBrokenRule) {
       {"children out of range", [](Parts* p) { Put32(&p->entries[1], kChildCount, 2); }},
       {"child range wraps", [](Parts* p) { Put32(&p->entries[1], kChildCount, 0xffffffff); }},
       {"own child", [](Parts* p) { Put32(&p->entries[1], kFirstChild, 1); }},
-      {"cycle", [](Parts* p) {
+      {"cycle",
+       [](Parts* p) {
          Put32(&p->entries[1], kParent, 3);
          Put16(&p->entries[3], kFlags, kDirectory);
          Put32(&p->entries[3], kFirstChild, 1);
@@ -75,13 +93,15 @@ TEST(Verify, RefusesEachBrokenRule) {
       {"file with children", [](Parts* p) { Put16(&p->entries[1], kFlags, 0); }},
       {"root is a file", [](Parts* p) { Put16(&p->entries[0], kFlags, 0); }},
       {"children not sorted", [](Parts* p) { p->names[p->entries[1].name()] = u'c'; }},
-      {"children equal when folded", [](Parts* p) {
+      {"children equal when folded",
+       [](Parts* p) {
          Put32(&p->entries[2], kName, static_cast<uint32_t>(p->names.size()));
          Put16(&p->entries[2], kNameLength, 1);
          p->names += u'A';
        }},
       {"short name out of range", [](Parts* p) { Put32(&p->entries[2], kShortName, 1 << 20); }},
-      {"short name too long", [](Parts* p) {
+      {"short name too long",
+       [](Parts* p) {
          p->names += u"ABCDEFGHIJKLM";
          Put32(&p->entries[2], kShortName, static_cast<uint32_t>(p->names.size() - 13));
          Put16(&p->entries[2], kShortLength, 13);
@@ -108,7 +128,10 @@ TEST(Verify, RefusesEachBrokenRule) {
       {"value name out of range", [](Parts* p) { Put32(&p->values[0], 0, 1 << 20); }},
       {"root index out of range", [](Parts* p) { p->roots[0].index = 4; }},
       {"root is not a root", [](Parts* p) { p->roots[0].index = 1; }},
-      {"root named twice", [](Parts* p) { p->roots.push_back({"D", 0, false}); }},
+      {"root named twice",
+       [](Parts* p) {
+         p->roots.push_back({"D", 0, false});
+       }},
       {"same root name", [](Parts* p) { p->roots[1].name = "c"; }},
       {"tree without root", [](Parts* p) { p->roots.erase(p->roots.begin()); }},
       {"root name climbs", [](Parts* p) { p->roots[0].name = ".."; }},

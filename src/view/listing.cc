@@ -37,7 +37,8 @@ bool Listing::Shows(Source source, WView name) const {
 
 const Listing::Taken* Listing::FindTaken(uint64_t hash, WView name) const {
   if (table_size_ == 0) return nullptr;
-  for (size_t i = hash & (table_size_ - 1); table_[i].name.data() != nullptr; i = (i + 1) & (table_size_ - 1)) {
+  for (size_t i = hash & (table_size_ - 1); table_[i].name.data() != nullptr;
+       i = (i + 1) & (table_size_ - 1)) {
     if (table_[i].hash == hash && EqualFolded(table_[i].name, name)) return &table_[i];
   }
   return nullptr;
@@ -117,8 +118,8 @@ bool Listing::Less(const Sortable& a, const Sortable& b) {
   return CompareFolded(a.entry->name, b.entry->name) < 0;
 }
 
-// A merge sort that uses the order that is there: systems list directories sorted, so the entries are mostly one sorted
-// run per source, and this is then one pass over them.
+// A merge sort that uses the order that is there: systems list directories sorted, so the entries are mostly
+// one sorted run per source, and this is then one pass over them.
 bool Listing::Sort() {
   const size_t n = count_ == 0 ? 1 : count_;
   auto* from = New<Sortable>(n);

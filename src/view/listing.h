@@ -1,11 +1,13 @@
-// Merged directory listings: gather the entries of every layer that contributes, top to bottom, then hand them out in
-// the format of NtQueryDirectoryFile. Freestanding; memory comes from the caller's arena and is never given back.
-// One thread at a time (the caller serialises calls on one directory handle, as the system does).
+// Merged directory listings: gather the entries of every layer that contributes, top to bottom, then hand
+// them out in the format of NtQueryDirectoryFile. Freestanding; memory comes from the caller's arena and is
+// never given back. One thread at a time (the caller serialises calls on one directory handle, as the system
+// does).
 //
 //   Listing listing(allocator, &filter);
 //   for each source, top first: for each entry: listing.Add(Source::kUpper, entry);
 //   listing.Sort();
-//   status = QueryListing(listing, &cursor, request, buffer, length, &written);   // once per NtQueryDirectoryFile
+//   status = QueryListing(listing, &cursor, request, buffer, length, &written);   // once per
+//   NtQueryDirectoryFile
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +25,7 @@ struct Allocator {
 
 struct DirEntry {
   WView name;
-  WView short_name;      // empty = none
+  WView short_name;  // empty = none
   uint32_t attributes = 0;
   uint32_t ea_size = 0;  // the reparse tag if the attributes have FILE_ATTRIBUTE_REPARSE_POINT
   int64_t created = 0, accessed = 0, written = 0, changed = 0;  // FILETIME
@@ -40,19 +42,26 @@ class Listing {
   Listing(const Listing&) = delete;
   Listing& operator=(const Listing&) = delete;
 
-  // Adds one entry, copying its names. An entry whose name a higher source has, or that the filter hides, is left out;
-  // a short name that is already taken is left off. "." and ".." are taken from the first source that has them. False
-  // when out of memory.
+  // Adds one entry, copying its names. An entry whose name a higher source has, or that the filter hides, is
+  // left out; a short name that is already taken is left off. "." and ".." are taken from the first source
+  // that has them. False when out of memory.
   bool Add(Source source, const DirEntry& entry);
-  // Puts "." and ".." first, the rest in the order of upcased names. False when out of memory. Add nothing afterwards.
+  // Puts "." and ".." first, the rest in the order of upcased names. False when out of memory. Add nothing
+  // afterwards.
   bool Sort();
 
   size_t size() const { return count_; }
   const DirEntry& at(size_t i) const { return *sorted_[i].entry; }  // after Sort
 
  private:
-  struct Sortable { uint64_t key; const DirEntry* entry; };  // key: the first four upcased units
-  struct Taken { uint64_t hash; WView name; };
+  struct Sortable {
+    uint64_t key;
+    const DirEntry* entry;
+  };  // key: the first four upcased units
+  struct Taken {
+    uint64_t hash;
+    WView name;
+  };
   template <typename T>
   T* New(size_t n);
   bool Shows(Source source, WView name) const;
@@ -75,8 +84,8 @@ class Listing {
   static constexpr size_t kBlock = 64;
 };
 
-// The state of one directory handle's enumeration. `pattern` must stay valid; set it before the first query (empty =
-// everything), later patterns are ignored by the system and so by the caller.
+// The state of one directory handle's enumeration. `pattern` must stay valid; set it before the first query
+// (empty = everything), later patterns are ignored by the system and so by the caller.
 struct Cursor {
   WView pattern;
   size_t next = 0;       // index of the entry to look at next
@@ -97,8 +106,8 @@ inline constexpr uint32_t kSuccess = 0, kBufferOverflow = 0x80000005, kNoMoreFil
 // True for the classes QueryListing can write.
 bool IsListingClass(uint32_t info_class);
 
-// Fills `buffer` (8-aligned for the classes with 64-bit fields, as the system demands) with as many entries as fit.
-// `written` is what IO_STATUS_BLOCK.Information gets.
+// Fills `buffer` (8-aligned for the classes with 64-bit fields, as the system demands) with as many entries
+// as fit. `written` is what IO_STATUS_BLOCK.Information gets.
 //   kSuccess             at least one whole entry
 //   kBufferOverflow      one entry whose name had to be cut; the next query goes on behind it
 //   kNoSuchFile          the first query, and nothing matches

@@ -1,5 +1,5 @@
-// The record formats of NtQueryDirectoryFile. Offsets are those of the structures in ntifs.h, the same for 32- and
-// 64-bit programs.
+// The record formats of NtQueryDirectoryFile. Offsets are those of the structures in ntifs.h, the same for
+// 32- and 64-bit programs.
 #include "view/listing.h"
 #include "view/pattern.h"
 
@@ -8,26 +8,26 @@ namespace {
 
 constexpr uint8_t kNo = 0;  // no such field
 
-// Where the fields of a class are that not all have. Common to all but Names: NextEntryOffset 0, FileIndex 4, four
-// times 8.., EndOfFile 40, AllocationSize 48, FileAttributes 56, FileNameLength 60.
+// Where the fields of a class are that not all have. Common to all but Names: NextEntryOffset 0, FileIndex 4,
+// four times 8.., EndOfFile 40, AllocationSize 48, FileAttributes 56, FileNameLength 60.
 struct Format {
   uint8_t info_class;
-  uint8_t name;            // FileName
-  uint8_t minimum;         // sizeof the structure: a shorter buffer is refused
+  uint8_t name;     // FileName
+  uint8_t minimum;  // sizeof the structure: a shorter buffer is refused
   uint8_t name_length;
   uint8_t ea_size, reparse_tag, short_name_length, short_name, id64, id128;
 };
 
 constexpr Format kFormats[] = {
-    {1, 64, 72, 60, kNo, kNo, kNo, kNo, kNo, kNo},      // FileDirectoryInformation
-    {2, 68, 72, 60, 64, kNo, kNo, kNo, kNo, kNo},       // FileFullDirectoryInformation
-    {3, 94, 96, 60, 64, kNo, 68, 70, kNo, kNo},         // FileBothDirectoryInformation
-    {12, 12, 16, 8, kNo, kNo, kNo, kNo, kNo, kNo},      // FileNamesInformation
-    {37, 104, 112, 60, 64, kNo, 68, 70, 96, kNo},       // FileIdBothDirectoryInformation
-    {38, 80, 88, 60, 64, kNo, kNo, kNo, 72, kNo},       // FileIdFullDirectoryInformation
-    {50, 92, 96, 60, kNo, kNo, kNo, kNo, 64, kNo},      // FileIdGlobalTxDirectoryInformation
-    {60, 88, 96, 60, 64, 68, kNo, kNo, kNo, 72},        // FileIdExtdDirectoryInformation
-    {63, 114, 120, 60, 64, 68, 88, 90, kNo, 72},        // FileIdExtdBothDirectoryInformation
+    {1, 64, 72, 60, kNo, kNo, kNo, kNo, kNo, kNo},  // FileDirectoryInformation
+    {2, 68, 72, 60, 64, kNo, kNo, kNo, kNo, kNo},   // FileFullDirectoryInformation
+    {3, 94, 96, 60, 64, kNo, 68, 70, kNo, kNo},     // FileBothDirectoryInformation
+    {12, 12, 16, 8, kNo, kNo, kNo, kNo, kNo, kNo},  // FileNamesInformation
+    {37, 104, 112, 60, 64, kNo, 68, 70, 96, kNo},   // FileIdBothDirectoryInformation
+    {38, 80, 88, 60, 64, kNo, kNo, kNo, 72, kNo},   // FileIdFullDirectoryInformation
+    {50, 92, 96, 60, kNo, kNo, kNo, kNo, 64, kNo},  // FileIdGlobalTxDirectoryInformation
+    {60, 88, 96, 60, 64, 68, kNo, kNo, kNo, 72},    // FileIdExtdDirectoryInformation
+    {63, 114, 120, 60, 64, 68, 88, 90, kNo, 72},    // FileIdExtdBothDirectoryInformation
 };
 
 constexpr uint32_t kReparsePoint = 0x400;
@@ -92,8 +92,8 @@ uint32_t QueryListing(const Listing& listing, Cursor* cursor, const ListingReque
   if (request.restart) cursor->next = 0;
   cursor->started = true;
   auto* const bytes = static_cast<uint8_t*>(buffer);
-  uint64_t end = 0;          // of what is written
-  uint8_t* last = nullptr;   // the record before, whose NextEntryOffset is to be set
+  uint64_t end = 0;         // of what is written
+  uint8_t* last = nullptr;  // the record before, whose NextEntryOffset is to be set
   for (; cursor->next < listing.size(); ++cursor->next) {
     const DirEntry& e = listing.at(cursor->next);
     if (!Matches(cursor->pattern, e)) continue;

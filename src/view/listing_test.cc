@@ -51,8 +51,8 @@ std::string Names(const Listing& listing) {
 TEST(Listing, SortsByUpcasedNameDotsFirst) {
   Arena arena;
   Listing listing(arena.allocator(), nullptr);
-  for (WView name : {WView(u"zeta"), WView(u"_x"), WView(u".."), WView(u"Alpha"), WView(u"alph"), WView(u"!a"),
-                     WView(u"."), WView(u"\u00e4"), WView(u"alpha1")}) {
+  for (WView name : {WView(u"zeta"), WView(u"_x"), WView(u".."), WView(u"Alpha"), WView(u"alph"),
+                     WView(u"!a"), WView(u"."), WView(u"\u00e4"), WView(u"alpha1")}) {
     ASSERT_TRUE(listing.Add(Source::kHost, Named(name)));
   }
   ASSERT_TRUE(listing.Sort());
@@ -116,7 +116,9 @@ TEST(Listing, MergesLikeAMap) {
     Arena arena;
     Listing listing(arena.allocator(), nullptr);
     struct Less {
-      bool operator()(const std::u16string& a, const std::u16string& b) const { return CompareFolded(a, b) < 0; }
+      bool operator()(const std::u16string& a, const std::u16string& b) const {
+        return CompareFolded(a, b) < 0;
+      }
     };
     std::map<std::u16string, uint64_t, Less> model;
     const unsigned count = random() % (round % 10 == 0 ? 5000 : 60);
@@ -144,7 +146,8 @@ TEST(Listing, SaysWhenOutOfMemory) {
   const auto fill = [](Listing* listing) {
     for (int i = 0; i < 300; ++i) {
       const std::u16string name = u"name" + FromUtf8Lossy(std::to_string(i));
-      if (!listing->Add(Source::kHost, Named(name, 0, name.substr(0, 2) + FromUtf8Lossy(std::to_string(i))))) return false;
+      if (!listing->Add(Source::kHost, Named(name, 0, name.substr(0, 2) + FromUtf8Lossy(std::to_string(i)))))
+        return false;
     }
     return listing->Sort();
   };
@@ -165,8 +168,8 @@ class Query : public ::testing::Test {
   }
   uint32_t Ask(uint32_t info_class, uint32_t length, bool single = false, bool restart = false) {
     buffer_.assign(length / 8 + 2, 0xEEEEEEEEEEEEEEEEu);
-    const uint32_t status = QueryListing(listing_, &cursor_, {info_class, single, restart}, buffer_.data(), length,
-                                         &written_);
+    const uint32_t status =
+        QueryListing(listing_, &cursor_, {info_class, single, restart}, buffer_.data(), length, &written_);
     // Nothing behind the buffer is touched.
     for (size_t i = length; i < buffer_.size() * 8; ++i) EXPECT_EQ(Bytes()[i], 0xEE) << "byte " << i;
     EXPECT_LE(written_, length);
@@ -208,9 +211,13 @@ class Query : public ::testing::Test {
   uint32_t written_ = 0;
 };
 
-struct Layout { uint32_t info_class; size_t name_length, name, minimum; };
-constexpr Layout kLayouts[] = {{1, 60, 64, 72},  {2, 60, 68, 72},   {3, 60, 94, 96},   {12, 8, 12, 16},  {37, 60, 104, 112},
-                               {38, 60, 80, 88}, {50, 60, 92, 96}, {60, 60, 88, 96}, {63, 60, 114, 120}};
+struct Layout {
+  uint32_t info_class;
+  size_t name_length, name, minimum;
+};
+constexpr Layout kLayouts[] = {{1, 60, 64, 72},  {2, 60, 68, 72},    {3, 60, 94, 96},
+                               {12, 8, 12, 16},  {37, 60, 104, 112}, {38, 60, 80, 88},
+                               {50, 60, 92, 96}, {60, 60, 88, 96},   {63, 60, 114, 120}};
 
 TEST_F(Query, EveryClassListsAllNames) {
   Fill({Named(u"."), Named(u".."), Named(u"b"), Named(u"a long name"), Named(u"abc.txt")});
@@ -289,7 +296,8 @@ TEST_F(Query, ReparseTagsGoWhereTheyBelong) {
 
 TEST_F(Query, SmallBuffersGiveAllInSeveralCalls) {
   std::vector<std::u16string> names;
-  for (int i = 0; i < 200; ++i) names.push_back(u"file" + FromUtf8Lossy(std::to_string(1000 + i)) + std::u16string(i % 13, u'x'));
+  for (int i = 0; i < 200; ++i)
+    names.push_back(u"file" + FromUtf8Lossy(std::to_string(1000 + i)) + std::u16string(i % 13, u'x'));
   std::vector<DirEntry> entries;
   for (const std::u16string& n : names) entries.push_back(Named(n));
   Fill(entries);

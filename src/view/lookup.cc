@@ -61,8 +61,8 @@ Step Descend(const Space& space, const MountPoint& mount, const VPath& path, boo
   return step;
 }
 
-// Calls visit(mount index, Step) for every mount above `path`, top layer first and the longer mount of a layer first,
-// until it returns false.
+// Calls visit(mount index, Step) for every mount above `path`, top layer first and the longer mount of a
+// layer first, until it returns false.
 template <typename Visit>
 void ForEachMount(const Space& space, const VPath& path, bool registry, Visit&& visit) {
   const auto& mounts = space.mounts;
@@ -86,7 +86,9 @@ void ForEachMount(const Space& space, const VPath& path, bool registry, Visit&& 
 }
 
 // What the index says about `path` and the directories above it.
-struct IndexFacts { bool whiteout = false, upper = false, child_whiteouts = false; };
+struct IndexFacts {
+  bool whiteout = false, upper = false, child_whiteouts = false;
+};
 
 IndexFacts AskIndex(const VmIndex* index, const VPath& path) {
   IndexFacts facts;
@@ -142,7 +144,8 @@ void Resolve(const Space& space, const VPath& path, bool registry, Lookup* out) 
     out->virtual_directory = !ends_at_file && AnyMountBelow(space, path, registry);
   }
   out->host_visible = out->mode == Mode::kMerge && !out->lower_hidden && !ends_at_file;
-  out->merge_listing = out->upper_possible || out->mount >= 0 || out->virtual_directory || facts.child_whiteouts;
+  out->merge_listing =
+      out->upper_possible || out->mount >= 0 || out->virtual_directory || facts.child_whiteouts;
 }
 
 }  // namespace
@@ -161,7 +164,8 @@ Lookup LookUp(const Space& space, const VPath& path, bool registry) {
   return out;
 }
 
-bool NextContributor(const Space& space, const VPath& path, bool registry, const Lookup& found, Contributor* at) {
+bool NextContributor(const Space& space, const VPath& path, bool registry, const Lookup& found,
+                     Contributor* at) {
   if (found.mount < 0) return false;
   if (at->mount < 0) {
     *at = Contributor{found.mount, found.entry};
@@ -208,8 +212,8 @@ ChildFilter::ChildFilter(const Space& space, const VPath& path, bool registry, c
     child_rules_ = true;
     if (rule.mode == Mode::kHost || (rule.mode == Mode::kMerge && !host_hidden_)) needs_host_ = true;
   }
-  child_whiteouts_ = space.index != nullptr &&
-                     (space.index->Flags(path, path.depth) & VmIndex::kChildWhiteout) != 0;
+  child_whiteouts_ =
+      space.index != nullptr && (space.index->Flags(path, path.depth) & VmIndex::kChildWhiteout) != 0;
 }
 
 Mode ChildFilter::ModeOf(WView name) const {
@@ -217,7 +221,8 @@ Mode ChildFilter::ModeOf(WView name) const {
   for (const Rule& rule : rules_) {
     WView child;
     bool direct = false;
-    if (ChildOnTheWay(path_, rule.prefix, &child, &direct) && direct && EqualFolded(child, name)) return rule.mode;
+    if (ChildOnTheWay(path_, rule.prefix, &child, &direct) && direct && EqualFolded(child, name))
+      return rule.mode;
   }
   return mode_;
 }

@@ -1,6 +1,9 @@
-// LookUp against a naive model: sets of folded paths, one per layer, no cleverness. Seeded; a failure prints its seed.
+// LookUp against a naive model: sets of folded paths, one per layer, no cleverness. Seeded; a failure prints
+// its seed.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,7 +36,13 @@ struct Path : VPath {
 using Tree = std::map<std::u16string, bool>;
 
 struct Model {
-  struct Mount { int layer; size_t prefix_length; Tree tree; int number; std::u16string prefix; };
+  struct Mount {
+    int layer;
+    size_t prefix_length;
+    Tree tree;
+    int number;
+    std::u16string prefix;
+  };
   std::vector<Mount> mounts;  // in order of precedence
   std::map<std::u16string, Mode> rules;
   std::set<std::u16string> whiteouts, upper, subtree;
@@ -148,7 +157,7 @@ class Round {
       const uint32_t flags = 1u << g_.Below(3);
       const Path p(text);
       EXPECT_TRUE(index_->Set(p, p.depth, flags));
-      auto& set = flags == VmIndex::kUpper       ? model_.upper
+      auto& set = flags == VmIndex::kUpper      ? model_.upper
                   : flags == VmIndex::kWhiteout ? model_.whiteouts
                                                 : model_.subtree;
       set.insert(Fold(text));
@@ -180,8 +189,8 @@ class Round {
   }
 
  private:
-  // What the listing filter says of a child is what LookUp says of it, and a directory that claims to need no merging
-  // shows exactly the host's children.
+  // What the listing filter says of a child is what LookUp says of it, and a directory that claims to need no
+  // merging shows exactly the host's children.
   void CheckChildren(const Path& path, const std::u16string& text, const Lookup& got) {
     const ChildFilter filter(space_, path, registry_, got);
     for (int i = 0; i < 4; ++i) {
@@ -208,7 +217,11 @@ class Round {
 
   void MakeLayers() {
     const int layers = 1 + static_cast<int>(g_.Below(3));
-    struct Pending { std::u16string prefix; std::string root; int layer; };
+    struct Pending {
+      std::u16string prefix;
+      std::string root;
+      int layer;
+    };
     std::vector<Pending> pending;
     for (int layer = 0; layer < layers; ++layer) {
       std::vector<catalog::testing::TestEntry> entries;
@@ -286,7 +299,8 @@ class Round {
   void MakeRules() {
     std::map<std::u16string, Mode> rules;
     if (g_.Chance(90)) rules[u""] = g_.Chance(80) ? Mode::kMerge : Mode::kPrivate;
-    for (unsigned n = g_.Below(5); n > 0; --n) rules[Fold(g_.Below(root_, 3))] = static_cast<Mode>(g_.Below(4));
+    for (unsigned n = g_.Below(5); n > 0; --n)
+      rules[Fold(g_.Below(root_, 3))] = static_cast<Mode>(g_.Below(4));
     model_.rules = rules;
     rule_texts_.reserve(rules.size());
     for (const auto& [prefix, mode] : rules) {
@@ -312,13 +326,16 @@ class Round {
 TEST(LookupModel, AgreesOnRandomSpaces) {
   for (uint32_t seed = 1; seed <= 1500; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    // calloc gives untouched pages, so 128 MiB cost nothing.
-    const std::unique_ptr<void, void (*)(void*)> memory(std::calloc(1, VmIndex::kFileBytes), &std::free);
-    VmIndex::Format(memory.get());
+    // Fresh pages, of which only touched ones cost anything.
+    void* const memory = mmap(nullptr, VmIndex::kFileBytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    VmIndex::Format(memory);
     VmIndex index;
-    ASSERT_TRUE(index.Attach(memory.get(), VmIndex::kFileBytes));
+    ASSERT_TRUE(index.Attach(memory, VmIndex::kFileBytes));
     Round round(seed, seed % 3 == 0, &index);
     round.Check(60);
+    munmap(memory, VmIndex::kFileBytes);
     if (testing::Test::HasFailure()) return;
   }
 }

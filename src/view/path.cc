@@ -149,7 +149,8 @@ NameKind ParseBelowSystemRoot(WView system_root, WView rest, std::span<char16_t>
 
 // If `nt` names a directory of DOS devices or something in it, gives what follows the directory.
 bool StripDosDevices(WView nt, WView* rest) {
-  if (Strip(nt, u"\\??", rest) || Strip(nt, u"\\DosDevices", rest) || Strip(nt, u"\\GLOBAL??", rest)) return true;
+  if (Strip(nt, u"\\??", rest) || Strip(nt, u"\\DosDevices", rest) || Strip(nt, u"\\GLOBAL??", rest))
+    return true;
   // \Sessions\<session>\DosDevices\<logon id>: a logon's own directory by its full name.
   if (!Strip(nt, u"\\Sessions", rest) || rest->empty()) return false;
   TakeComponent(rest);
@@ -251,7 +252,8 @@ NameKind ParseRelative(const VPath& base, WView relative, std::span<char16_t> st
   if (is_file ? !IsLegalFileName(name) : name.size() > kMaxNameUnits) return NameKind::kInvalid;
   if (!builder.Add(name)) return NameKind::kInvalid;
   bool trailing = false;
-  if (is_file ? !AddFileNames(rest, &builder, &trailing) : !AddKeyNames(rest, &builder)) return NameKind::kInvalid;
+  if (is_file ? !AddFileNames(rest, &builder, &trailing) : !AddKeyNames(rest, &builder))
+    return NameKind::kInvalid;
   return builder.Done(kind, trailing);
 }
 

@@ -27,14 +27,22 @@ std::string Show(NameKind kind) {
       return "drive " + ToUtf8(path.text) + (path.trailing_backslash ? " /" : "");
     case NameKind::kKeyPath:
       return "key " + ToUtf8(path.text);
-    case NameKind::kVolume: return "volume";
-    case NameKind::kUnc: return "unc";
-    case NameKind::kPipe: return "pipe";
-    case NameKind::kMailslot: return "mailslot";
-    case NameKind::kDevice: return "device";
-    case NameKind::kRegistryRoot: return "registry root";
-    case NameKind::kById: return "id";
-    case NameKind::kInvalid: return "invalid";
+    case NameKind::kVolume:
+      return "volume";
+    case NameKind::kUnc:
+      return "unc";
+    case NameKind::kPipe:
+      return "pipe";
+    case NameKind::kMailslot:
+      return "mailslot";
+    case NameKind::kDevice:
+      return "device";
+    case NameKind::kRegistryRoot:
+      return "registry root";
+    case NameKind::kById:
+      return "id";
+    case NameKind::kInvalid:
+      return "invalid";
   }
   return "?";
 }
@@ -43,7 +51,10 @@ std::string File(WView nt) { return Show(ParseFileName(nt, kTable, storage, &pat
 std::string Key(WView nt) { return Show(ParseKeyName(nt, storage, &path)); }
 std::string Canonical(WView text) { return Show(ParseCanonical(text, storage, &path)); }
 
-struct Row { WView name; const char* expected; };
+struct Row {
+  WView name;
+  const char* expected;
+};
 
 TEST(ParseFileName, EveryPrefix) {
   const Row rows[] = {
@@ -113,32 +124,19 @@ TEST(ParseFileName, EveryPrefix) {
 
 TEST(ParseFileName, Components) {
   const Row rows[] = {
-      {u"\\??\\C:\\\\a", "drive C:\\a"},
-      {u"\\??\\C:\\\\\\a", "invalid"},
-      {u"\\??\\C:\\\\", "drive C: /"},
-      {u"\\??\\C:\\a\\\\b", "invalid"},
-      {u"\\??\\C:\\a\\\\", "invalid"},
-      {u"\\??\\C:\\.", "invalid"},
-      {u"\\??\\C:\\a\\..\\b", "invalid"},
-      {u"\\??\\C:\\...", "drive C:\\..."},
-      {u"\\??\\C:\\a. ", "drive C:\\a. "},
-      {u"\\??\\C:\\a/b", "invalid"},
-      {u"\\??\\C:\\a*", "invalid"},
-      {u"\\??\\C:\\a?", "invalid"},
-      {u"\\??\\C:\\a<\\b", "invalid"},
-      {u"\\??\\C:\\a>\\b", "invalid"},
-      {u"\\??\\C:\\a\"b", "invalid"},
-      {u"\\??\\C:\\a|b", "invalid"},
-      {u"\\??\\C:\\a\tb", "invalid"},
-      {u"\\??\\C:\\a\x7f", "drive C:\\a\x7f"},
-      {u"\\??\\C:\\x:stream", "invalid"},
-      {u"\\??\\C:\\x:stream:$DATA", "invalid"},
-      {u"\\??\\C:\\x:", "invalid"},
-      {u"\\??\\C:\\x::$DATA", "drive C:\\x"},
-      {u"\\??\\C:\\x::$data", "drive C:\\x"},
-      {u"\\??\\C:\\d:$I30:$INDEX_ALLOCATION", "drive C:\\d"},
-      {u"\\??\\C:\\d::$DATA\\x", "invalid"},
-      {u"\\??\\C:\\::$DATA", "invalid"},
+      {u"\\??\\C:\\\\a", "drive C:\\a"},      {u"\\??\\C:\\\\\\a", "invalid"},
+      {u"\\??\\C:\\\\", "drive C: /"},        {u"\\??\\C:\\a\\\\b", "invalid"},
+      {u"\\??\\C:\\a\\\\", "invalid"},        {u"\\??\\C:\\.", "invalid"},
+      {u"\\??\\C:\\a\\..\\b", "invalid"},     {u"\\??\\C:\\...", "drive C:\\..."},
+      {u"\\??\\C:\\a. ", "drive C:\\a. "},    {u"\\??\\C:\\a/b", "invalid"},
+      {u"\\??\\C:\\a*", "invalid"},           {u"\\??\\C:\\a?", "invalid"},
+      {u"\\??\\C:\\a<\\b", "invalid"},        {u"\\??\\C:\\a>\\b", "invalid"},
+      {u"\\??\\C:\\a\"b", "invalid"},         {u"\\??\\C:\\a|b", "invalid"},
+      {u"\\??\\C:\\a\tb", "invalid"},         {u"\\??\\C:\\a\x7f", "drive C:\\a\x7f"},
+      {u"\\??\\C:\\x:stream", "invalid"},     {u"\\??\\C:\\x:stream:$DATA", "invalid"},
+      {u"\\??\\C:\\x:", "invalid"},           {u"\\??\\C:\\x::$DATA", "drive C:\\x"},
+      {u"\\??\\C:\\x::$data", "drive C:\\x"}, {u"\\??\\C:\\d:$I30:$INDEX_ALLOCATION", "drive C:\\d"},
+      {u"\\??\\C:\\d::$DATA\\x", "invalid"},  {u"\\??\\C:\\::$DATA", "invalid"},
   };
   for (const Row& row : rows) EXPECT_EQ(File(row.name), row.expected) << ToUtf8(row.name);
   EXPECT_EQ(File(std::u16string(u"\\??\\C:\\a\0b", 11)), "invalid");
@@ -161,7 +159,8 @@ TEST(ParseFileName, Limits) {
   EXPECT_EQ(ParseFileName(longest, kTable, storage, &path), NameKind::kDrivePath);
   EXPECT_EQ(path.text.size(), kMaxPathUnits);
   EXPECT_EQ(File(longest + u"y"), "invalid");
-  EXPECT_EQ(ParseFileName(u"\\??\\C:\\abc", kTable, std::span(storage).first(6), &path), NameKind::kDrivePath);
+  EXPECT_EQ(ParseFileName(u"\\??\\C:\\abc", kTable, std::span(storage).first(6), &path),
+            NameKind::kDrivePath);
   EXPECT_EQ(ParseFileName(u"\\??\\C:\\abc", kTable, std::span(storage).first(5), &path), NameKind::kInvalid);
   EXPECT_EQ(ParseFileName(u"\\??\\C:\\abc", kTable, {}, &path), NameKind::kInvalid);
 }
@@ -184,10 +183,12 @@ TEST(ParseRelative, Files) {
   std::array<char16_t, 64> base_storage;
   ASSERT_EQ(ParseCanonical(u"C:\\a", base_storage, &base), NameKind::kDrivePath);
   const Row rows[] = {
-      {u"", "drive C:\\a"},        {u"b", "drive C:\\a\\b"},    {u"b\\", "drive C:\\a\\b /"},
-      {u"b\\c.d", "drive C:\\a\\b\\c.d"}, {u"\\b", "invalid"},  {u"\\", "invalid"},
-      {u"b\\\\c", "invalid"},      {u".", "invalid"},           {u"..\\b", "invalid"},
-      {u"b::$DATA", "drive C:\\a\\b"}, {u"b:s", "invalid"},     {u"C:\\b", "invalid"},
+      {u"", "drive C:\\a"},         {u"b", "drive C:\\a\\b"},
+      {u"b\\", "drive C:\\a\\b /"}, {u"b\\c.d", "drive C:\\a\\b\\c.d"},
+      {u"\\b", "invalid"},          {u"\\", "invalid"},
+      {u"b\\\\c", "invalid"},       {u".", "invalid"},
+      {u"..\\b", "invalid"},        {u"b::$DATA", "drive C:\\a\\b"},
+      {u"b:s", "invalid"},          {u"C:\\b", "invalid"},
   };
   for (const Row& row : rows) {
     EXPECT_EQ(Show(ParseRelative(base, row.name, storage, &path)), row.expected) << ToUtf8(row.name);
@@ -246,10 +247,10 @@ TEST(ParseKeyName, Relative) {
 
 TEST(ParseCanonical, IsStrictAndRoundTrips) {
   const Row rows[] = {
-      {u"C:", "drive C:"},     {u"c:\\A", "drive C:\\A"}, {u"C:\\", "invalid"},   {u"C:\\a\\", "invalid"},
-      {u"C:a", "invalid"},     {u"C:\\a\\\\b", "invalid"}, {u"C:\\a:b", "invalid"}, {u"M", "key M"},
-      {u"m\\x", "key M\\x"},   {u"U\\S-1", "key U\\S-1"}, {u"X\\x", "invalid"},   {u"Mx", "invalid"},
-      {u"", "invalid"},        {u"M\\", "invalid"},       {u"1:\\a", "invalid"},
+      {u"C:", "drive C:"},   {u"c:\\A", "drive C:\\A"},  {u"C:\\", "invalid"},    {u"C:\\a\\", "invalid"},
+      {u"C:a", "invalid"},   {u"C:\\a\\\\b", "invalid"}, {u"C:\\a:b", "invalid"}, {u"M", "key M"},
+      {u"m\\x", "key M\\x"}, {u"U\\S-1", "key U\\S-1"},  {u"X\\x", "invalid"},    {u"Mx", "invalid"},
+      {u"", "invalid"},      {u"M\\", "invalid"},        {u"1:\\a", "invalid"},
   };
   for (const Row& row : rows) EXPECT_EQ(Canonical(row.name), row.expected) << ToUtf8(row.name);
 }

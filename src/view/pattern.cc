@@ -5,8 +5,8 @@ namespace {
 
 constexpr char16_t kDosStar = u'<', kDosQm = u'>', kDosDot = u'"';
 
-// Positions in a pattern at which a match may stand. Ascending order is the order of the pattern, so one pass over the
-// set also visits what it adds.
+// Positions in a pattern at which a match may stand. Ascending order is the order of the pattern, so one pass
+// over the set also visits what it adds.
 class States {
  public:
   void Add(size_t i) { bits_[i / 32] |= 1u << (i % 32); }
@@ -28,8 +28,8 @@ class States {
   uint32_t bits_[kMaxPatternUnits / 32 + 1] = {};  // 32-bit words: 32-bit programs have no helper for more
 };
 
-// Where the run of dots and stars at the end of the pattern begins, within which dots act as DOS_DOT. "." and ".." are
-// the names of two entries, not patterns.
+// Where the run of dots and stars at the end of the pattern begins, within which dots act as DOS_DOT. "." and
+// ".." are the names of two entries, not patterns.
 size_t LooseTail(WView pattern) {
   if (pattern == u"." || pattern == u"..") return pattern.size();
   size_t tail = pattern.size();
@@ -88,9 +88,7 @@ class Matcher {
   }
 
  private:
-  char16_t Kind(size_t i) const {
-    return i >= tail_ && pattern_[i] == u'.' ? kDosDot : pattern_[i];
-  }
+  char16_t Kind(size_t i) const { return i >= tail_ && pattern_[i] == u'.' ? kDosDot : pattern_[i]; }
 
   WView pattern_;
   size_t tail_, last_dot_;

@@ -11,7 +11,10 @@
 namespace plume::view {
 namespace {
 
-struct Row { WView pattern, name; bool matches; };
+struct Row {
+  WView pattern, name;
+  bool matches;
+};
 
 TEST(Pattern, TableOfTheDocumentedRules) {
   const Row rows[] = {
@@ -132,7 +135,8 @@ TEST(Pattern, HostilePatternsTakeNoTime) {
 
 TEST(Pattern, KnowsWildcards) {
   EXPECT_FALSE(HasWildcards(u"a.b"));
-  for (WView w : {WView(u"*"), WView(u"a?"), WView(u"<"), WView(u"x>"), WView(u"\"")}) EXPECT_TRUE(HasWildcards(w));
+  for (WView w : {WView(u"*"), WView(u"a?"), WView(u"<"), WView(u"x>"), WView(u"\"")})
+    EXPECT_TRUE(HasWildcards(w));
 }
 
 }  // namespace

@@ -11,16 +11,17 @@ namespace plume::view {
 namespace {
 
 TEST(ShortName, LegalNamesNeedNone) {
-  for (WView name : {WView(u"a"), WView(u"README"), WView(u"abcdefgh.txt"), WView(u"A-B_C~1.T$T"), WView(u"."),
-                     WView(u".."), WView(u"a.b")}) {
+  for (WView name : {WView(u"a"), WView(u"README"), WView(u"abcdefgh.txt"), WView(u"A-B_C~1.T$T"),
+                     WView(u"."), WView(u".."), WView(u"a.b")}) {
     EXPECT_TRUE(IsLegal8Dot3(name)) << ToUtf8(name);
     EXPECT_EQ(WineShortName(name).length, 0) << ToUtf8(name);
   }
 }
 
 TEST(ShortName, OthersAreNotLegal) {
-  for (WView name : {WView(u""), WView(u"abcdefghi"), WView(u"abcdefgh.abcd"), WView(u"a.b.c"), WView(u"a b"),
-                     WView(u"a+b"), WView(u".a"), WView(u"a."), WView(u"\u00e4"), WView(u"a=b"), WView(u"[a]")}) {
+  for (WView name :
+       {WView(u""), WView(u"abcdefghi"), WView(u"abcdefgh.abcd"), WView(u"a.b.c"), WView(u"a b"),
+        WView(u"a+b"), WView(u".a"), WView(u"a."), WView(u"\u00e4"), WView(u"a=b"), WView(u"[a]")}) {
     EXPECT_FALSE(IsLegal8Dot3(name)) << ToUtf8(name);
   }
 }

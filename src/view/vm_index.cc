@@ -43,24 +43,28 @@ bool VmIndex::Attach(void* memory, uint64_t bytes) {
 bool VmIndex::Recover(void* memory, uint64_t bytes) {
   VmIndex index;
   if (!index.Attach(memory, bytes)) return false;
-  uint64_t end = index.header()->arena_next.load(std::memory_order_relaxed);
-  if (end < kArenaStart) end = kArenaStart;
+  uint64_t end = kArenaStart;
   index.ForEach([&](const Record& r) {
     const uint64_t offset = static_cast<uint64_t>(reinterpret_cast<const uint8_t*>(&r) - index.base_);
     const uint64_t record_end = offset + RecordBytes(r.length);
     if (record_end > end) end = record_end;
   });
-  index.header()->arena_next.store(end, std::memory_order_relaxed);
+  // Only ever raised: a guest that runs already may be inserting.
+  std::atomic<uint64_t>& next = index.header()->arena_next;
+  uint64_t now = next.load(std::memory_order_relaxed);
+  while (now < end && !next.compare_exchange_weak(now, end, std::memory_order_relaxed)) {
+  }
   return true;
 }
 
-// Null if the slot does not lead to a whole record: after a power failure the page with the slot may have reached the
-// disk and the page with the record not. Such a slot is skipped.
+// Null if the slot does not lead to a whole record: after a power failure the page with the slot may have
+// reached the disk and the page with the record not. Such a slot is skipped.
 VmIndex::Record* VmIndex::At(uint64_t slot) const {
   const uint64_t offset = (slot & 0xffffffff) * 8;
   if (offset < kArenaStart || offset > kFileBytes - sizeof(Record)) return nullptr;
   auto* record = reinterpret_cast<Record*>(base_ + offset);
-  if (record->length == 0 || record->length > (kFileBytes - offset - offsetof(Record, text)) / 2) return nullptr;
+  if (record->length == 0 || record->length > (kFileBytes - offset - offsetof(Record, text)) / 2)
+    return nullptr;
   return record;
 }
 
@@ -107,7 +111,8 @@ VmIndex::Record* VmIndex::New(uint64_t hash, WView text, uint32_t flags) const {
 
 const VmIndex::Record* VmIndex::Find(const VPath& path, int components) const {
   const WView text = path.Prefix(components);
-  return Walk(path.hash[components], [&](WView t) { return EqualFolded(t, text); }, [] { return uint64_t{0}; });
+  return Walk(
+      path.hash[components], [&](WView t) { return EqualFolded(t, text); }, [] { return uint64_t{0}; });
 }
 
 const VmIndex::Record* VmIndex::FindChild(const VPath& directory, WView name) const {
@@ -124,10 +129,12 @@ bool VmIndex::Set(const VPath& path, int components, uint32_t flags) {
   if ((flags & kWhiteout) != 0 && components > 0 && !Set(path, components - 1, kChildWhiteout)) return false;
   const WView text = path.Prefix(components);
   const uint64_t hash = path.hash[components];
-  Record* record = Walk(hash, [&](WView t) { return EqualFolded(t, text); }, [&]() -> uint64_t {
-    const Record* r = New(hash, text, flags);
-    return r ? static_cast<uint64_t>(reinterpret_cast<const uint8_t*>(r) - base_) / 8 : 0;
-  });
+  Record* record = Walk(
+      hash, [&](WView t) { return EqualFolded(t, text); },
+      [&]() -> uint64_t {
+        const Record* r = New(hash, text, flags);
+        return r ? static_cast<uint64_t>(reinterpret_cast<const uint8_t*>(r) - base_) / 8 : 0;
+      });
   if (record == nullptr) return false;
   // Read first: a flag already there must not take the cache line from other readers.
   if ((record->flags.load(std::memory_order_acquire) & flags) != flags) {

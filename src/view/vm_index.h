@@ -1,18 +1,22 @@
 // The VM index: what every guest of a VM knows about the upper layer without asking anyone.
 //
-// One file, mapped read-write by all guests of the VM and by the agent. It is an insert-only hash table from folded
-// virtual path to a record with atomic flags; records are never moved or removed (discard makes a new file). It has
-// many writers, no locks and no pointers: an insert writes a whole record into the arena, then publishes its offset
-// with one compare-and-swap, so a guest killed at any instant leaves a consistent index (at worst an unreachable
-// record). docs/formats/vm-index.md; ADR 3.
+// One file, mapped read-write by all guests of the VM and by the agent. It is an insert-only hash table from
+// folded virtual path to a record with atomic flags; records are never moved or removed (discard makes a new
+// file). It has many writers, no locks and no pointers: an insert writes a whole record into the arena, then
+// publishes its offset with one compare-and-swap, so a guest killed at any instant leaves a consistent index
+// (at worst an unreachable record). docs/formats/vm-index.md; ADR 3.
 //
 // The rules that make it correct (docs/invariants.md):
-//   - kUpper is set BEFORE a name is created in the upper layer: no flag = surely nothing there; flag = probe.
-//   - kWhiteout on P: every lower layer is hidden for P and everything below P. The upper layer is not affected, so
+//   - kUpper is set BEFORE a name is created in the upper layer: no flag = surely nothing there; flag =
+//   probe.
+//   - kWhiteout on P: every lower layer is hidden for P and everything below P. The upper layer is not
+//   affected, so
 //     whiteout + upper entry = replaced file or opaque directory.
-//   - kSubtreeUpper on directory D: names below D may be in the upper layer without records of their own (after a
+//   - kSubtreeUpper on directory D: names below D may be in the upper layer without records of their own
+//   (after a
 //     rename of a directory).
-//   - kChildWhiteout on directory D: some direct child of D has a whiteout (D's listing must be merged). Set() takes
+//   - kChildWhiteout on directory D: some direct child of D has a whiteout (D's listing must be merged).
+//   Set() takes
 //     care of it.
 // Freestanding. Thread-safe and process-safe throughout.
 #pragma once
@@ -38,26 +42,28 @@ class VmIndex {
   struct Record {
     uint64_t hash;
     std::atomic<uint32_t> flags;
-    uint32_t length;            // UTF-16 units
-    char16_t text[1];           // canonical path
+    uint32_t length;   // UTF-16 units
+    char16_t text[1];  // canonical path
     WView Text() const { return WView(text, length); }
   };
 
   // Initialises `memory` (kFileBytes, zero-filled, 8-aligned) as an empty index. Done once by the agent.
   static void Format(void* memory);
-  // Attaches to a formatted mapping, which must outlive this object. False if magic, version or size do not fit.
+  // Attaches to a formatted mapping, which must outlive this object. False if magic, version or size do not
+  // fit.
   bool Attach(void* memory, uint64_t bytes);
 
-  // For the agent, before the first guest of a VM starts: after a power failure the counter of used bytes may be older
-  // than the records. False as Attach.
+  // For the agent, when it prepares a VM: after a power failure the counter of used bytes may be older than the
+  // records. Guests may be running. False as Attach.
   static bool Recover(void* memory, uint64_t bytes);
 
   // The record of the first `components` components of `path`, or null. Wait-free.
   const Record* Find(const VPath& path, int components) const;
   // The record of the child `name` of `directory`, or null. Wait-free; for listings.
   const Record* FindChild(const VPath& directory, WView name) const;
-  // Sets `flags` on that record, creating it if needed. With kWhiteout, kChildWhiteout is first set on the directory
-  // above. False only when the index is full: then nothing may be done that relies on the flags. Lock-free.
+  // Sets `flags` on that record, creating it if needed. With kWhiteout, kChildWhiteout is first set on the
+  // directory above. False only when the index is full: then nothing may be done that relies on the flags.
+  // Lock-free.
   bool Set(const VPath& path, int components, uint32_t flags);
   uint32_t Flags(const VPath& path, int components) const {
     const Record* r = Find(path, components);
@@ -68,10 +74,11 @@ class VmIndex {
   template <typename F>
   void ForEach(F&& f) const;
 
-  // Registry enumeration snapshots are valid while this does not change (bumped by guests on key create/delete).
+  // Registry enumeration snapshots are valid while this does not change (bumped by guests on key
+  // create/delete).
   std::atomic<uint32_t>& Generation() const;
-  // Registry: bumped after a lower key got its copy in the upper layer, and after an entry of the rename log was
-  // written. Open handles of lower keys and of renamed keys are looked at again when these change.
+  // Registry: bumped after a lower key got its copy in the upper layer, and after an entry of the rename log
+  // was written. Open handles of lower keys and of renamed keys are looked at again when these change.
   std::atomic<uint32_t>& CopyUps() const;
   std::atomic<uint32_t>& Renames() const;
 
@@ -82,9 +89,9 @@ class VmIndex {
     std::atomic<uint64_t> arena_next;  // offset of the first free byte
     std::atomic<uint32_t> generation, copy_ups, renames;
   };
-  // Slots are in buckets of 16 (two cache lines). A record's place is the first free slot of a fixed sequence: its
-  // bucket of level 0, then its bucket of level 1, ... Slots are never emptied, so two writers of one path meet at the
-  // same slot, and a search ends at the first empty one.
+  // Slots are in buckets of 16 (two cache lines). A record's place is the first free slot of a fixed
+  // sequence: its bucket of level 0, then its bucket of level 1, ... Slots are never emptied, so two writers
+  // of one path meet at the same slot, and a search ends at the first empty one.
   static constexpr uint64_t kHeaderBytes = 4096;
   static constexpr int kLevels = 8, kBucket = 16;
   static constexpr int kLevel0Bits = 14;  // 16384 slots; every level doubles
@@ -92,7 +99,7 @@ class VmIndex {
   static constexpr uint64_t LevelStart(int level) {  // in slots
     return LevelSlots(level) - LevelSlots(0);
   }
-  static constexpr uint64_t kArenaStart = 
+  static constexpr uint64_t kArenaStart =
       kHeaderBytes + 8 * ((1ull << (kLevel0Bits + kLevels)) - (1ull << kLevel0Bits));
   using Slot = std::atomic<uint64_t>;  // 0 = empty; else tag << 32 | offset / 8
 
@@ -102,8 +109,9 @@ class VmIndex {
   static constexpr uint64_t RecordBytes(uint64_t units) {
     return (offsetof(Record, text) + units * 2 + 7) / 8 * 8;
   }
-  // Walks the sequence of `hash` to the record whose text satisfies `match`. At the first empty slot: publishes the
-  // record that `make` writes (its offset / 8), or gives up if that is 0. Null also when every slot is taken.
+  // Walks the sequence of `hash` to the record whose text satisfies `match`. At the first empty slot:
+  // publishes the record that `make` writes (its offset / 8), or gives up if that is 0. Null also when every
+  // slot is taken.
   template <typename Match, typename Make>
   Record* Walk(uint64_t hash, Match&& match, Make&& make) const;
   Record* New(uint64_t hash, WView text, uint32_t flags) const;

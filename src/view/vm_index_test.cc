@@ -53,7 +53,9 @@ struct Path : VPath {
   std::vector<char16_t> room;
 };
 
-std::u16string Numbered(int i) { return u"C:\\dir" + FromUtf8Lossy(std::to_string(i % 97) + "\\file" + std::to_string(i)); }
+std::u16string Numbered(int i) {
+  return u"C:\\dir" + FromUtf8Lossy(std::to_string(i % 97) + "\\file" + std::to_string(i));
+}
 
 class VmIndexTest : public ::testing::Test {
  protected:
@@ -168,8 +170,8 @@ TEST_F(VmIndexTest, ThreadsOnTheSamePaths) {
   EXPECT_EQ(records, kPaths);
 }
 
-// All threads insert the same path at the same time. Its length makes writing the record take long, so that each finds the
-// slot empty before any has published: only the compare-and-swap decides.
+// All threads insert the same path at the same time. Its length makes writing the record take long, so that
+// each finds the slot empty before any has published: only the compare-and-swap decides.
 TEST_F(VmIndexTest, ThreadsMeetAtOneSlot) {
   constexpr int kThreads = 2, kPaths = 600;
   std::u16string deep = u"C:";
@@ -198,8 +200,8 @@ TEST_F(VmIndexTest, ThreadsMeetAtOneSlot) {
   EXPECT_EQ(records, kPaths);
 }
 
-// Processes that insert the same paths through mappings at different addresses, each killed at a random instant; a
-// survivor then finishes. Every path must have exactly one record.
+// Processes that insert the same paths through mappings at different addresses, each killed at a random
+// instant; a survivor then finishes. Every path must have exactly one record.
 TEST_F(VmIndexTest, ProcessesKilledInTheMiddle) {
   constexpr int kPaths = 4000, kRounds = 25;
   std::mt19937 random(11);

@@ -1,5 +1,5 @@
-// Guest <-> agent messages: only on a miss. One request and one reply per connection use; a connection may be kept.
-// Freestanding, fixed size, little-endian. docs/formats/wire.md
+// Guest <-> agent messages: only on a miss. One request and one reply per connection use; a connection may be
+// kept. Freestanding, fixed size, little-endian. docs/formats/wire.md
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,5 @@
-// The layout of the guest messages is part of the protocol: a guest and an agent of different builds must agree.
+// The layout of the guest messages is part of the protocol: a guest and an agent of different builds must
+// agree.
 #include "wire/messages.h"
 
 #include <gtest/gtest.h>
@@ -22,8 +23,8 @@ TEST(Messages, RequestBytesAreGolden) {
   std::vector<uint8_t> bytes(sizeof(request));
   std::memcpy(bytes.data(), &request, sizeof(request));
 
-  std::vector<uint8_t> golden = {'P', 'L', 'W', '1', 1, 0, 0, 0, 2,   0, 0,   0, 4,   3, 2, 1,
-                                 77,  0,   0,   0,   0, 0, 0, 0, 'v', 0, 'm', 0, '1', 0};
+  std::vector<uint8_t> golden = {'P', 'L', 'W', '1', 1, 0, 0, 0, 2, 0,   0, 0,   4, 3,   2,
+                                 1,   77,  0,   0,   0, 0, 0, 0, 0, 'v', 0, 'm', 0, '1', 0};
   golden.resize(152);
   EXPECT_EQ(bytes, golden);
 }

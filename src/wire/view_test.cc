@@ -11,26 +11,31 @@
 namespace plume::wire {
 namespace {
 
-std::vector<uint16_t> Units(std::u16string_view text) { return std::vector<uint16_t>(text.begin(), text.end()); }
+std::vector<uint16_t> Units(std::u16string_view text) {
+  return std::vector<uint16_t>(text.begin(), text.end());
+}
 
-std::u16string Text(const flatbuffers::Vector<uint16_t>* units) { return std::u16string(units->begin(), units->end()); }
+std::u16string Text(const flatbuffers::Vector<uint16_t>* units) {
+  return std::u16string(units->begin(), units->end());
+}
 
 std::vector<uint8_t> Write() {
   flatbuffers::FlatBufferBuilder b;
   const auto text = [&b](std::u16string_view t) { return b.CreateVector(Units(t)); };
   const auto mount = CreateMount(b, text(u"C:"), 7, false, text(u"\\??\\C:\\p\\images\\d\\C"));
-  const auto keys = CreateMount(b, text(u"M"), 3, true, text(u"\\REGISTRY\\USER\\S-1\\Software\\Plume\\0\\Images\\d\\M"));
+  const auto keys =
+      CreateMount(b, text(u"M"), 3, true, text(u"\\REGISTRY\\USER\\S-1\\Software\\Plume\\0\\Images\\d\\M"));
   const std::vector<flatbuffers::Offset<Mount>> mounts = {mount, keys};
-  const std::vector<flatbuffers::Offset<Layer>> layers = {
-      CreateLayer(b, 0, text(u"\\??\\C:\\p\\catalogs\\d.plc"), b.CreateVector(mounts), b.CreateString("sha256:d"))};
-  const std::vector<flatbuffers::Offset<Rule>> files = {CreateRule(b, text(u""), 0),
-                                                        CreateRule(b, text(u"C:\\p"), 3, b.CreateString("state folder"))};
+  const std::vector<flatbuffers::Offset<Layer>> layers = {CreateLayer(
+      b, 0, text(u"\\??\\C:\\p\\catalogs\\d.plc"), b.CreateVector(mounts), b.CreateString("sha256:d"))};
+  const std::vector<flatbuffers::Offset<Rule>> files = {
+      CreateRule(b, text(u""), 0), CreateRule(b, text(u"C:\\p"), 3, b.CreateString("state folder"))};
   const std::vector<flatbuffers::Offset<Rule>> key_rules = {CreateRule(b, text(u"M\\Software"), 2)};
-  FinishViewBuffer(b, CreateView(b, 1, text(u"id"), text(u"name"), text(u"\\??\\C:\\p\\vms\\id\\upper"),
-                                 text(u"\\??\\C:\\p\\vms\\id\\scratch"), text(u"\\??\\C:\\p\\vms\\id\\index.plx"),
-                                 text(u"upper key"), text(u"user key"), text(u"pipe"), text(u"job"), text(u"vl64"),
-                                 text(u"vl32"), b.CreateVector(layers), b.CreateVector(files),
-                                 b.CreateVector(key_rules)));
+  FinishViewBuffer(
+      b, CreateView(b, 1, text(u"id"), text(u"name"), text(u"\\??\\C:\\p\\vms\\id\\upper"),
+                    text(u"\\??\\C:\\p\\vms\\id\\scratch"), text(u"\\??\\C:\\p\\vms\\id\\index.plx"),
+                    text(u"upper key"), text(u"user key"), text(u"pipe"), text(u"job"), text(u"vl64"),
+                    text(u"vl32"), b.CreateVector(layers), b.CreateVector(files), b.CreateVector(key_rules)));
   return std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
 }
 

@@ -1,5 +1,5 @@
-// Merged listings with any names, then queries of any class and buffer size: nothing outside the buffer is touched
-// (the sanitizer watches), records chain correctly, and every entry comes exactly once.
+// Merged listings with any names, then queries of any class and buffer size: nothing outside the buffer is
+// touched (the sanitizer watches), records chain correctly, and every entry comes exactly once.
 #include <cstring>
 #include <deque>
 #include <memory>

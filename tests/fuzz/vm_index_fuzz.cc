@@ -1,5 +1,5 @@
-// The VM index is writable by every guest of its VM: a damaged one must not take other guests down. Applies damage to a
-// small index, then searches, inserts and walks.
+// The VM index is writable by every guest of its VM: a damaged one must not take other guests down. Applies
+// damage to a small index, then searches, inserts and walks.
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -33,14 +33,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::memcpy(&arena, memory + 16, sizeof(arena));
   for (int i = 0; i < 4; ++i) {
     const char16_t text[] = {u'C', u':', u'\\', static_cast<char16_t>(u'a' + input.Byte() % 4)};
-    fuzz::Require(view::ParseCanonical(view::WView(text, 4), storage, &path) == view::NameKind::kDrivePath, "path");
+    fuzz::Require(view::ParseCanonical(view::WView(text, 4), storage, &path) == view::NameKind::kDrivePath,
+                  "path");
     fuzz::Require(index.Set(path, 1, 1u << (i % 4)), "room");
     fuzz::Require((index.Flags(path, 1) & (1u << (i % 4))) != 0, "what is set is found");
   }
   while (!input.empty()) memory[arena + input.Number() % 256] ^= input.Byte();
   for (char16_t c = u'a'; c < u'f'; ++c) {
     const char16_t text[] = {u'C', u':', u'\\', c};
-    fuzz::Require(view::ParseCanonical(view::WView(text, 4), storage, &path) == view::NameKind::kDrivePath, "path");
+    fuzz::Require(view::ParseCanonical(view::WView(text, 4), storage, &path) == view::NameKind::kDrivePath,
+                  "path");
     (void)index.Flags(path, 1);
     fuzz::Require(index.Set(path, 1, VmIndex::kUpper), "room");
     fuzz::Require((index.Flags(path, 1) & VmIndex::kUpper) != 0, "what is set is found");
