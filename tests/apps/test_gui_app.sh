@@ -54,9 +54,11 @@ check "plume vm stop ends it" plume_in "$client" vm stop nssm
 check "its window is gone" gone
 wait "$gui" 2>/dev/null
 
-bare "$local" 'C:\Program Files\NSSM\nssm.exe' help >"$work/help.local" 2>&1
-plume_in "$client" run nssm -- help >"$work/help.client" 2>&1
-same "console output" "$work/help.local" "$work/help.client"
+bare "$local" 'C:\Program Files\NSSM\nssm.exe' status nosuch >"$work/status.local" 2>&1
+code=$?
+plume_in "$client" run nssm -- status nosuch >"$work/status.client" 2>&1
+check "console exit code $code" test $? = $code
+same "console output" "$work/status.local" "$work/status.client"
 check "client: no folder" test ! -e "$client/drive_c/Program Files/NSSM"
 bare "$client" reg query 'HKLM\Software' >"$work/keys" 2>&1
 check "client: nothing in the registry" bash -c "grep -q Microsoft '$work/keys' && ! grep -qi nssm '$work/keys'"
