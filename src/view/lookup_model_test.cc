@@ -324,7 +324,7 @@ class Round {
 };
 
 TEST(LookupModel, AgreesOnRandomSpaces) {
-  for (uint32_t seed = 1; seed <= 1500; ++seed) {
+  for (uint32_t seed = 1; seed <= 400; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     // Fresh pages, of which only touched ones cost anything.
     void* const memory = mmap(nullptr, VmIndex::kFileBytes, PROT_READ | PROT_WRITE,
