@@ -89,6 +89,14 @@ both "exiftool-read" exiftool "$exif" -- -a -G1 -s --FileAccessDate --FileCreate
 both "exiftool-write" exiftool "$exif" -- -overwrite_original -P -Comment=guest -Artist=Plume pictures/rose.jpg
 same "exiftool: rewritten picture" "$local/drive_c/work/pictures/rose.jpg" "$client/drive_c/work/pictures/rose.jpg"
 
+# --- what the machine has stays visible beside what the image adds ---------------------------------------------------------
+plume_in "$client" vm run 7zip -- reg query 'HKLM\Software\Microsoft\Windows\CurrentVersion' /v ProgramFilesDir >"$work/own" 2>&1
+check "a key of the machine keeps its values though the image has subkeys below it" grep -q 'C:.Program Files' "$work/own"
+plume_in "$client" vm run 7zip -- reg query 'HKLM\Software\Microsoft\Windows\CurrentVersion\App Paths\7z.exe' >"$work/added" 2>&1
+check "the image's subkey is there" grep -q 7z.exe "$work/added"
+plume_in "$client" vm run 7zip -- cmd /c dir /b 'C:\Program Files' >"$work/folders" 2>&1
+check "the merged folder lists both" bash -c "grep -q 7-Zip '$work/folders' && grep -q 'Internet Explorer' '$work/folders'"
+
 # --- nothing was installed ----------------------------------------------------------------------------------------------
 for folder in 7-Zip CMake ExifTool; do
   check "client: no folder $folder" test ! -e "$client/drive_c/Program Files/$folder"
