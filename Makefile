@@ -32,7 +32,7 @@ build/%/build.ninja: | build/log
 
 native: setup | build/log
 	@$(MAKE) --no-print-directory build/native/build.ninja
-	cmake --build build/native -j$(JOBS) --target plume plume-server
+	cmake --build build/native -j$(JOBS) --target plume plume-server key_catalog
 
 mingw64: setup | build/log
 	@$(MAKE) --no-print-directory build/$@/build.ninja
