@@ -24,17 +24,17 @@ for round in $(seq "$rounds"); do
   what=$([ $((round % 2)) = 1 ] && echo agent || echo server)
   plume_in "$client" vm stop cmake >/dev/null 2>&1
   empty_cache "$client"
-  # Slow enough that the moment falls into the transfer: some seconds for what a start needs.
-  set_line '{"rtt_ms": 20, "mbit": 30}'
+  # Slow enough that the moment falls into the transfer: some ten seconds for what a start needs.
+  set_line '{"rtt_ms": 20, "mbit": 8}'
   limit=60 streamed_run >"$work/killed.out" 2>&1 &
   run=$!
-  pause_random 700 3500
+  pause_random 1500 6000
   if [ "$what" = agent ]; then kill_in "$client" plume-agent.exe; else kill_server; fi
+  partial=$(cached_files "$client")
   sleep 0.5
   if [ "$what" = server ]; then restart_server; fi
   set_line '{}'
   wait "$run"
-  partial=$(cached_files "$client")
   check "round $round: $what killed with $partial files here; the cache is clean" cache_is_clean "$client"
   limit=120 streamed_run >"$work/found" 2>&1
   same "round $round: the next start" "$work/expected" "$work/found"

@@ -8,12 +8,12 @@ source tests/fault/lib_fault.sh
 start_plume_server server
 start_relay "$server" relay
 new_prefix fault-publisher admin
-make_cmake_folder "$work/cmake"
+cp -a "$(guest 7zip)/7zip-lite" "$work/app"
 for version in $(seq "$rounds"); do
   # Each version has content of its own, so that each publish has something to send.
-  head -c 3000000 /dev/urandom >"$work/cmake/noise.bin"
-  need "version $version captured" plume_in "$admin" capture app --version "$version" --from-folder "$(win "$work/cmake")" \
-    --at 'C:\Program Files\App' --entry cmake.exe
+  head -c 3000000 /dev/urandom >"$work/app/noise.bin"
+  need "version $version captured" plume_in "$admin" capture app --version "$version" --from-folder "$(win "$work/app")" \
+    --at 'C:\Program Files\App' --entry 7z.exe
 done
 
 for version in $(seq "$rounds"); do
