@@ -31,5 +31,7 @@ for version in $(seq "$rounds"); do
   check "version $version: whole" registry_is_whole "$server"
 done
 check "every version is there" sh -c "curl -s '$server/v2/apps/app/tags/list' | jq -e '.tags | length >= $rounds'"
-check "no upload is left" sh -c "! find '$work/server/uploads' -type f | grep ."
+kill_server
+restart_server
+check "no interrupted upload outlives the server" sh -c "! find '$work/server/uploads' -type f | grep ."
 finish
