@@ -14,12 +14,18 @@ namespace {
 
 uint32_t NtStatusOf(Errc code) {
   switch (code) {
-    case Errc::kUnreachable: return wire::kStatusFileIsOffline;
-    case Errc::kNoSpace: return 0xC000007F;   // STATUS_DISK_FULL
-    case Errc::kCorrupt: return 0xC000003E;   // STATUS_DATA_ERROR
-    case Errc::kDenied: return 0xC0000022;    // STATUS_ACCESS_DENIED
-    case Errc::kNotFound: return 0xC0000034;  // STATUS_OBJECT_NAME_NOT_FOUND
-    default: return 0xC0000001;               // STATUS_UNSUCCESSFUL
+    case Errc::kUnreachable:
+      return wire::kStatusFileIsOffline;
+    case Errc::kNoSpace:
+      return 0xC000007F;  // STATUS_DISK_FULL
+    case Errc::kCorrupt:
+      return 0xC000003E;  // STATUS_DATA_ERROR
+    case Errc::kDenied:
+      return 0xC0000022;  // STATUS_ACCESS_DENIED
+    case Errc::kNotFound:
+      return 0xC0000034;  // STATUS_OBJECT_NAME_NOT_FOUND
+    default:
+      return 0xC0000001;  // STATUS_UNSUCCESSFUL
   }
 }
 
@@ -32,15 +38,19 @@ std::string FileForPeople(const std::string& name) {
 }  // namespace
 
 const Agent::Verb Agent::kVerbs[] = {
-    {"agent.status", &Agent::AgentStatus}, {"agent.stop", &Agent::AgentStop},     {"status", &Agent::Overview},
-    {"app.add", &Agent::AppAdd},           {"app.list", &Agent::AppList},         {"app.update", &Agent::AppUpdate},
-    {"app.remove", &Agent::AppRemove},     {"cache.status", &Agent::CacheStatus}, {"cache.verify", &Agent::CacheVerify},
-    {"cache.repair", &Agent::CacheRepair}, {"hydrate", &Agent::HydratePath},      {"vm.create", &Agent::VmCreate},
-    {"vm.list", &Agent::VmList},           {"vm.prepare", &Agent::VmPrepare},     {"vm.resolve", &Agent::VmResolve},
-    {"vm.lease", &Agent::VmLease},         {"vm.started", &Agent::VmStarted},
-    {"vm.release", &Agent::VmRelease},     {"vm.ps", &Agent::VmProcesses},
-    {"vm.stop", &Agent::VmStop},           {"vm.delete", &Agent::VmDelete},       {"vm.discard", &Agent::VmDiscard},
-    {"vm.diff", &Agent::VmDiff},           {"vm.explain", &Agent::VmExplain},     {"vm.workspace", &Agent::VmWorkspace},
+    {"agent.status", &Agent::AgentStatus}, {"agent.stop", &Agent::AgentStop},
+    {"status", &Agent::Overview},          {"app.add", &Agent::AppAdd},
+    {"app.list", &Agent::AppList},         {"app.update", &Agent::AppUpdate},
+    {"app.remove", &Agent::AppRemove},     {"cache.status", &Agent::CacheStatus},
+    {"cache.verify", &Agent::CacheVerify}, {"cache.repair", &Agent::CacheRepair},
+    {"hydrate", &Agent::HydratePath},      {"vm.create", &Agent::VmCreate},
+    {"vm.list", &Agent::VmList},           {"vm.prepare", &Agent::VmPrepare},
+    {"vm.resolve", &Agent::VmResolve},     {"vm.lease", &Agent::VmLease},
+    {"vm.started", &Agent::VmStarted},     {"vm.release", &Agent::VmRelease},
+    {"vm.ps", &Agent::VmProcesses},        {"vm.stop", &Agent::VmStop},
+    {"vm.delete", &Agent::VmDelete},       {"vm.discard", &Agent::VmDiscard},
+    {"vm.diff", &Agent::VmDiff},           {"vm.explain", &Agent::VmExplain},
+    {"vm.workspace", &Agent::VmWorkspace},
 };
 
 Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
@@ -63,9 +73,11 @@ Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
 void Agent::Run(uint32_t idle_seconds) {
   last_use_ = GetTickCount64();
   // The guests' pipe first: whoever can reach the agent can start guests at once.
-  Status served = ServePipe(state_.GuestPipe(), facts_.user_sid, 8, [this](Handle pipe) { ServeGuest(std::move(pipe)); });
+  Status served =
+      ServePipe(state_.GuestPipe(), facts_.user_sid, 8, [this](Handle pipe) { ServeGuest(std::move(pipe)); });
   if (served.ok())
-    served = ServePipe(state_.ControlPipe(), facts_.user_sid, 4, [this](Handle pipe) { ServeControl(std::move(pipe)); });
+    served = ServePipe(state_.ControlPipe(), facts_.user_sid, 4,
+                       [this](Handle pipe) { ServeControl(std::move(pipe)); });
   if (!served.ok()) {
     spdlog::error("{}", served.error().message);
     return;
@@ -102,12 +114,14 @@ void Agent::ServeControl(Handle pipe) {
       answer = request.error();
     } else if (pid != 0 && vms_->IsGuest(pid)) {
       // A guest must not be able to command the world outside its VM.
-      answer = Error{Errc::kDenied, "running '" + request->verb + "' failed: plume cannot be used inside a VM"};
+      answer =
+          Error{Errc::kDenied, "running '" + request->verb + "' failed: plume cannot be used inside a VM"};
     } else {
       try {
         answer = Dispatch(session, *request);
       } catch (const std::exception& e) {
-        answer = Error{Errc::kInternal, "running '" + request->verb + "' failed: " + e.what() + " (see agent.log)"};
+        answer = Error{Errc::kInternal,
+                       "running '" + request->verb + "' failed: " + e.what() + " (see agent.log)"};
       }
     }
     if (!answer.ok()) spdlog::info("{}: {}", request.ok() ? request->verb : "?", answer.error().message);
@@ -123,7 +137,9 @@ void Agent::ServeControl(Handle pipe) {
 Result<Json> Agent::Dispatch(Session& session, const Request& request) {
   for (const Verb& verb : kVerbs)
     if (request.verb == verb.name) return (this->*verb.handler)(session, request.args);
-  return Error{Errc::kUnsupported, "running '" + request.verb + "' failed: this agent does not know it (plume agent stop, then try again)"};
+  return Error{Errc::kUnsupported,
+               "running '" + request.verb +
+                   "' failed: this agent does not know it (plume agent stop, then try again)"};
 }
 
 void Agent::ServeGuest(Handle pipe) {
@@ -138,7 +154,8 @@ void Agent::ServeGuest(Handle pipe) {
     ++hydrations_;
     wire::Reply reply{wire::kMagic, 0xC0000001};
     try {
-      reply.status = Hydrate(ToUtf8(std::u16string_view(request.vm_id, length)), request.layer, request.entry, request.pid);
+      reply.status = Hydrate(ToUtf8(std::u16string_view(request.vm_id, length)), request.layer, request.entry,
+                             request.pid);
     } catch (const std::exception& e) {
       spdlog::error("hydrating failed: {}", e.what());
     }

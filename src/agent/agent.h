@@ -34,7 +34,10 @@ class Agent {
     OnProgress progress;
   };
   using Handler = Result<Json> (Agent::*)(Session&, const Json&);
-  struct Verb { const char* name; Handler handler; };
+  struct Verb {
+    const char* name;
+    Handler handler;
+  };
   static const Verb kVerbs[];
 
   Agent(const StatePaths& state, MachineFacts facts) : state_(state), facts_(std::move(facts)) {}

@@ -7,13 +7,18 @@ namespace plume::agent {
 namespace {
 
 Json Describe(const cache::ImageStatus& s) {
-  return Json{{"digest", s.digest},           {"files", s.files},         {"bytes", s.bytes}, {"total_files", s.total_files},
-              {"total_bytes", s.total_bytes}, {"offline", s.offline}};
+  return Json{{"digest", s.digest},
+              {"files", s.files},
+              {"bytes", s.bytes},
+              {"total_files", s.total_files},
+              {"total_bytes", s.total_bytes},
+              {"offline", s.offline}};
 }
 
 Json Describe(const cache::VerifyReport& report) {
   Json bad = Json::array();
-  for (const cache::BadFile& b : report.bad) bad.push_back({{"image", b.digest}, {"path", b.path}, {"why", b.why}});
+  for (const cache::BadFile& b : report.bad)
+    bad.push_back({{"image", b.digest}, {"path", b.path}, {"why", b.why}});
   return Json{{"files", report.files}, {"bytes", report.bytes}, {"bad", std::move(bad)}};
 }
 
@@ -40,7 +45,8 @@ Result<Json> Agent::AgentStatus(Session&, const Json&) {
 
 Result<Json> Agent::AgentStop(Session&, const Json& args) {
   if (vms_->AnyInUse() && !OptionalBool(args, "force")) {
-    return Error{Errc::kBusy, "stopping the agent failed: VMs are running (stop them first, see plume vm list)"};
+    return Error{Errc::kBusy,
+                 "stopping the agent failed: VMs are running (stop them first, see plume vm list)"};
   }
   stopping_ = true;
   return Json::object();
@@ -60,7 +66,8 @@ Result<Json> Agent::AppAdd(Session& session, const Json& args) {
   Json out = Describe(app);
   if (const auto config = apps_->ConfigOf(app.digest); config.ok()) {
     Json entries = Json::array();
-    for (const image::EntryPoint& e : config->entry_points) entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}});
+    for (const image::EntryPoint& e : config->entry_points)
+      entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}});
     out["entries"] = std::move(entries);
     out["files"] = config->file_count;
     out["bytes"] = config->byte_count;
@@ -77,8 +84,10 @@ Result<Json> Agent::AppList(Session&, const Json&) {
 Result<Json> Agent::AppUpdate(Session& session, const Json& args) {
   const std::string name = OptionalString(args, "name");
   std::vector<std::string> names;
-  if (!name.empty()) names.push_back(name);
-  else for (const AppRecord& app : apps_->List()) names.push_back(app.name);
+  if (!name.empty())
+    names.push_back(name);
+  else
+    for (const AppRecord& app : apps_->List()) names.push_back(app.name);
   Json out = Json::array();
   for (const std::string& n : names) {
     bool changed = false;
@@ -103,7 +112,8 @@ Result<Json> Agent::AppRemove(Session&, const Json& args) {
   for (const VmRecord& vm : vms_->List()) {
     if (!SameName(vm.application, app.name)) continue;
     if (vms_->InUse(vm.id)) {
-      return Error{Errc::kBusy, "removing '" + app.name + "' failed: it is running (close it, or plume vm stop " + vm.name + ")"};
+      return Error{Errc::kBusy, "removing '" + app.name +
+                                    "' failed: it is running (close it, or plume vm stop " + vm.name + ")"};
     }
     kept.push_back(vm.name);
   }
@@ -157,7 +167,8 @@ Result<Json> Agent::HydratePath(Session& session, const Json& args) {
   ASSIGN(const auto space, vms_->Space(vm));
   ASSIGN(const std::u16string clean, CleanPath(ToUtf16(path)));
   ASSIGN(const Located at, space->LocateFile(clean));
-  if (at.place == Place::kNone) return Error{Errc::kNotFound, "fetching " + path + " failed: the VM has no such file"};
+  if (at.place == Place::kNone)
+    return Error{Errc::kNotFound, "fetching " + path + " failed: the VM has no such file"};
   if (at.place == Place::kImage) TRY(cache_->EnsureFile(space->LayerDigest(at.layer), at.entry));
   return Json{{"real", ToUtf8(at.real)}};
 }

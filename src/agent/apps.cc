@@ -15,12 +15,13 @@ namespace {
 
 // How long a start waits for the repository to say whether there is a newer version.
 constexpr std::chrono::milliseconds kRefreshPatience{1500};
-// How long a repository that did not answer is left alone by starts.
+// How long a repository that did not answer in time is not waited for by starts.
 constexpr uint64_t kQuietMillis = 15000;
 
 Error NoSuchApp(const std::string& name) {
   return Error{Errc::kNotFound, "finding the application '" + name +
-                                    "' failed: it is not subscribed to (plume add REPO/" + name + ", plume apps lists them)"};
+                                    "' failed: it is not subscribed to (plume add REPO/" + name +
+                                    ", plume apps lists them)"};
 }
 
 // The answer of a lookup that may outlive the one who asked.
@@ -29,15 +30,15 @@ struct Answer {
   std::condition_variable changed;
   bool done = false;
   Result<std::pair<std::string, std::string>> resolved = Error{};
-  std::shared_ptr<repository::Repository> repository;
 };
 
 }  // namespace
 
 Result<Subscription> ParseSubscription(const std::string& text) {
-  const Error bad{Errc::kInvalid, "reading '" + text +
-                                      "' failed: it is not REPO/NAME[:TAG] (for example http://server:5000/apps/editor "
-                                      "or oci:C:\\images\\editor:1.2)"};
+  const Error bad{Errc::kInvalid,
+                  "reading '" + text +
+                      "' failed: it is not REPO/NAME[:TAG] (for example http://server:5000/apps/editor "
+                      "or oci:C:\\images\\editor:1.2)"};
   const bool http = text.rfind("http://", 0) == 0 || text.rfind("https://", 0) == 0;
   if (!http && text.rfind("oci:", 0) != 0) return bad;
   const size_t slash = text.find_last_of(http ? "/" : "/\\");
@@ -67,15 +68,16 @@ std::string NewestTag(const std::vector<std::string>& tags) {
 }
 
 Json AppRecord::ToJson() const {
-  return Json{{"name", name},     {"repository", repository},     {"tag", tag},          {"digest", digest},
+  return Json{{"name", name},       {"repository", repository},     {"tag", tag},          {"digest", digest},
               {"version", version}, {"display_name", display_name}, {"previous", previous}};
 }
 
 Result<AppRecord> AppRecord::FromJson(const Json& json) {
   AppRecord out;
   if (json.is_object()) {
-    out = {OptionalString(json, "name"),    OptionalString(json, "repository"),   OptionalString(json, "tag"),
-           OptionalString(json, "digest"),  OptionalString(json, "version"),      OptionalString(json, "display_name"),
+    out = {OptionalString(json, "name"),    OptionalString(json, "repository"),
+           OptionalString(json, "tag"),     OptionalString(json, "digest"),
+           OptionalString(json, "version"), OptionalString(json, "display_name"),
            OptionalString(json, "previous")};
   }
   if (out.name.empty() || out.repository.empty() || out.digest.empty()) {
@@ -90,7 +92,8 @@ Status Apps::Load() {
   if (!text.ok()) return text.error().code == Errc::kNotFound ? Ok() : Status(text.error());
   const Json json = Json::parse(*text, nullptr, false);
   if (!json.is_object() || !json.contains("apps") || !json["apps"].is_array()) {
-    return Error{Errc::kCorrupt, "reading " + ToUtf8(state_.Applications()) + " failed: it is damaged (move it away and add the applications again)"};
+    return Error{Errc::kCorrupt, "reading " + ToUtf8(state_.Applications()) +
+                                     " failed: it is damaged (move it away and add the applications again)"};
   }
   for (const Json& item : json["apps"]) {
     ASSIGN(AppRecord app, AppRecord::FromJson(item));
@@ -102,7 +105,8 @@ Status Apps::Load() {
 Status Apps::SaveLocked() const {
   Json list = Json::array();
   for (const AppRecord& app : apps_) list.push_back(app.ToJson());
-  const std::string text = Json{{"version", 1}, {"apps", list}}.dump(2, ' ', false, Json::error_handler_t::replace);
+  const std::string text =
+      Json{{"version", 1}, {"apps", list}}.dump(2, ' ', false, Json::error_handler_t::replace);
   return os::WriteAtomic(os::SystemFiles(), HostPath(state_.Applications()), std::string_view(text));
 }
 
@@ -113,20 +117,23 @@ AppRecord* Apps::FindLocked(const std::string& name) {
 }
 
 // -> {tag, digest}
-Result<std::pair<std::string, std::string>> Apps::ResolveTag(repository::Repository& repo, const AppRecord& app) const {
+Result<std::pair<std::string, std::string>> Apps::ResolveTag(repository::Repository& repo,
+                                                             const AppRecord& app) const {
   std::string tag = app.tag;
   if (tag.empty()) {
     ASSIGN(const std::vector<std::string> tags, repo.Tags());
     tag = NewestTag(tags);
     if (tag.empty()) {
-      return Error{Errc::kNotFound, "finding a version of '" + app.name + "' failed: " + repo.Name() + " has none (was it published?)"};
+      return Error{Errc::kNotFound, "finding a version of '" + app.name + "' failed: " + repo.Name() +
+                                        " has none (was it published?)"};
     }
   }
   ASSIGN(const repository::ManifestBlob manifest, repo.GetManifest(tag));
   return std::make_pair(tag, manifest.digest);
 }
 
-Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Repository> repo, const std::string& digest) {
+Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Repository> repo,
+                             const std::string& digest) {
   ASSIGN(const cache::Image* image, cache_.Attach(std::move(repo), digest));
   ASSIGN(const image::Config config, image::ParseConfig(image->config_json));
   if (!app.digest.empty() && app.digest != digest) app.previous = app.digest;
@@ -134,8 +141,10 @@ Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Reposito
   app.version = config.version;
   app.display_name = config.display_name;
   const std::lock_guard lock(mutex_);
-  if (AppRecord* known = FindLocked(app.name)) *known = app;
-  else apps_.push_back(app);
+  if (AppRecord* known = FindLocked(app.name))
+    *known = app;
+  else
+    apps_.push_back(app);
   TRY(SaveLocked());
   return app;
 }
@@ -147,8 +156,9 @@ Result<AppRecord> Apps::Add(const std::string& subscription, const OnProgress& p
     const std::lock_guard lock(mutex_);
     if (const AppRecord* known = FindLocked(wanted.name)) {
       if (known->repository != wanted.repository) {
-        return Error{Errc::kExists, "adding '" + wanted.name + "' failed: it comes from " + known->repository +
-                                        " already (plume remove " + wanted.name + " first)"};
+        return Error{Errc::kExists, "adding '" + wanted.name + "' failed: it comes from " +
+                                        known->repository + " already (plume remove " + wanted.name +
+                                        " first)"};
       }
       app = *known;
     }
@@ -188,41 +198,48 @@ Result<AppRecord> Apps::Update(const std::string& name, bool* changed, const OnP
 
 void Apps::NoteAnswer(const std::string& repository, bool answered) {
   const std::lock_guard lock(mutex_);
-  if (answered) quiet_until_.erase(repository);
-  else quiet_until_[repository] = static_cast<uint64_t>(os::SystemClock().MonotonicMicros()) / 1000 + kQuietMillis;
+  if (answered)
+    quiet_until_.erase(repository);
+  else
+    quiet_until_[repository] =
+        static_cast<uint64_t>(os::SystemClock().MonotonicMicros()) / 1000 + kQuietMillis;
 }
 
 bool Apps::KeepsQuiet(const std::string& repository) const {
   const std::lock_guard lock(mutex_);
   const auto it = quiet_until_.find(repository);
-  return it != quiet_until_.end() && static_cast<uint64_t>(os::SystemClock().MonotonicMicros()) / 1000 < it->second;
+  return it != quiet_until_.end() &&
+         static_cast<uint64_t>(os::SystemClock().MonotonicMicros()) / 1000 < it->second;
 }
 
 Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, const OnProgress& progress) {
   ASSIGN(AppRecord app, Find(name));
-  if (cache_.Find(app.digest) != nullptr && KeepsQuiet(app.repository)) {
-    *note = app.repository + " does not answer; starting the version that is here (" + app.version + ")";
-    return app;
-  }
   auto answer = std::make_shared<Answer>();
-  // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives on.
+  // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives
+  // on. One try: a refused connection is an answer, and the next start asks again.
   std::thread([this, answer, app] {
     Result<std::pair<std::string, std::string>> resolved = Error{};
     std::shared_ptr<repository::Repository> repo;
-    if (auto opened = repository::Open(app.repository); opened.ok()) {
+    repository::OpenOptions once;
+    once.tries = 1;
+    if (auto opened = repository::Open(app.repository, once); opened.ok()) {
       repo = std::move(*opened);
       resolved = ResolveTag(*repo, app);
     } else {
       resolved = opened.error();
     }
-    NoteAnswer(app.repository, resolved.ok() || resolved.error().code != Errc::kUnreachable);
+    NoteAnswer(app.repository, true);
     const std::lock_guard lock(answer->mutex);
     answer->resolved = std::move(resolved);
-    answer->repository = std::move(repo);
     answer->done = true;
     answer->changed.notify_all();
   }).detach();
 
+  // A repository that let the last start wait in vain is asked all the same, but not waited for.
+  if (cache_.Find(app.digest) != nullptr && KeepsQuiet(app.repository)) {
+    *note = app.repository + " does not answer; starting the version that is here (" + app.version + ")";
+    return app;
+  }
   std::unique_lock lock(answer->mutex);
   if (!answer->changed.wait_for(lock, kRefreshPatience, [&] { return answer->done; })) {
     NoteAnswer(app.repository, false);
@@ -230,17 +247,20 @@ Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, cons
     return app;
   }
   if (!answer->resolved.ok()) {
-    *note = "looking for a newer version failed; starting the one that is here (" + app.version + "): " +
-            answer->resolved.error().message;
+    *note = "looking for a newer version failed; starting the one that is here (" + app.version +
+            "): " + answer->resolved.error().message;
     return app;
   }
   const std::string digest = answer->resolved->second;
   if (digest == app.digest && cache_.Find(digest) != nullptr) return app;
   if (progress) progress({"reading the catalog of " + app.name, 0, 0});
-  auto taken = Take(app, answer->repository, digest);
+  // With its retries: from here on, a passing fault must not lose the new version.
+  ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
+  auto taken = Take(app, std::move(repo), digest);
   if (taken.ok()) return taken;
   if (digest == app.digest) return taken.error();
-  *note = "taking the newer version failed; starting the one that is here (" + app.version + "): " + taken.error().message;
+  *note = "taking the newer version failed; starting the one that is here (" + app.version +
+          "): " + taken.error().message;
   return app;
 }
 

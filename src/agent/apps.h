@@ -23,7 +23,8 @@ struct Subscription {
   std::string tag;         // empty = the newest
 };
 Result<Subscription> ParseSubscription(const std::string& text);
-// The tag to use when none was asked for: "latest" if there is one, else the highest version; empty if none fits.
+// The tag to use when none was asked for: "latest" if there is one, else the highest version; empty if none
+// fits.
 std::string NewestTag(const std::vector<std::string>& tags);
 
 struct AppRecord {
@@ -47,8 +48,8 @@ class Apps {
   std::vector<AppRecord> List() const;
   // Takes the newest version. *changed says whether it is another one than before.
   Result<AppRecord> Update(const std::string& name, bool* changed, const OnProgress& progress);
-  // Before a start: looks for a newer version, but never keeps the user waiting long. Falls back to what is here.
-  // *note: what the user should know (empty = nothing).
+  // Before a start: looks for a newer version, but never keeps the user waiting long. Falls back to what is
+  // here. *note: what the user should know (empty = nothing).
   Result<AppRecord> Refresh(const std::string& name, std::string* note, const OnProgress& progress);
   Status Remove(const std::string& name);
 
@@ -61,16 +62,19 @@ class Apps {
  private:
   AppRecord* FindLocked(const std::string& name);
   Status SaveLocked() const;
-  Result<std::pair<std::string, std::string>> ResolveTag(repository::Repository& repo, const AppRecord& app) const;
+  Result<std::pair<std::string, std::string>> ResolveTag(repository::Repository& repo,
+                                                         const AppRecord& app) const;
   void NoteAnswer(const std::string& repository, bool answered);
   bool KeepsQuiet(const std::string& repository) const;
-  Result<AppRecord> Take(AppRecord app, std::shared_ptr<repository::Repository> repo, const std::string& digest);
+  Result<AppRecord> Take(AppRecord app, std::shared_ptr<repository::Repository> repo,
+                         const std::string& digest);
 
   const StatePaths& state_;
   cache::Cache& cache_;
   mutable std::mutex mutex_;
   std::vector<AppRecord> apps_;
-  // Repositories that did not answer a while ago are not asked before every start (steady clock, milliseconds).
+  // Repositories that did not answer a while ago are not asked before every start (steady clock,
+  // milliseconds).
   std::map<std::string, uint64_t> quiet_until_;
 };
 

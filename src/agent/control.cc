@@ -3,11 +3,14 @@
 namespace plume::agent {
 namespace {
 
-struct ErrcRow { Errc code; const char* name; };
+struct ErrcRow {
+  Errc code;
+  const char* name;
+};
 constexpr ErrcRow kErrcNames[] = {
-    {Errc::kNotFound, "not-found"},     {Errc::kExists, "exists"},           {Errc::kInvalid, "invalid"},
-    {Errc::kCorrupt, "corrupt"},        {Errc::kDenied, "denied"},           {Errc::kBusy, "busy"},
-    {Errc::kNoSpace, "no-space"},       {Errc::kUnreachable, "unreachable"}, {Errc::kUnsupported, "unsupported"},
+    {Errc::kNotFound, "not-found"}, {Errc::kExists, "exists"},           {Errc::kInvalid, "invalid"},
+    {Errc::kCorrupt, "corrupt"},    {Errc::kDenied, "denied"},           {Errc::kBusy, "busy"},
+    {Errc::kNoSpace, "no-space"},   {Errc::kUnreachable, "unreachable"}, {Errc::kUnsupported, "unsupported"},
     {Errc::kInternal, "internal"},
 };
 
@@ -96,7 +99,8 @@ Result<Json> ParseReply(std::string_view payload, bool* is_progress, Progress* p
   const auto ok = message.find("ok");
   if (ok == message.end() || !ok->is_boolean()) return BadMessage("it is neither progress nor an answer");
   if (ok->get<bool>()) return message.contains("result") ? message["result"] : Json();
-  const Json error = message.contains("error") && message["error"].is_object() ? message["error"] : Json::object();
+  const Json error =
+      message.contains("error") && message["error"].is_object() ? message["error"] : Json::object();
   return Error{ErrcFromName(OptionalString(error, "code")), OptionalString(error, "message")};
 }
 

@@ -1,10 +1,11 @@
-// The control API: JSON over a named pipe, one connection per client, requests answered in order. Pure: framing and
-// message shapes only; docs/formats/control.md.
+// The control API: JSON over a named pipe, one connection per client, requests answered in order. Pure:
+// framing and message shapes only; docs/formats/control.md.
 //
 //   frame    = uint32 length (little-endian), then that many bytes of UTF-8 JSON
 //   request  = {"v":1, "verb":"vm.list", "args":{...}}
-//   reply    = {"v":1, "ok":true, "result":...} | {"v":1, "ok":false, "error":{"code":"not-found","message":"..."}}
-//   progress = {"v":1, "progress":{"what":"...", "done":1, "total":9}}      any number before the reply
+//   reply    = {"v":1, "ok":true, "result":...} | {"v":1, "ok":false,
+//   "error":{"code":"not-found","message":"..."}} progress = {"v":1, "progress":{"what":"...", "done":1,
+//   "total":9}}      any number before the reply
 #pragma once
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -31,7 +32,10 @@ std::string EncodeFrame(const Json& message);
 Result<uint32_t> DecodeHeader(const uint8_t header[4], uint32_t limit);
 
 Json MakeRequest(std::string_view verb, Json args);
-struct Request { std::string verb; Json args; };
+struct Request {
+  std::string verb;
+  Json args;
+};
 Result<Request> ParseRequest(std::string_view payload);
 
 Json MakeReply(const Result<Json>& result);

@@ -29,8 +29,9 @@ TEST(Request, RoundTrip) {
 }
 
 TEST(Request, MalformedInputIsAnErrorNotACrash) {
-  for (const char* bad : {"", "{", "[]", "null", "{}", R"({"v":1})", R"({"v":2,"verb":"x"})", R"({"v":"1","verb":"x"})",
-                          R"({"v":1,"verb":7})", R"({"v":1,"verb":"x","args":[]})", R"({"v":1,"verb":"x","args":3})", "\xff\xff"}) {
+  for (const char* bad : {"", "{", "[]", "null", "{}", R"({"v":1})", R"({"v":2,"verb":"x"})",
+                          R"({"v":"1","verb":"x"})", R"({"v":1,"verb":7})", R"({"v":1,"verb":"x","args":[]})",
+                          R"({"v":1,"verb":"x","args":3})", "\xff\xff"}) {
     EXPECT_FALSE(ParseRequest(bad).ok()) << bad;
   }
   EXPECT_TRUE(ParseRequest(R"({"v":1,"verb":"x"})").ok());
@@ -43,8 +44,9 @@ TEST(Reply, CarriesResultOrError) {
   ASSERT_TRUE(reply.ok());
   EXPECT_FALSE(is_progress);
   EXPECT_EQ((*reply)["n"], 5);
-  for (const Errc code : {Errc::kNotFound, Errc::kExists, Errc::kInvalid, Errc::kCorrupt, Errc::kDenied, Errc::kBusy,
-                          Errc::kNoSpace, Errc::kUnreachable, Errc::kUnsupported, Errc::kInternal}) {
+  for (const Errc code :
+       {Errc::kNotFound, Errc::kExists, Errc::kInvalid, Errc::kCorrupt, Errc::kDenied, Errc::kBusy,
+        Errc::kNoSpace, Errc::kUnreachable, Errc::kUnsupported, Errc::kInternal}) {
     reply = ParseReply(MakeReply(Error{code, "why"}).dump(), &is_progress, &progress);
     ASSERT_FALSE(reply.ok());
     EXPECT_EQ(reply.error().code, code);

@@ -21,7 +21,8 @@ std::u16string Join(std::u16string_view parent, std::u16string_view name) {
   return std::u16string(parent) + u"\\" + std::u16string(name);
 }
 
-const std::vector<uint8_t>* FindValue(const capture::KeyContent& key, std::u16string_view name, uint32_t* type) {
+const std::vector<uint8_t>* FindValue(const capture::KeyContent& key, std::u16string_view name,
+                                      uint32_t* type) {
   for (const image::ValueItem& v : key.values) {
     if (!view::EqualFolded(v.name, name)) continue;
     *type = v.type;
@@ -52,8 +53,10 @@ class Differ {
     }
     for (const IndexRecord& r : in_.records) {
       if ((r.flags & VmIndex::kWhiteout) == 0 || HiddenAbove(r.path)) continue;
-      if (IsKey(r.path)) HiddenKey(r.path);
-      else TRY(HiddenFile(r.path));
+      if (IsKey(r.path))
+        HiddenKey(r.path);
+      else
+        TRY(HiddenFile(r.path));
     }
     Sort();
     return std::move(changes_);
@@ -68,7 +71,8 @@ class Differ {
   }
 
   bool HiddenAbove(std::u16string_view path) const {
-    for (size_t slash = path.rfind(u'\\'); slash != path.npos && slash > 0; slash = path.rfind(u'\\', slash - 1))
+    for (size_t slash = path.rfind(u'\\'); slash != path.npos && slash > 0;
+         slash = path.rfind(u'\\', slash - 1))
       if (Flags(path.substr(0, slash)) & VmIndex::kWhiteout) return true;
     return false;
   }
@@ -83,8 +87,10 @@ class Differ {
       const std::u16string child = Join(path, e.name.u16string());
       const LowerFile lower = in_.lower_files->Find(child);
       if (e.info.directory) {
-        if (!lower.exists) Add(ChangeKind::kAdded, ChangedThing::kDirectory, child);
-        else if (!lower.directory) Add(ChangeKind::kModified, ChangedThing::kDirectory, child);
+        if (!lower.exists)
+          Add(ChangeKind::kAdded, ChangedThing::kDirectory, child);
+        else if (!lower.directory)
+          Add(ChangeKind::kModified, ChangedThing::kDirectory, child);
         TRY(UpperDirectory(real / e.name, child));
         continue;
       }
@@ -122,7 +128,8 @@ class Differ {
     return path.size() > 3 ? out / os::FromUtf16(path.substr(3)) : out;
   }
 
-  // `owned`: an ancestor was renamed here as a whole (kSubtreeUpper), so keys below have no records of their own.
+  // `owned`: an ancestor was renamed here as a whole (kSubtreeUpper), so keys below have no records of their
+  // own.
   void UpperKey(const std::u16string& path, bool owned) {
     capture::KeyContent upper;
     if (!in_.upper_keys->Read(path, &upper)) return;
@@ -138,15 +145,19 @@ class Differ {
       UpperKey(Join(path, name), owned || (flags & VmIndex::kSubtreeUpper));
   }
 
-  void Values(const std::u16string& path, const capture::KeyContent& upper, const capture::KeyContent& lower) {
+  void Values(const std::u16string& path, const capture::KeyContent& upper,
+              const capture::KeyContent& lower) {
     uint32_t type = 0;
     for (const image::ValueItem& v : upper.values) {
       const std::vector<uint8_t>* old = FindValue(lower, v.name, &type);
-      if (old == nullptr) Add(ChangeKind::kAdded, ChangedThing::kValue, path, v.name);
-      else if (type != v.type || *old != v.data) Add(ChangeKind::kModified, ChangedThing::kValue, path, v.name);
+      if (old == nullptr)
+        Add(ChangeKind::kAdded, ChangedThing::kValue, path, v.name);
+      else if (type != v.type || *old != v.data)
+        Add(ChangeKind::kModified, ChangedThing::kValue, path, v.name);
     }
     for (const image::ValueItem& v : lower.values)
-      if (FindValue(upper, v.name, &type) == nullptr) Add(ChangeKind::kDeleted, ChangedThing::kValue, path, v.name);
+      if (FindValue(upper, v.name, &type) == nullptr)
+        Add(ChangeKind::kDeleted, ChangedThing::kValue, path, v.name);
   }
 
   void HiddenKey(const std::u16string& path) {
@@ -163,7 +174,8 @@ class Differ {
     std::sort(changes_.begin(), changes_.end(), [](const Change& a, const Change& b) {
       if (IsKey(a.path) != IsKey(b.path)) return IsKey(b.path);
       if (const int c = view::CompareFolded(a.path, b.path)) return c < 0;
-      if ((a.thing == ChangedThing::kValue) != (b.thing == ChangedThing::kValue)) return b.thing == ChangedThing::kValue;
+      if ((a.thing == ChangedThing::kValue) != (b.thing == ChangedThing::kValue))
+        return b.thing == ChangedThing::kValue;
       return view::CompareFolded(a.value, b.value) < 0;
     });
   }

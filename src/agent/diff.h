@@ -1,7 +1,7 @@
 // What a VM changed against the layers below it: files and registry. Needs no process of the VM; reads only.
 //
-// A directory that exists only to hold changed files, a file or key that was copied up but is still equal to the one
-// below, is no change. Of a deleted directory or key only the topmost line is reported.
+// A directory that exists only to hold changed files, a file or key that was copied up but is still equal to
+// the one below, is no change. Of a deleted directory or key only the topmost line is reported.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -49,7 +49,7 @@ struct IndexRecord {
 struct DiffInput {
   std::vector<IndexRecord> records;
   os::FileSystem* files = nullptr;
-  os::Path upper;                              // below it "C\Program Files\..."
+  os::Path upper;  // below it "C\Program Files\..."
   LowerFiles* lower_files = nullptr;
   const capture::KeySource* upper_keys = nullptr;
   const capture::KeySource* lower_keys = nullptr;  // all lower layers merged

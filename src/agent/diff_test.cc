@@ -28,7 +28,9 @@ class FakeFiles : public LowerFiles {
   std::vector<std::u16string> List(std::u16string_view directory) override {
     std::vector<std::u16string> out;
     for (const auto& [path, text] : all) {
-      if (path.size() <= directory.size() || path.compare(0, directory.size(), directory) != 0 || path[directory.size()] != u'\\') continue;
+      if (path.size() <= directory.size() || path.compare(0, directory.size(), directory) != 0 ||
+          path[directory.size()] != u'\\')
+        continue;
       const std::u16string name = path.substr(directory.size() + 1);
       if (name.find(u'\\') == name.npos) out.push_back(name);
     }
@@ -52,14 +54,17 @@ class FakeKeys : public capture::KeySource {
   // Adds a key with its parents.
   capture::KeyContent& Add(const std::u16string& path) {
     const size_t slash = path.rfind(u'\\');
-    if (slash != path.npos && !all.contains(path)) Add(path.substr(0, slash)).subkeys.push_back(path.substr(slash + 1));
+    if (slash != path.npos && !all.contains(path))
+      Add(path.substr(0, slash)).subkeys.push_back(path.substr(slash + 1));
     return all[path];
   }
 };
 
 class DiffTest : public testing::Test {
  protected:
-  DiffTest() : root_(fs::temp_directory_path() / ("plume-diff-" + os::RandomHex(6))) { fs::create_directories(root_ / "C"); }
+  DiffTest() : root_(fs::temp_directory_path() / ("plume-diff-" + os::RandomHex(6))) {
+    fs::create_directories(root_ / "C");
+  }
   ~DiffTest() override { fs::remove_all(root_); }
 
   void Upper(const std::string& path, const std::string& text) {
@@ -96,8 +101,9 @@ class DiffTest : public testing::Test {
 TEST_F(DiffTest, NothingChanged) { EXPECT_EQ(Run(), ""); }
 
 TEST_F(DiffTest, FilesAddedModifiedAndEqualCopies) {
-  files_.all = {{u"C:\\d", "/"}, {u"C:\\d\\same", "text"}, {u"C:\\d\\other", "old!"}, {u"C:\\d\\longer", "x"}};
-  Upper("C/d/same", "text");    // copied up, never changed
+  files_.all = {
+      {u"C:\\d", "/"}, {u"C:\\d\\same", "text"}, {u"C:\\d\\other", "old!"}, {u"C:\\d\\longer", "x"}};
+  Upper("C/d/same", "text");  // copied up, never changed
   Upper("C/d/other", "new!");
   Upper("C/d/longer", "xyz");
   Upper("C/n/new", "1");
@@ -105,7 +111,8 @@ TEST_F(DiffTest, FilesAddedModifiedAndEqualCopies) {
 }
 
 TEST_F(DiffTest, DeletedFilesAndReplacedDirectory) {
-  files_.all = {{u"C:\\a", "1"}, {u"C:\\d", "/"}, {u"C:\\d\\kept", "same"}, {u"C:\\d\\gone", "x"}, {u"C:\\d\\s", "/"}, {u"C:\\d\\s\\deep", "y"}};
+  files_.all = {{u"C:\\a", "1"},       {u"C:\\d", "/"},    {u"C:\\d\\kept", "same"},
+                {u"C:\\d\\gone", "x"}, {u"C:\\d\\s", "/"}, {u"C:\\d\\s\\deep", "y"}};
   records_ = {{u"C:\\a", VmIndex::kWhiteout},
               {u"C:\\d", VmIndex::kWhiteout | VmIndex::kUpper},
               {u"C:\\d\\gone", VmIndex::kWhiteout},
@@ -140,7 +147,8 @@ TEST_F(DiffTest, DeletedKeys) {
   lower_keys_.Add(u"M\\Software\\C\\D");
   lower_keys_.Add(u"M\\Software\\C\\E");
   upper_keys_.Add(u"M\\Software\\C\\E");  // C was deleted and made again, with E alone
-  records_ = {{u"M\\Software\\A", VmIndex::kWhiteout}, {u"M\\Software\\C", VmIndex::kWhiteout | VmIndex::kUpper}};
+  records_ = {{u"M\\Software\\A", VmIndex::kWhiteout},
+              {u"M\\Software\\C", VmIndex::kWhiteout | VmIndex::kUpper}};
   EXPECT_EQ(Run(), "D M\\Software\\A\nD M\\Software\\C\\D\n");
 }
 

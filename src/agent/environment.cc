@@ -12,7 +12,8 @@ Environment Environment::FromBlock(const char16_t* block) {
   while (*block != 0) {
     const std::u16string_view item(block);
     const size_t eq = item.find(u'=', 1);  // "=C:=C:\x": the name starts with the sign
-    if (eq != item.npos) out.variables_.push_back({std::u16string(item.substr(0, eq)), std::u16string(item.substr(eq + 1))});
+    if (eq != item.npos)
+      out.variables_.push_back({std::u16string(item.substr(0, eq)), std::u16string(item.substr(eq + 1))});
     block += item.size() + 1;
   }
   return out;
@@ -37,8 +38,8 @@ void Environment::Remove(std::u16string_view name) {
   std::erase_if(variables_, [&](const Variable& v) { return view::EqualFolded(v.name, name); });
 }
 
-std::u16string Environment::Expand(std::u16string_view text,
-                                   const std::vector<std::pair<std::u16string, std::u16string>>& variables) const {
+std::u16string Environment::Expand(
+    std::u16string_view text, const std::vector<std::pair<std::u16string, std::u16string>>& variables) const {
   std::u16string out;
   for (size_t i = 0; i < text.size();) {
     const size_t close = text[i] == u'%' ? text.find(u'%', i + 1) : text.npos;
@@ -74,8 +75,8 @@ void Environment::Apply(const image::EnvVar& variable,
       size_t end = list.find(u';', begin);
       if (end == list.npos) end = list.size();
       const std::u16string_view item = list.substr(begin, end - begin);
-      const bool known =
-          std::any_of(items.begin(), items.end(), [&](std::u16string_view i) { return view::EqualFolded(i, item); });
+      const bool known = std::any_of(items.begin(), items.end(),
+                                     [&](std::u16string_view i) { return view::EqualFolded(i, item); });
       if (!item.empty() && !known) items.push_back(item);
       begin = end + 1;
     }

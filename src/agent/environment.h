@@ -20,7 +20,8 @@ class Environment {
   void Remove(std::u16string_view name);
   // Applies an image's variable: a joined one is put before the local value, items already there are dropped.
   // %NAME% in the value is expanded from this environment and from `variables` first.
-  void Apply(const image::EnvVar& variable, const std::vector<std::pair<std::u16string, std::u16string>>& variables);
+  void Apply(const image::EnvVar& variable,
+             const std::vector<std::pair<std::u16string, std::u16string>>& variables);
   // Replaces %NAME%; unknown names stay as written.
   std::u16string Expand(std::u16string_view text,
                         const std::vector<std::pair<std::u16string, std::u16string>>& variables) const;
@@ -28,7 +29,9 @@ class Environment {
   std::u16string Block() const;
 
  private:
-  struct Variable { std::u16string name, value; };
+  struct Variable {
+    std::u16string name, value;
+  };
   std::vector<Variable> variables_;
 };
 

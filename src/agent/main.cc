@@ -21,7 +21,8 @@ uint32_t IdleSeconds() {
 
 void OpenLog(const plume::agent::StatePaths& state) {
   try {
-    auto sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(plume::agent::Wide(state.Log()), 4u << 20, 1);
+    auto sink =
+        std::make_shared<spdlog::sinks::rotating_file_sink_mt>(plume::agent::Wide(state.Log()), 4u << 20, 1);
     auto logger = std::make_shared<spdlog::logger>("agent", sink);
     logger->flush_on(spdlog::level::info);
     spdlog::set_default_logger(logger);
@@ -52,8 +53,8 @@ int main() {
   if (!started.ok()) return Refuse(*state, started.error());
   OpenLog(*state);
   if (plume::agent::RunningOnWine()) {
-    // Wine starts explorer.exe with the first window's process, and explorer keeps that process's standard handles open
-    // for as long as it lives. Ours are nowhere, a guest's may be somebody's pipe.
+    // Wine starts explorer.exe with the first window's process, and explorer keeps that process's standard
+    // handles open for as long as it lives. Ours are nowhere, a guest's may be somebody's pipe.
     GetDesktopWindow();
   }
   (*started)->Run(IdleSeconds());

@@ -17,15 +17,23 @@ using view::Mode;
 using Variables = std::vector<std::pair<std::u16string, std::u16string>>;
 
 bool Below(std::u16string_view path, std::u16string_view prefix) {
-  return prefix.empty() || (path.size() >= prefix.size() && view::EqualFolded(path.substr(0, prefix.size()), prefix) &&
-                            (path.size() == prefix.size() || path[prefix.size()] == u'\\'));
+  return prefix.empty() ||
+         (path.size() >= prefix.size() && view::EqualFolded(path.substr(0, prefix.size()), prefix) &&
+          (path.size() == prefix.size() || path[prefix.size()] == u'\\'));
 }
 
 Variables FactVariables(const MachineFacts& f) {
-  Variables out = {{u"USERPROFILE", f.profile}, {u"APPDATA", f.roaming},         {u"LOCALAPPDATA", f.local},
-                   {u"TEMP", f.temp},           {u"TMP", f.temp},                {u"SystemRoot", f.system_root},
-                   {u"windir", f.system_root},  {u"ProgramData", f.program_data}, {u"ALLUSERSPROFILE", f.program_data},
-                   {u"PUBLIC", f.public_folder}, {u"SystemDrive", f.system_root.substr(0, 2)}};
+  Variables out = {{u"USERPROFILE", f.profile},
+                   {u"APPDATA", f.roaming},
+                   {u"LOCALAPPDATA", f.local},
+                   {u"TEMP", f.temp},
+                   {u"TMP", f.temp},
+                   {u"SystemRoot", f.system_root},
+                   {u"windir", f.system_root},
+                   {u"ProgramData", f.program_data},
+                   {u"ALLUSERSPROFILE", f.program_data},
+                   {u"PUBLIC", f.public_folder},
+                   {u"SystemDrive", f.system_root.substr(0, 2)}};
   if (!f.program_folders.empty()) out.emplace_back(u"ProgramFiles", f.program_folders.front());
   if (f.program_folders.size() > 1) out.emplace_back(u"ProgramFiles(x86)", f.program_folders[1]);
   std::erase_if(out, [](const auto& v) { return v.second.empty(); });
@@ -44,29 +52,33 @@ class PolicyReader {
   PolicyReader(const std::string& file, const MachineFacts& facts) : file_(file), facts_(facts) {}
 
   Error Complain(const toml::source_region& where, const std::string& why) const {
-    return Error{Errc::kInvalid, "reading the policy failed: " + file_ + ":" + std::to_string(where.begin.line) + ":" +
+    return Error{Errc::kInvalid, "reading the policy failed: " + file_ + ":" +
+                                     std::to_string(where.begin.line) + ":" +
                                      std::to_string(where.begin.column) + ": " + why +
                                      " (see `plume vm create --help` for an example)"};
   }
 
   Status Rules(const toml::node& node, bool registry, std::vector<PolicyRule>* out) const {
     const toml::table* table = node.as_table();
-    if (table == nullptr) return Complain(node.source(), "this must be a table of \"prefix\" = \"mode\" lines");
+    if (table == nullptr)
+      return Complain(node.source(), "this must be a table of \"prefix\" = \"mode\" lines");
     for (const auto& [key, value] : *table) {
       const auto text = value.value<std::string>();
       const auto mode = text ? ModeFromName(*text) : std::nullopt;
-      if (!mode) return Complain(value.source(), "the mode must be \"merge\", \"host\", \"private\" or \"deny\"");
+      if (!mode)
+        return Complain(value.source(), "the mode must be \"merge\", \"host\", \"private\" or \"deny\"");
       const std::u16string written = Environment().Expand(ToUtf16(key.str()), FactVariables(facts_));
       PolicyRule rule{{}, *mode, file_ + ":" + std::to_string(value.source().begin.line)};
       if (!written.empty() && written != u"*") {
-        if (const size_t percent = written.find(u'%'); !registry && percent != written.npos &&
-                                                       written.find(u'%', percent + 1) != written.npos) {
+        if (const size_t percent = written.find(u'%');
+            !registry && percent != written.npos && written.find(u'%', percent + 1) != written.npos) {
           return Complain(value.source(), "'" + std::string(key.str()) + "' names an unknown variable");
         }
         auto canonical = registry ? CanonicalKey(written, facts_.user_sid) : CleanPath(written);
         if (!canonical.ok()) {
-          return Complain(value.source(), "'" + std::string(key.str()) + "' is not " +
-                                              (registry ? "a key like HKCU\\Software\\X" : "a path like C:\\X"));
+          return Complain(value.source(),
+                          "'" + std::string(key.str()) + "' is not " +
+                              (registry ? "a key like HKCU\\Software\\X" : "a path like C:\\X"));
         }
         rule.prefix = *canonical;
       }
@@ -93,9 +105,9 @@ void AddRule(std::vector<PolicyRule>& rules, PolicyRule rule) {
 // The folders that hold documents: they stay the user's own even if an image brings files for them.
 bool IsDocumentFolder(std::u16string_view name) {
   static constexpr std::u16string_view kNames[] = {
-      u"Documents", u"My Documents", u"Desktop",   u"Downloads", u"Pictures", u"My Pictures", u"Music",
-      u"My Music",  u"Videos",       u"My Videos", u"Contacts",  u"Links",    u"Favorites",   u"Saved Games",
-      u"Searches",  u"Templates",    u"OneDrive",  u"3D Objects"};
+      u"Documents", u"My Documents", u"Desktop",  u"Downloads", u"Pictures", u"My Pictures",
+      u"Music",     u"My Music",     u"Videos",   u"My Videos", u"Contacts", u"Links",
+      u"Favorites", u"Saved Games",  u"Searches", u"Templates", u"OneDrive", u"3D Objects"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [&](std::u16string_view n) { return view::EqualFolded(n, name); });
 }
@@ -151,10 +163,14 @@ void AddApplicationRules(const MachineFacts& f, const std::vector<const catalog:
 
 const char* ModeName(Mode mode) {
   switch (mode) {
-    case Mode::kMerge: return "merge";
-    case Mode::kHost: return "host";
-    case Mode::kPrivate: return "private";
-    case Mode::kDeny: return "deny";
+    case Mode::kMerge:
+      return "merge";
+    case Mode::kHost:
+      return "host";
+    case Mode::kPrivate:
+      return "private";
+    case Mode::kDeny:
+      return "deny";
   }
   return "?";
 }
@@ -168,13 +184,18 @@ Result<std::u16string> CanonicalKey(std::u16string_view text, std::u16string_vie
     return view::EqualFolded(root, a) || view::EqualFolded(root, b);
   };
   std::u16string out;
-  if (is(u"HKLM", u"HKEY_LOCAL_MACHINE") || root == u"M") out = u"M";
-  else if (is(u"HKCU", u"HKEY_CURRENT_USER")) out = u"U\\" + std::u16string(user_sid);
-  else if (is(u"HKU", u"HKEY_USERS") || root == u"U") out = u"U";
-  else if (is(u"HKCR", u"HKEY_CLASSES_ROOT")) out = u"M\\Software\\Classes";
+  if (is(u"HKLM", u"HKEY_LOCAL_MACHINE") || root == u"M")
+    out = u"M";
+  else if (is(u"HKCU", u"HKEY_CURRENT_USER"))
+    out = u"U\\" + std::u16string(user_sid);
+  else if (is(u"HKU", u"HKEY_USERS") || root == u"U")
+    out = u"U";
+  else if (is(u"HKCR", u"HKEY_CLASSES_ROOT"))
+    out = u"M\\Software\\Classes";
   if (out.empty() || rest.find(u"\\\\") != rest.npos) {
-    return Error{Errc::kInvalid, "reading the key '" + ToUtf8(text) +
-                                     "' failed: it is not a registry key (write it like HKCU\\Software\\Name)"};
+    return Error{Errc::kInvalid,
+                 "reading the key '" + ToUtf8(text) +
+                     "' failed: it is not a registry key (write it like HKCU\\Software\\Name)"};
   }
   return out + rest;
 }
@@ -187,8 +208,8 @@ std::u16string KeyForPeople(std::u16string_view canonical, std::u16string_view u
   return std::u16string(canonical);
 }
 
-Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_name, const MachineFacts& facts,
-                           BasePolicy base) {
+Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_name,
+                           const MachineFacts& facts, BasePolicy base) {
   const PolicyReader reader(file_name, facts);
   const toml::parse_result parsed = toml::parse(toml_text, file_name);
   if (!parsed) return reader.Complain(parsed.error().source(), std::string(parsed.error().description()));
@@ -197,16 +218,20 @@ Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_n
   for (const auto& [key, node] : parsed.table()) {
     if (key == "inherit") {
       const auto name = node.value<std::string>();
-      if (name == "sandbox") out.base = BasePolicy::kSandbox;
-      else if (name == "application") out.base = BasePolicy::kApplication;
-      else return reader.Complain(node.source(), "inherit must be \"sandbox\" or \"application\"");
+      if (name == "sandbox")
+        out.base = BasePolicy::kSandbox;
+      else if (name == "application")
+        out.base = BasePolicy::kApplication;
+      else
+        return reader.Complain(node.source(), "inherit must be \"sandbox\" or \"application\"");
     } else if (key == "files") {
       TRY(reader.Rules(node, false, &out.files));
     } else if (key == "registry") {
       TRY(reader.Rules(node, true, &out.keys));
     } else {
-      return reader.Complain(key.source(), "'" + std::string(key.str()) +
-                                               "' is not known here; a policy has inherit, [files] and [registry]");
+      return reader.Complain(
+          key.source(),
+          "'" + std::string(key.str()) + "' is not known here; a policy has inherit, [files] and [registry]");
     }
   }
   return out;
@@ -216,8 +241,10 @@ Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
                       const std::vector<const catalog::Reader*>& images) {
   Policy out;
   out.base = user.base;
-  if (user.base == BasePolicy::kApplication) AddApplicationRules(facts, images, out.files);
-  else AddRule(out.files, {u"", Mode::kMerge, "sandbox: copied on write"});
+  if (user.base == BasePolicy::kApplication)
+    AddApplicationRules(facts, images, out.files);
+  else
+    AddRule(out.files, {u"", Mode::kMerge, "sandbox: copied on write"});
   AddRule(out.keys, {u"", Mode::kMerge, "registry: copied on write"});
   for (const PolicyRule& r : user.files) AddRule(out.files, r);
   for (const PolicyRule& r : user.keys) AddRule(out.keys, r);

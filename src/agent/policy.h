@@ -1,7 +1,7 @@
 // Policies: which mode each part of the file and registry space has in a VM. Pure; docs/formats/policy.md.
 //
-// A VM has a base policy, the user's rules on top of it (TOML), and the mandatory rules, which nothing overrides:
-// Plume's own state is never visible to a guest.
+// A VM has a base policy, the user's rules on top of it (TOML), and the mandatory rules, which nothing
+// overrides: Plume's own state is never visible to a guest.
 #pragma once
 #include <string>
 #include <string_view>
@@ -16,12 +16,12 @@ namespace plume::agent {
 // What the rules need to know of this machine. DOS paths without trailing backslash.
 struct MachineFacts {
   std::u16string state_root;
-  std::vector<std::u16string> state_aliases;   // other names of the state folder (Wine: through Z:)
-  std::u16string system_root;                  // "C:\windows"
+  std::vector<std::u16string> state_aliases;  // other names of the state folder (Wine: through Z:)
+  std::u16string system_root;                 // "C:\windows"
   std::u16string profile, roaming, local, local_low, temp;
   std::u16string program_data, public_folder;  // may be empty
   std::vector<std::u16string> program_folders;
-  std::u16string user_sid;                     // "S-1-5-21-..."
+  std::u16string user_sid;  // "S-1-5-21-..."
 };
 
 enum class BasePolicy : uint8_t {
@@ -32,7 +32,7 @@ enum class BasePolicy : uint8_t {
 struct PolicyRule {
   std::u16string prefix;  // canonical: "C:\x", "M\Software\X", "" = everything
   view::Mode mode = view::Mode::kMerge;
-  std::string origin;     // what `plume vm explain` says about it
+  std::string origin;  // what `plume vm explain` says about it
 };
 
 struct Policy {

@@ -32,9 +32,10 @@ MachineFacts Facts() {
 Mode ModeOf(const std::vector<PolicyRule>& rules, const std::u16string& path) {
   const PolicyRule* best = nullptr;
   for (const PolicyRule& r : rules) {
-    const bool match = r.prefix.empty() || (path.size() >= r.prefix.size() &&
-                                            view::EqualFolded(std::u16string_view(path).substr(0, r.prefix.size()), r.prefix) &&
-                                            (path.size() == r.prefix.size() || path[r.prefix.size()] == u'\\'));
+    const bool match = r.prefix.empty() ||
+                       (path.size() >= r.prefix.size() &&
+                        view::EqualFolded(std::u16string_view(path).substr(0, r.prefix.size()), r.prefix) &&
+                        (path.size() == r.prefix.size() || path[r.prefix.size()] == u'\\'));
     if (match && (best == nullptr || r.prefix.size() > best->prefix.size())) best = &r;
   }
   return best ? best->mode : Mode::kHost;
@@ -52,7 +53,8 @@ TEST(Policy, SandboxMergesEverythingButPlume) {
 
 TEST(Policy, ApplicationKeepsDocumentsLocal) {
   catalog::Input input;
-  for (const char16_t* path : {u"Program Files\\A\\a.exe", u"Tools\\t.exe", u"users\\Public\\A\\x", u"windows\\a.ini"})
+  for (const char16_t* path :
+       {u"Program Files\\A\\a.exe", u"Tools\\t.exe", u"users\\Public\\A\\x", u"windows\\a.ini"})
     input.files.push_back({.root = "C", .path = path, .content = {}, .chunks = {}});
   for (const char16_t* path : {u".a\\settings", u"Documents\\sample.txt", u"AppData\\Roaming\\A\\x"})
     input.files.push_back({.root = "Profile", .path = path, .content = {}, .chunks = {}});
@@ -64,14 +66,16 @@ TEST(Policy, ApplicationKeepsDocumentsLocal) {
   Policy user;
   user.base = BasePolicy::kApplication;
   const Policy p = CompletePolicy(user, Facts(), {&image});
-  for (const char16_t* merged : {u"C:\\Program Files\\A", u"C:\\Program Files (x86)\\B", u"C:\\windows\\system32\\x.dll",
-                                 u"C:\\ProgramData\\A", u"C:\\users\\ann\\AppData\\Roaming\\A", u"C:\\users\\ann\\AppData\\Local\\A",
-                                 u"C:\\Tools\\t.exe", u"C:\\users\\ann\\.a\\settings", u"C:\\users\\Public\\A\\x"}) {
+  for (const char16_t* merged :
+       {u"C:\\Program Files\\A", u"C:\\Program Files (x86)\\B", u"C:\\windows\\system32\\x.dll",
+        u"C:\\ProgramData\\A", u"C:\\users\\ann\\AppData\\Roaming\\A", u"C:\\users\\ann\\AppData\\Local\\A",
+        u"C:\\Tools\\t.exe", u"C:\\users\\ann\\.a\\settings", u"C:\\users\\Public\\A\\x"}) {
     EXPECT_EQ(ModeOf(p.files, merged), Mode::kMerge) << testing::PrintToString(std::u16string(merged));
   }
-  for (const char16_t* local : {u"C:\\users\\ann\\Documents\\letter.txt", u"C:\\users\\ann\\Desktop", u"C:\\work\\x", u"D:\\x", u"C:",
-                                u"C:\\users\\ann\\AppData\\Local\\Temp\\x", u"C:\\windows\\temp\\x", u"C:\\users\\bob\\x",
-                                u"C:\\users\\Public\\Documents\\x"}) {
+  for (const char16_t* local :
+       {u"C:\\users\\ann\\Documents\\letter.txt", u"C:\\users\\ann\\Desktop", u"C:\\work\\x", u"D:\\x", u"C:",
+        u"C:\\users\\ann\\AppData\\Local\\Temp\\x", u"C:\\windows\\temp\\x", u"C:\\users\\bob\\x",
+        u"C:\\users\\Public\\Documents\\x"}) {
     EXPECT_EQ(ModeOf(p.files, local), Mode::kHost) << testing::PrintToString(std::u16string(local));
   }
   EXPECT_EQ(ModeOf(p.files, u"C:\\users\\ann\\AppData\\Local\\Plume"), Mode::kDeny);
@@ -87,7 +91,8 @@ inherit = "application"
 [registry]
 'HKCU\Software\X' = "host"
 'HKEY_LOCAL_MACHINE\Software\Y' = "deny"
-)", "p.toml", Facts(), BasePolicy::kSandbox);
+)",
+                             "p.toml", Facts(), BasePolicy::kSandbox);
   ASSERT_TRUE(p.ok()) << p.error().message;
   EXPECT_EQ(p->base, BasePolicy::kApplication);
   const Policy all = CompletePolicy(*p, Facts(), {});
@@ -99,8 +104,9 @@ inherit = "application"
 }
 
 TEST(Policy, NothingOpensPlumesStateAgain) {
-  const auto p = ParsePolicy("[files]\n'%LOCALAPPDATA%\\Plume\\vms' = 'host'\n[registry]\n'HKCU\\Software\\Plume\\x' = 'host'", "p",
-                             Facts(), BasePolicy::kSandbox);
+  const auto p = ParsePolicy(
+      "[files]\n'%LOCALAPPDATA%\\Plume\\vms' = 'host'\n[registry]\n'HKCU\\Software\\Plume\\x' = 'host'", "p",
+      Facts(), BasePolicy::kSandbox);
   ASSERT_TRUE(p.ok()) << p.error().message;
   const Policy all = CompletePolicy(*p, Facts(), {});
   EXPECT_EQ(ModeOf(all.files, u"C:\\users\\ann\\AppData\\Local\\Plume\\vms\\x"), Mode::kDeny);
@@ -108,7 +114,10 @@ TEST(Policy, NothingOpensPlumesStateAgain) {
 }
 
 TEST(Policy, ErrorsNameLineAndColumn) {
-  const struct { const char* text; const char* says; } kCases[] = {
+  const struct {
+    const char* text;
+    const char* says;
+  } kCases[] = {
       {"inherit = \"nothing\"", "p.toml:1:11"},
       {"\n[files]\n'C:\\x' = \"open\"", "p.toml:3:10"},
       {"[files]\n'relative' = \"host\"", "p.toml:2:14"},

@@ -31,8 +31,9 @@ Result<std::u16string> CleanPath(std::u16string_view path) {
   if (path.substr(0, 4) == u"\\\\?\\" || path.substr(0, 4) == u"\\??\\") path.remove_prefix(4);
   if (path.size() < 2 || !IsLetter(path[0]) || path[1] != u':' ||
       (path.size() > 2 && path[2] != u'\\' && path[2] != u'/')) {
-    return Error{Errc::kInvalid, "reading the path '" + ToUtf8(path) +
-                                     "' failed: it does not start with a drive (write it like C:\\folder\\name)"};
+    return Error{Errc::kInvalid,
+                 "reading the path '" + ToUtf8(path) +
+                     "' failed: it does not start with a drive (write it like C:\\folder\\name)"};
   }
   std::vector<std::u16string_view> parts;
   for (size_t begin = 2; begin < path.size();) {
@@ -56,12 +57,13 @@ std::u16string NtPath(std::u16string_view dos_path) { return u"\\??\\" + std::u1
 Status CheckName(std::string_view what, std::string_view name) {
   bool good = !name.empty() && name.size() <= 64 && name[0] != '.' && name[0] != '-';
   for (char c : name) {
-    good = good && ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                    c == '-');
+    good = good && ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+                    c == '_' || c == '-');
   }
   if (good) return Ok();
-  return Error{Errc::kInvalid, "naming the " + std::string(what) + " '" + std::string(name) +
-                                   "' failed: a name is 1 to 64 letters, digits, '.', '_' or '-' (choose another)"};
+  return Error{Errc::kInvalid,
+               "naming the " + std::string(what) + " '" + std::string(name) +
+                   "' failed: a name is 1 to 64 letters, digits, '.', '_' or '-' (choose another)"};
 }
 
 bool SameName(std::string_view a, std::string_view b) {

@@ -1,5 +1,5 @@
-// Where everything of one state folder is, derived once from the folder's path. Pure: no system call, no clock.
-// The layout is documented in ARCHITECTURE.md and docs/formats/state.md.
+// Where everything of one state folder is, derived once from the folder's path. Pure: no system call, no
+// clock. The layout is documented in ARCHITECTURE.md and docs/formats/state.md.
 #pragma once
 #include <string>
 #include <string_view>
@@ -8,8 +8,8 @@
 
 namespace plume::agent {
 
-// A DOS path as the agent keeps it: drive letter, backslashes only, no trailing backslash, no "." and no "..".
-// kInvalid if `path` is not absolute.
+// A DOS path as the agent keeps it: drive letter, backslashes only, no trailing backslash, no "." and no
+// "..". kInvalid if `path` is not absolute.
 Result<std::u16string> CleanPath(std::u16string_view path);
 
 // "\??\C:\x" for "C:\x".
@@ -28,7 +28,9 @@ class StatePaths {
   // 16 hex digits: FNV-1a 64 of the upcased path. Names pipes, the mutex and the registry root.
   const std::u16string& hash() const { return hash_; }
 
-  std::u16string Below(std::u16string_view relative) const { return root_ + u"\\" + std::u16string(relative); }
+  std::u16string Below(std::u16string_view relative) const {
+    return root_ + u"\\" + std::u16string(relative);
+  }
   std::u16string Store() const { return Below(u"store"); }
   std::u16string Catalogs() const { return Below(u"catalogs"); }
   std::u16string Images() const { return Below(u"images"); }

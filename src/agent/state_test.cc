@@ -21,11 +21,13 @@ TEST(CleanPath, RefusesWhatIsNotAbsolute) {
 
 TEST(CheckName, AcceptsFileNameSafeNamesOnly) {
   for (const char* good : {"a", "test-1", "A.b_c", "0"}) EXPECT_TRUE(CheckName("VM", good).ok()) << good;
-  for (const char* bad : {"", ".x", "-x", "a b", "a/b", "a\\b", "ä", "a:b"}) EXPECT_FALSE(CheckName("VM", bad).ok()) << bad;
+  for (const char* bad : {"", ".x", "-x", "a b", "a/b", "a\\b", "ä", "a:b"})
+    EXPECT_FALSE(CheckName("VM", bad).ok()) << bad;
   EXPECT_FALSE(CheckName("VM", std::string(65, 'a')).ok());
 }
 
-// The hash names pipes and registry keys on users' machines: it must be the same for ever, and for every spelling.
+// The hash names pipes and registry keys on users' machines: it must be the same for ever, and for every
+// spelling.
 TEST(StatePaths, HashIsFixedAndFolded) {
   const StatePaths a(u"C:\\users\\ann\\AppData\\Local\\Plume"), b(u"C:\\USERS\\Ann\\appdata\\local\\plume");
   EXPECT_EQ(a.hash().size(), 16u);

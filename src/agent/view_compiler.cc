@@ -14,7 +14,8 @@ Offset<flatbuffers::Vector<uint16_t>> Text(FlatBufferBuilder& b, std::u16string_
   return b.CreateVector(reinterpret_cast<const uint16_t*>(text.data()), text.size());
 }
 
-Offset<flatbuffers::Vector<Offset<wire::Rule>>> Rules(FlatBufferBuilder& b, const std::vector<PolicyRule>& rules) {
+Offset<flatbuffers::Vector<Offset<wire::Rule>>> Rules(FlatBufferBuilder& b,
+                                                      const std::vector<PolicyRule>& rules) {
   std::vector<Offset<wire::Rule>> out;
   for (const PolicyRule& r : rules) {
     const auto origin = b.CreateString(r.origin);
@@ -83,8 +84,8 @@ Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
   const auto layers_at = b.CreateVector(layers);
   const auto file_rules = Rules(b, in.policy.files);
   const auto key_rules = Rules(b, in.policy.keys);
-  const auto view = wire::CreateView(b, 1, vm_id, vm_name, upper, scratch, index, registry_upper, user, pipe, job, vl64,
-                                     vl32, layers_at, file_rules, key_rules);
+  const auto view = wire::CreateView(b, 1, vm_id, vm_name, upper, scratch, index, registry_upper, user, pipe,
+                                     job, vl64, vl32, layers_at, file_rules, key_rules);
   wire::FinishViewBuffer(b, view);
   return std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
 }

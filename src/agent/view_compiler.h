@@ -12,9 +12,9 @@
 namespace plume::agent {
 
 struct LayerInput {
-  std::string digest;              // "sha256:<hex>"
-  std::u16string catalog_path;     // DOS path of the mapped catalog
-  std::u16string files;            // DOS path of state\images\<hex>
+  std::string digest;           // "sha256:<hex>"
+  std::u16string catalog_path;  // DOS path of the mapped catalog
+  std::u16string files;         // DOS path of state\images\<hex>
   const catalog::Reader* catalog = nullptr;
 };
 
@@ -31,7 +31,8 @@ struct ViewInput {
 // Layer ids are positions. kInvalid if an image has a root that Plume does not know.
 Result<std::vector<uint8_t>> CompileView(const ViewInput& input);
 
-// Where a catalog's root hangs in the guest's view: "C" -> "C:", "Profile" -> the profile folder, "CU" -> "U\<sid>".
+// Where a catalog's root hangs in the guest's view: "C" -> "C:", "Profile" -> the profile folder, "CU" ->
+// "U\<sid>".
 Result<std::u16string> MountPrefix(const std::string& root, bool registry, const MachineFacts& facts);
 
 }  // namespace plume::agent

@@ -53,7 +53,8 @@ TEST(ViewCompiler, WritesEverythingAGuestNeeds) {
   EXPECT_EQ(Text(v->upper()), u"\\??\\C:\\s\\vms\\12ab\\upper");
   EXPECT_EQ(Text(v->index()), u"\\??\\C:\\s\\vms\\12ab\\index.plx");
   EXPECT_EQ(Text(v->user_key()), u"\\REGISTRY\\USER\\S-1-5-21-7");
-  EXPECT_EQ(Text(v->registry_upper()), u"\\REGISTRY\\USER\\S-1-5-21-7\\Software\\Plume\\" + state.hash() + u"\\VMs\\12ab");
+  EXPECT_EQ(Text(v->registry_upper()),
+            u"\\REGISTRY\\USER\\S-1-5-21-7\\Software\\Plume\\" + state.hash() + u"\\VMs\\12ab");
   EXPECT_EQ(Text(v->vl64()), u"\\??\\D:\\plume\\plume-vl64.dll");
   EXPECT_EQ(Text(v->job()), u"\\Sessions\\1\\BaseNamedObjects\\PlumeVm-" + state.hash() + u"-12ab");
   ASSERT_EQ(v->layers()->size(), 1u);
@@ -68,7 +69,8 @@ TEST(ViewCompiler, WritesEverythingAGuestNeeds) {
     if (prefix == u"M") seen |= 4, EXPECT_TRUE(m->registry());
     if (prefix == u"U\\S-1-5-21-7") {
       seen |= 8;
-      EXPECT_EQ(real, u"\\REGISTRY\\USER\\S-1-5-21-7\\Software\\Plume\\" + state.hash() + u"\\Images\\abcd\\CU");
+      EXPECT_EQ(real,
+                u"\\REGISTRY\\USER\\S-1-5-21-7\\Software\\Plume\\" + state.hash() + u"\\Images\\abcd\\CU");
     }
   }
   EXPECT_EQ(seen, 15);
@@ -76,7 +78,8 @@ TEST(ViewCompiler, WritesEverythingAGuestNeeds) {
 
 TEST(ViewCompiler, RefusesRootsOfLaterVersions) {
   EXPECT_EQ(*MountPrefix("D", false, Facts()), u"D:");
-  for (const char* bad : {"", "c", "CC", "M", "Temp"}) EXPECT_FALSE(MountPrefix(bad, false, Facts()).ok()) << bad;
+  for (const char* bad : {"", "c", "CC", "M", "Temp"})
+    EXPECT_FALSE(MountPrefix(bad, false, Facts()).ok()) << bad;
   EXPECT_FALSE(MountPrefix("C", true, Facts()).ok());
 }
 

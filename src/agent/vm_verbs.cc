@@ -21,10 +21,14 @@ Json DescribeChange(const Change& c, const std::u16string& user_sid) {
 
 const char* PlaceName(Place place) {
   switch (place) {
-    case Place::kUpper: return "upper";
-    case Place::kImage: return "image";
-    case Place::kHost: return "host";
-    case Place::kNone: break;
+    case Place::kUpper:
+      return "upper";
+    case Place::kImage:
+      return "image";
+    case Place::kHost:
+      return "host";
+    case Place::kNone:
+      break;
   }
   return "none";
 }
@@ -34,27 +38,31 @@ Result<std::u16string> Absolute(std::u16string_view path, const std::u16string& 
   if (path.size() >= 2 && path[1] == u':') {
     if (path.size() == 2 || (path[2] != u'\\' && path[2] != u'/')) {
       // "D:x": relative to the drive's own directory, which only this drive's current one is known of.
-      if (view::EqualFolded(path.substr(0, 2), cwd.substr(0, 2))) return CleanPath(cwd + u"\\" + std::u16string(path.substr(2)));
+      if (view::EqualFolded(path.substr(0, 2), cwd.substr(0, 2)))
+        return CleanPath(cwd + u"\\" + std::u16string(path.substr(2)));
       return CleanPath(std::u16string(path.substr(0, 2)) + u"\\" + std::u16string(path.substr(2)));
     }
     return CleanPath(path);
   }
   if (!path.empty() && (path[0] == u'\\' || path[0] == u'/')) {
     if (path.size() > 1 && (path[1] == u'\\' || path[1] == u'/'))
-      return Error{Errc::kUnsupported, "finding " + ToUtf8(path) + " failed: programs on network shares cannot be started in a VM"};
+      return Error{Errc::kUnsupported, "finding " + ToUtf8(path) +
+                                           " failed: programs on network shares cannot be started in a VM"};
     return CleanPath(cwd.substr(0, 2) + std::u16string(path));
   }
   return CleanPath(cwd + u"\\" + std::u16string(path));
 }
 
 bool HasExtension(std::u16string_view path, std::u16string_view extension) {
-  return path.size() > extension.size() && view::EqualFolded(path.substr(path.size() - extension.size()), extension);
+  return path.size() > extension.size() &&
+         view::EqualFolded(path.substr(path.size() - extension.size()), extension);
 }
 
 std::vector<std::u16string> Candidates(const std::u16string& path) {
   std::vector<std::u16string> out;
   static constexpr std::u16string_view kExtensions[] = {u".com", u".exe", u".bat", u".cmd", u".msi"};
-  if (std::any_of(std::begin(kExtensions), std::end(kExtensions), [&](auto e) { return HasExtension(path, e); })) {
+  if (std::any_of(std::begin(kExtensions), std::end(kExtensions),
+                  [&](auto e) { return HasExtension(path, e); })) {
     out.push_back(path);
   }
   for (const auto e : kExtensions) out.push_back(path + std::u16string(e));
@@ -69,7 +77,8 @@ Result<std::string> Agent::ReadPolicyArgs(const Json& args, VmRecord* record) {
   record->policy_text = OptionalString(args, "policy_text");
   record->policy_file = OptionalString(args, "policy_file");
   if (record->policy_text.size() > (1u << 20))
-    return Error{Errc::kInvalid, "reading the policy failed: " + record->policy_file + " is larger than 1 MB"};
+    return Error{Errc::kInvalid,
+                 "reading the policy failed: " + record->policy_file + " is larger than 1 MB"};
   return record->policy_file;
 }
 
@@ -149,7 +158,8 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
     if (i == 0) {
       version = config.version;
       for (const image::EntryPoint& e : config.entry_points)
-        entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}, {"arguments", e.arguments}, {"cwd", e.cwd}});
+        entries.push_back(
+            {{"id", e.id}, {"name", e.name}, {"path", e.path}, {"arguments", e.arguments}, {"cwd", e.cwd}});
     }
   }
   Json variables = Json::object();
@@ -204,11 +214,12 @@ Result<Json> Agent::VmResolve(Session&, const Json& args) {
     if (!at.ok() || at->place == Place::kNone || at->directory) continue;
     if (at->place == Place::kImage) TRY(cache_->EnsureFile(space->LayerDigest(at->layer), at->entry));
     const char* kind = HasExtension(place, u".bat") || HasExtension(place, u".cmd") ? "script"
-                       : HasExtension(place, u".msi")                              ? "installer"
-                                                                                   : "program";
+                       : HasExtension(place, u".msi")                               ? "installer"
+                                                                                    : "program";
     return Json{{"virtual", ToUtf8(place)}, {"real", ToUtf8(at->real)}, {"kind", kind}, {"cwd", ToUtf8(cwd)}};
   }
-  return Error{Errc::kNotFound, "starting " + program + " failed: the VM has no such program (plume vm explain " + name +
+  return Error{Errc::kNotFound, "starting " + program +
+                                    " failed: the VM has no such program (plume vm explain " + name +
                                     " PATH says why)"};
 }
 
@@ -314,7 +325,8 @@ Result<Json> Agent::VmWorkspace(Session&, const Json& args) {
   ASSIGN(const std::string name, RequiredString(args, "name"));
   ASSIGN(const VmRecord vm, vms_->Find(name));
   if (vms_->GuestCount(vm.id) > 0) {
-    return Error{Errc::kBusy, "capturing the VM '" + vm.name + "' failed: it is running (plume vm stop " + vm.name + ")"};
+    return Error{Errc::kBusy,
+                 "capturing the VM '" + vm.name + "' failed: it is running (plume vm stop " + vm.name + ")"};
   }
   ASSIGN(const auto space, vms_->Space(name));
   Json deleted = Json::array();

@@ -19,8 +19,8 @@ namespace {
 constexpr uint32_t kStopMillis = 15000;
 
 Error Busy(const std::string& what, const VmRecord& vm) {
-  return Error{Errc::kBusy, what + " the VM '" + vm.name + "' failed: it is running (stop it first: plume vm stop " +
-                                vm.name + ")"};
+  return Error{Errc::kBusy, what + " the VM '" + vm.name +
+                                "' failed: it is running (stop it first: plume vm stop " + vm.name + ")"};
 }
 
 // Unflushed: what is written can be made again. Readers never see half of it.
@@ -42,7 +42,8 @@ Status WriteReplace(const os::Path& path, os::ByteView bytes) {
 }  // namespace
 
 Error NoSuchVm(const std::string& name) {
-  return Error{Errc::kNotFound, "finding the VM '" + name + "' failed: there is none of this name (plume vm list shows them)"};
+  return Error{Errc::kNotFound,
+               "finding the VM '" + name + "' failed: there is none of this name (plume vm list shows them)"};
 }
 
 Json VmRecord::ToJson() const {
@@ -66,12 +67,14 @@ Result<VmRecord> VmRecord::FromJson(const Json& json) {
   out.id = OptionalString(json, "id");
   out.name = OptionalString(json, "name");
   if (out.id.empty() || !CheckName("VM", out.name).ok()) return bad;
-  out.base = OptionalString(json, "policy") == "application" ? BasePolicy::kApplication : BasePolicy::kSandbox;
+  out.base =
+      OptionalString(json, "policy") == "application" ? BasePolicy::kApplication : BasePolicy::kSandbox;
   out.policy_text = OptionalString(json, "policy_text");
   out.policy_file = OptionalString(json, "policy_file");
   out.application = OptionalString(json, "application");
   out.images = OptionalStrings(json, "images");
-  if (const auto it = json.find("created"); it != json.end() && it->is_number_integer()) out.created = it->get<int64_t>();
+  if (const auto it = json.find("created"); it != json.end() && it->is_number_integer())
+    out.created = it->get<int64_t>();
   out.remove_when_empty = OptionalBool(json, "remove_when_empty");
   out.discarding = OptionalBool(json, "discarding");
   return out;
@@ -108,12 +111,16 @@ Status Vms::Recover() {
   for (const os::DirectoryEntry& folder : folders) {
     if (!folder.info.directory) continue;
     const auto text = os::ReadText(files, HostPath(state_.Vms()) / folder.name / L"vm.json", 16u << 20);
-    auto record = text.ok() ? VmRecord::FromJson(Json::parse(*text, nullptr, false)) : Result<VmRecord>(text.error());
+    auto record =
+        text.ok() ? VmRecord::FromJson(Json::parse(*text, nullptr, false)) : Result<VmRecord>(text.error());
     const std::string id = ToUtf8(FromWide(folder.name.wstring()));
     if (!record.ok() || record->id != id) {
-      // Killed between making the folder and its record: nothing ran in it. A damaged record is left for a human.
+      // Killed between making the folder and its record: nothing ran in it. A damaged record is left for a
+      // human.
       const bool begun = !text.ok() && text.error().code == Errc::kNotFound;
-      if (begun) (void)files.Rename(HostPath(state_.Vms()) / folder.name, HostPath(state_.Trash()) / os::RandomHex(8), false);
+      if (begun)
+        (void)files.Rename(HostPath(state_.Vms()) / folder.name, HostPath(state_.Trash()) / os::RandomHex(8),
+                           false);
       continue;
     }
     auto vm = std::make_unique<Vm>();
@@ -132,8 +139,10 @@ Result<VmRecord> Vms::Create(VmRecord wanted) {
   TRY(CheckName("VM", wanted.name));
   const std::lock_guard lock(mutex_);
   if (FindLocked(wanted.name) != nullptr) {
-    return Error{Errc::kExists, "creating the VM '" + wanted.name + "' failed: there is one of this name already (choose another name, or plume vm delete " +
-                                    wanted.name + ")"};
+    return Error{Errc::kExists,
+                 "creating the VM '" + wanted.name +
+                     "' failed: there is one of this name already (choose another name, or plume vm delete " +
+                     wanted.name + ")"};
   }
   // A policy that cannot be read must be refused now, not at the first start.
   if (!wanted.policy_text.empty()) {
@@ -142,7 +151,8 @@ Result<VmRecord> Vms::Create(VmRecord wanted) {
   }
   do {
     wanted.id = os::RandomHex(4);
-  } while (vms_.contains(wanted.id) || os::Exists(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted.id)))));
+  } while (vms_.contains(wanted.id) ||
+           os::Exists(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted.id)))));
   wanted.created = os::SystemClock().NowFiletime();
   auto vm = std::make_unique<Vm>();
   vm->record = wanted;
@@ -186,10 +196,11 @@ Status Vms::PrepareFolderLocked(const Vm& vm) const {
   // An agent killed between making the file and formatting it leaves zeros: still an empty index.
   uint32_t magic = 0;
   memcpy(&magic, index.data(), sizeof(magic));
-  if (created || magic == 0) view::VmIndex::Format(index.data());
+  if (created || magic == 0)
+    view::VmIndex::Format(index.data());
   else if (!view::VmIndex::Recover(index.data(), index.size())) {
-    return Error{Errc::kCorrupt, "opening the VM's index failed: it is damaged (plume vm discard " + vm.record.name +
-                                     " starts it afresh)"};
+    return Error{Errc::kCorrupt, "opening the VM's index failed: it is damaged (plume vm discard " +
+                                     vm.record.name + " starts it afresh)"};
   }
   return MakeKey(state_.VmKey(id));
 }
@@ -218,7 +229,8 @@ Status Vms::WriteViewLocked(const Vm& vm) const {
   return WriteReplace(HostPath(state_.VmFile(input.vm_id, u"view.plv")), bytes);
 }
 
-Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::string>* images, bool remove_when_empty) {
+Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::string>* images,
+                              bool remove_when_empty) {
   const std::lock_guard lock(mutex_);
   Vm* vm = FindLocked(name);
   if (vm == nullptr) return NoSuchVm(name);
@@ -314,8 +326,8 @@ Status Vms::Discard(const std::string& name) {
   return FinishDiscardLocked(vm);
 }
 
-// Upper layer, registry and index belong together: with the record's flag set, the three are made empty in any order,
-// again after a crash, before the VM is used again.
+// Upper layer, registry and index belong together: with the record's flag set, the three are made empty in
+// any order, again after a crash, before the VM is used again.
 Status Vms::FinishDiscardLocked(Vm* vm) {
   const std::u16string id = ToUtf16(vm->record.id);
   os::FileSystem& files = os::SystemFiles();
@@ -372,8 +384,10 @@ void Vms::Tend() {
   std::vector<Vm*> finished;
   for (const auto& [id, vm] : vms_) {
     if (InUseLocked(*vm)) continue;
-    if (vm->record.remove_when_empty) finished.push_back(vm.get());
-    else vm->job = Job();  // an idle VM costs no handle
+    if (vm->record.remove_when_empty)
+      finished.push_back(vm.get());
+    else
+      vm->job = Job();  // an idle VM costs no handle
   }
   for (Vm* vm : finished) (void)DeleteLocked(vm);
 }

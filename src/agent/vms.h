@@ -1,7 +1,8 @@
 // The VMs of one state folder: records, life cycle, workspaces. Windows. Thread-safe.
 //
-// Everything about a VM is in its folder (vm.json, view.plv, index.plx, upper\, scratch\) and below its registry key; this
-// class only caches it, so a killed agent loses nothing. A VM is in use while a guest runs or a client holds a lease.
+// Everything about a VM is in its folder (vm.json, view.plv, index.plx, upper\, scratch\) and below its
+// registry key; this class only caches it, so a killed agent loses nothing. A VM is in use while a guest runs
+// or a client holds a lease.
 #pragma once
 #include <functional>
 #include <map>
@@ -48,9 +49,11 @@ class Vms {
   Result<VmRecord> Create(VmRecord wanted);  // id and created are filled in
   Result<VmRecord> Find(const std::string& name) const;
   std::vector<VmRecord> List() const;
-  // Makes the VM ready for its first guest: upper layer, index, registry key, job, compiled view. If it is in use
-  // already its view stays as it is. The caller gets a lease. `images` replaces the recorded ones, but never of a VM in use.
-  Result<VmRecord> Prepare(const std::string& name, const std::vector<std::string>* images, bool remove_when_empty);
+  // Makes the VM ready for its first guest: upper layer, index, registry key, job, compiled view. If it is in
+  // use already its view stays as it is. The caller gets a lease. `images` replaces the recorded ones, but
+  // never of a VM in use.
+  Result<VmRecord> Prepare(const std::string& name, const std::vector<std::string>* images,
+                           bool remove_when_empty);
   uint32_t GuestCount(const std::string& id) const;
   bool InUse(const std::string& id) const;
   std::vector<ProcessInfo> Processes(const std::string& name, Status* status) const;

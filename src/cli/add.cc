@@ -4,19 +4,25 @@
 namespace plume::cli {
 
 void AddAdd(CLI::App& app, Context& context) {
-  struct Options { std::string subscription; bool json = false; };
+  struct Options {
+    std::string subscription;
+    bool json = false;
+  };
   auto o = std::make_shared<Options>();
-  CLI::App* c = AddCommand(app, context, "add", "Subscribe to an application of a repository",
-                           "plume add http://server:5000/apps/editor\n  plume add oci:/srv/images/editor:1.2",
-                           [o, &context]() -> Result<int> {
-                             ASSIGN(const std::string text, agent::RepositoryText(o->subscription));
-                             ASSIGN(const agent::Json added, context.Ask("app.add", {{"subscription", text}}));
-                             return Show(o->json, added, [](const agent::Json& j) {
-                               PrintLine("added " + Field(j, "name") + " " + Field(j, "version") + " (" +
-                                         std::to_string(NumberField(j, "files")) + " files, " + SizeText(NumberField(j, "bytes")) + ")");
-                             });
-                           });
-  c->add_option("REPO/NAME[:TAG]", o->subscription, "Where it is; without TAG the newest version")->required();
+  CLI::App* c =
+      AddCommand(app, context, "add", "Subscribe to an application of a repository",
+                 "plume add http://server:5000/apps/editor\n  plume add oci:/srv/images/editor:1.2",
+                 [o, &context]() -> Result<int> {
+                   ASSIGN(const std::string text, agent::RepositoryText(o->subscription));
+                   ASSIGN(const agent::Json added, context.Ask("app.add", {{"subscription", text}}));
+                   return Show(o->json, added, [](const agent::Json& j) {
+                     PrintLine("added " + Field(j, "name") + " " + Field(j, "version") + " (" +
+                               std::to_string(NumberField(j, "files")) + " files, " +
+                               SizeText(NumberField(j, "bytes")) + ")");
+                   });
+                 });
+  c->add_option("REPO/NAME[:TAG]", o->subscription, "Where it is; without TAG the newest version")
+      ->required();
   c->add_flag("--json", o->json, "Print JSON");
 }
 

@@ -4,18 +4,20 @@ namespace plume::cli {
 
 void AddApps(CLI::App& app, Context& context) {
   auto json = std::make_shared<bool>(false);
-  CLI::App* c = AddCommand(app, context, "apps", "Show the applications subscribed to", "plume apps --json", [json, &context]() -> Result<int> {
-    ASSIGN(const agent::Json list, context.Ask("app.list"));
-    return Show(*json, list, [](const agent::Json& rows) {
-      Table table({"NAME", "VERSION", "TAG", "RUNNING", "REPOSITORY"});
-      for (const agent::Json& r : rows) {
-        const std::string tag = Field(r, "tag");
-        table.Add({Field(r, "name"), Field(r, "version"), tag.empty() ? "newest" : tag, std::to_string(r["running"].size()),
-                   Field(r, "repository")});
-      }
-      table.Print();
-    });
-  });
+  CLI::App* c =
+      AddCommand(app, context, "apps", "Show the applications subscribed to", "plume apps --json",
+                 [json, &context]() -> Result<int> {
+                   ASSIGN(const agent::Json list, context.Ask("app.list"));
+                   return Show(*json, list, [](const agent::Json& rows) {
+                     Table table({"NAME", "VERSION", "TAG", "RUNNING", "REPOSITORY"});
+                     for (const agent::Json& r : rows) {
+                       const std::string tag = Field(r, "tag");
+                       table.Add({Field(r, "name"), Field(r, "version"), tag.empty() ? "newest" : tag,
+                                  std::to_string(r["running"].size()), Field(r, "repository")});
+                     }
+                     table.Print();
+                   });
+                 });
   c->add_flag("--json", *json, "Print JSON");
 }
 

@@ -31,7 +31,8 @@ Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture:
   ASSIGN(const image::BuiltImage built, image::Build(captured.content, *store, options));
   const image::Config& config = captured.content.config;
   agent::Json entries = agent::Json::array();
-  for (const image::EntryPoint& e : config.entry_points) entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}});
+  for (const image::EntryPoint& e : config.entry_points)
+    entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}});
   const agent::Json out{{"name", built.ref.name},
                         {"version", built.ref.version},
                         {"digest", built.ref.digest},
@@ -43,8 +44,9 @@ Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture:
                         {"entries", entries},
                         {"notes", captured.notes}};
   return Show(o.json, out, [&](const agent::Json&) {
-    PrintLine("captured " + built.ref.Text() + ": " + std::to_string(captured.content.files.size()) + " files, " +
-              SizeText(built.stats.plain_bytes) + ", " + std::to_string(captured.content.keys.size()) + " registry keys; " +
+    PrintLine("captured " + built.ref.Text() + ": " + std::to_string(captured.content.files.size()) +
+              " files, " + SizeText(built.stats.plain_bytes) + ", " +
+              std::to_string(captured.content.keys.size()) + " registry keys; " +
               SizeText(built.stats.stored_bytes) + " stored");
     for (const image::EntryPoint& e : config.entry_points) PrintLine("  starts " + e.id + ": " + e.path);
   });
@@ -61,12 +63,14 @@ Result<int> CaptureVm(Context& context, const CaptureRequest& o, const std::stri
   workspace.keys = keys.get();
   workspace.host_keys = host_keys.get();
   workspace.host_file = capture::HostFile;
-  for (const std::string& path : agent::OptionalStrings(found, "deleted")) workspace.deleted.push_back(agent::ToUtf16(path));
+  for (const std::string& path : agent::OptionalStrings(found, "deleted"))
+    workspace.deleted.push_back(agent::ToUtf16(path));
   ASSIGN(const capture::Capture captured, capture::CaptureWorkspace(workspace, {o.name, o.version, o.entry}));
   return StoreImage(context, o, captured);
 }
 
-Result<int> CaptureInstaller(Context& context, const CaptureRequest& o, const std::vector<std::string>& command) {
+Result<int> CaptureInstaller(Context& context, const CaptureRequest& o,
+                             const std::vector<std::string>& command) {
   const bool own = o.vm.empty();
   const std::string vm = own ? "capture-" + os::RandomHex(4) : o.vm;
   GuestRequest request;
@@ -83,7 +87,8 @@ Result<int> CaptureInstaller(Context& context, const CaptureRequest& o, const st
   }
   // 3010 and 1641: done, and Windows Installer would like a restart, which an image does not need.
   if (*ran != 0 && *ran != 3010 && *ran != 1641)
-    return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: " + command.front() + " ended with " + std::to_string(*ran) + kept};
+    return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: " + command.front() + " ended with " +
+                                     std::to_string(*ran) + kept};
   const Result<int> done = CaptureVm(context, o, vm);
   if (!done.ok()) return Error{done.error().code, done.error().message + kept};
   if (own) TRY(context.Ask("vm.delete", {{"name", vm}}));
@@ -92,7 +97,10 @@ Result<int> CaptureInstaller(Context& context, const CaptureRequest& o, const st
 
 Result<int> CaptureDirectory(Context& context, const CaptureRequest& o) {
   if (o.at.empty()) {
-    return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: --at is missing (where guests will see the folder, as --at 'C:\\Program Files\\X')"};
+    return Error{
+        Errc::kInvalid,
+        "capturing '" + o.name +
+            "' failed: --at is missing (where guests will see the folder, as --at 'C:\\Program Files\\X')"};
   }
   ASSIGN(const std::u16string directory, agent::DosPath(o.from_folder));
   ASSIGN(const std::u16string at, agent::CleanPath(agent::ToUtf16(o.at)));
@@ -103,7 +111,8 @@ Result<int> CaptureDirectory(Context& context, const CaptureRequest& o) {
   if (!info.ok() || !info->directory) {
     return Error{Errc::kNotFound, "capturing '" + o.name + "' failed: " + o.from_folder + " is not a folder"};
   }
-  ASSIGN(const capture::Capture captured, capture::CaptureFolder({folder, at, facts.profile}, {o.name, o.version, o.entry}));
+  ASSIGN(const capture::Capture captured,
+         capture::CaptureFolder({folder, at, facts.profile}, {o.name, o.version, o.entry}));
   return StoreImage(context, o, captured);
 }
 
@@ -112,21 +121,25 @@ Result<int> CaptureDirectory(Context& context, const CaptureRequest& o) {
 void AddCapture(CLI::App& app, Context& context) {
   auto o = std::make_shared<CaptureRequest>();
   CLI::App* c = AddCommand(
-      app, context, "capture", "Make an image: run an installer in a fresh VM, or take a VM's changes or a folder",
+      app, context, "capture",
+      "Make an image: run an installer in a fresh VM, or take a VM's changes or a folder",
       "plume capture editor --version 1.2 -- setup.exe /S\n"
-      "  plume capture tool --version 3 --from-folder /srv/tool --at 'C:\\Program Files\\Tool' --entry tool.exe\n"
+      "  plume capture tool --version 3 --from-folder /srv/tool --at 'C:\\Program Files\\Tool' --entry "
+      "tool.exe\n"
       "  plume capture editor --version 1.3 --from-vm test",
       [o, &context]() -> Result<int> {
         std::vector<std::string> command = o->command;
         command.insert(command.end(), context.tail.begin(), context.tail.end());
         if (!image::IsImageName(o->name) || !image::IsImageVersion(o->version)) {
           return Error{Errc::kInvalid, "capturing '" + o->name + ":" + o->version +
-                                           "' failed: a name is lower-case letters, digits and '-', a version letters, digits, '.', '_' or '-'"};
+                                           "' failed: a name is lower-case letters, digits and '-', a "
+                                           "version letters, digits, '.', '_' or '-'"};
         }
         const int sources = !command.empty() + !o->from_folder.empty() + !o->from_vm.empty();
         if (sources != 1) {
-          return Error{Errc::kInvalid, "capturing '" + o->name +
-                                           "' failed: name one source: an installer after --, --from-folder or --from-vm"};
+          return Error{Errc::kInvalid,
+                       "capturing '" + o->name +
+                           "' failed: name one source: an installer after --, --from-folder or --from-vm"};
         }
         if (!o->from_vm.empty()) return CaptureVm(context, *o, o->from_vm);
         if (!o->from_folder.empty()) return CaptureDirectory(context, *o);

@@ -34,8 +34,10 @@ CLI::App* AddGroup(CLI::App& parent, const std::string& name, const std::string&
 }
 
 Result<int> Show(bool as_json, const agent::Json& json, const std::function<void(const agent::Json&)>& text) {
-  if (as_json) PrintJson(json);
-  else text(json);
+  if (as_json)
+    PrintJson(json);
+  else
+    text(json);
   return 0;
 }
 

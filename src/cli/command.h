@@ -1,5 +1,5 @@
-// What every command of plume.exe shares. One file per command; each registers itself with CLI11 and does its work in
-// a function that returns the exit code. Windows.
+// What every command of plume.exe shares. One file per command; each registers itself with CLI11 and does its
+// work in a function that returns the exit code. Windows.
 #pragma once
 #include <functional>
 #include <memory>

@@ -22,7 +22,8 @@ struct Check {
 
 // Does to a process that never runs what is done to every guest: tells whether this system's stubs are known.
 Check CheckLayer() {
-  Check check{"virtualization layer", false, "", "report this system's version: Plume has to learn its system calls"};
+  Check check{"virtualization layer", false, "",
+              "report this system's version: Plume has to learn its system calls"};
   const std::u16string dll = agent::ProgramFolder() + u"\\plume-vl64.dll";
   const auto layer = os::ReadFile(os::SystemFiles(), agent::HostPath(dll), 64u << 20);
   if (!layer.ok()) {
@@ -35,8 +36,8 @@ Check CheckLayer() {
   STARTUPINFOW startup = {};
   startup.cb = sizeof(startup);
   PROCESS_INFORMATION info = {};
-  if (!CreateProcessW(exe.c_str(), nullptr, nullptr, nullptr, FALSE, CREATE_SUSPENDED | CREATE_NO_WINDOW, nullptr, nullptr,
-                      &startup, &info)) {
+  if (!CreateProcessW(exe.c_str(), nullptr, nullptr, nullptr, FALSE, CREATE_SUSPENDED | CREATE_NO_WINDOW,
+                      nullptr, nullptr, &startup, &info)) {
     check.detail = agent::WindowsError("starting a process", GetLastError()).message;
     return check;
   }
@@ -50,7 +51,8 @@ Check CheckLayer() {
   request.ntdll = vl::HostedNtdll();
   const vl::InjectResult injected = vl::Inject(vl::HostedFunctions(), process.get(), request);
   check.good = injected.ok();
-  check.detail = injected.ok() ? "every system call it replaces is known here" : vl::DescribeInjectError(injected);
+  check.detail =
+      injected.ok() ? "every system call it replaces is known here" : vl::DescribeInjectError(injected);
   TerminateProcess(process.get(), 0);
   return check;
 }
@@ -83,7 +85,8 @@ Check CheckSystem() {
   using GetVersion = LONG(WINAPI*)(OSVERSIONINFOW*);
   OSVERSIONINFOW info = {};
   info.dwOSVersionInfoSize = sizeof(info);
-  const auto get = reinterpret_cast<GetVersion>(reinterpret_cast<void*>(GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "RtlGetVersion")));
+  const auto get = reinterpret_cast<GetVersion>(
+      reinterpret_cast<void*>(GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "RtlGetVersion")));
   if (get != nullptr) get(&info);
   return {"system", info.dwMajorVersion >= 10, agent::SystemVersionText(),
           "Windows 10 or later is needed; a Wine prefix is made one with `winecfg -v win10`"};
@@ -99,24 +102,31 @@ Check CheckAgent(Context& context) {
 
 void AddDoctor(CLI::App& app, Context& context) {
   auto json = std::make_shared<bool>(false);
-  CLI::App* c = AddCommand(app, context, "doctor", "Find what on this machine would keep Plume from working", "plume doctor",
-                           [json, &context]() -> Result<int> {
-                             const std::vector<Check> checks = {CheckSystem(), CheckState(context), CheckLayer(), CheckAgent(context)};
-                             Json rows = Json::array();
-                             int bad = 0;
-                             for (const Check& check : checks) {
-                               rows.push_back({{"check", check.what}, {"ok", check.good}, {"detail", check.detail}, {"remedy", check.good ? "" : check.remedy}});
-                               bad += !check.good;
-                             }
-                             (void)Show(*json, rows, [](const Json& all) {
-                               for (const Json& r : all) {
-                                 PrintLine((r["ok"].get<bool>() ? "ok       " : "problem  ") + Field(r, "check") + ": " + Field(r, "detail"));
-                                 if (!r["ok"].get<bool>()) PrintLine("         " + Field(r, "remedy"));
-                               }
-                             });
-                             if (bad == 0) return 0;
-                             return Error{Errc::kUnsupported, "checking this machine failed: " + std::to_string(bad) + " problems found (see above)"};
-                           });
+  CLI::App* c =
+      AddCommand(app, context, "doctor", "Find what on this machine would keep Plume from working",
+                 "plume doctor", [json, &context]() -> Result<int> {
+                   const std::vector<Check> checks = {CheckSystem(), CheckState(context), CheckLayer(),
+                                                      CheckAgent(context)};
+                   Json rows = Json::array();
+                   int bad = 0;
+                   for (const Check& check : checks) {
+                     rows.push_back({{"check", check.what},
+                                     {"ok", check.good},
+                                     {"detail", check.detail},
+                                     {"remedy", check.good ? "" : check.remedy}});
+                     bad += !check.good;
+                   }
+                   (void)Show(*json, rows, [](const Json& all) {
+                     for (const Json& r : all) {
+                       PrintLine((r["ok"].get<bool>() ? "ok       " : "problem  ") + Field(r, "check") +
+                                 ": " + Field(r, "detail"));
+                       if (!r["ok"].get<bool>()) PrintLine("         " + Field(r, "remedy"));
+                     }
+                   });
+                   if (bad == 0) return 0;
+                   return Error{Errc::kUnsupported, "checking this machine failed: " + std::to_string(bad) +
+                                                        " problems found (see above)"};
+                 });
   c->add_flag("--json", *json, "Print JSON");
 }
 

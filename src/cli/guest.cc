@@ -20,17 +20,19 @@ using agent::Handle;
 using agent::Json;
 using agent::ToUtf16;
 
-// Exit statuses with which the virtualization layer ends a process rather than let it see the host (vl/low/fail.h).
+// Exit statuses with which the virtualization layer ends a process rather than let it see the host
+// (vl/low/fail.h).
 constexpr DWORD kLayerFacility = 0xE0504C00;
 
 std::atomic<int> g_interrupts{0};
 std::atomic<HANDLE> g_guest{nullptr};
 
-// The guest shares our console, so it hears of Ctrl-C itself and decides; we stay to hand on its exit code. Who presses
-// again means it.
+// The guest shares our console, so it hears of Ctrl-C itself and decides; we stay to hand on its exit code.
+// Who presses again means it.
 BOOL WINAPI OnConsoleEvent(DWORD event) {
   const HANDLE guest = g_guest;
-  if (guest != nullptr && (event == CTRL_CLOSE_EVENT || ++g_interrupts > 1)) TerminateProcess(guest, STATUS_CONTROL_C_EXIT);
+  if (guest != nullptr && (event == CTRL_CLOSE_EVENT || ++g_interrupts > 1))
+    TerminateProcess(guest, STATUS_CONTROL_C_EXIT);
   return TRUE;
 }
 
@@ -38,7 +40,8 @@ using Variables = std::vector<std::pair<std::u16string, std::u16string>>;
 
 Variables ReadVariables(const Json& prepared) {
   Variables out;
-  for (const auto& [name, value] : prepared["variables"].items()) out.emplace_back(ToUtf16(name), ToUtf16(value.get<std::string>()));
+  for (const auto& [name, value] : prepared["variables"].items())
+    out.emplace_back(ToUtf16(name), ToUtf16(value.get<std::string>()));
   return out;
 }
 
@@ -76,9 +79,12 @@ Result<Json> ChooseEntry(const Json& prepared, const std::string& wanted) {
   }
   const std::string name = Field(prepared, "name");
   if (wanted.empty()) {
-    return Error{Errc::kNotFound, "starting '" + name + "' failed: its image names no program (plume vm run " + name + " -- PROGRAM)"};
+    return Error{
+        Errc::kNotFound,
+        "starting '" + name + "' failed: its image names no program (plume vm run " + name + " -- PROGRAM)"};
   }
-  return Error{Errc::kNotFound, "starting '" + name + "' failed: it has no entry point '" + wanted + "' (there are: " + known + ")"};
+  return Error{Errc::kNotFound, "starting '" + name + "' failed: it has no entry point '" + wanted +
+                                    "' (there are: " + known + ")"};
 }
 
 // The last line that the layer wrote before it ended a guest.
@@ -124,7 +130,10 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   }
 
   const std::u16string* path = environment.Find(u"PATH");
-  const Json resolve{{"name", name}, {"program", ToUtf8(program)}, {"cwd", ToUtf8(directory)}, {"path", path ? ToUtf8(*path) : ""}};
+  const Json resolve{{"name", name},
+                     {"program", ToUtf8(program)},
+                     {"cwd", ToUtf8(directory)},
+                     {"path", path ? ToUtf8(*path) : ""}};
   ASSIGN(const Json found, context.Ask("vm.resolve", resolve));
   std::vector<std::u16string> arguments;
   for (const std::string& a : request.arguments) arguments.push_back(ToUtf16(a));
@@ -136,7 +145,8 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   if (kind == "program") {
     const std::u16string file = spec.virtual_exe.substr(spec.virtual_exe.find_last_of(u'\\') + 1);
     const bool shell = view::EqualFolded(file, u"cmd.exe");
-    spec.command_line = shell ? ShellCommandLine(spec.virtual_exe, arguments) : CommandLine(spec.virtual_exe, {});
+    spec.command_line =
+        shell ? ShellCommandLine(spec.virtual_exe, arguments) : CommandLine(spec.virtual_exe, {});
     if (!fixed.empty()) spec.command_line += u" " + fixed;
     if (!shell)
       for (const std::u16string& a : arguments) spec.command_line += u" " + QuoteArgument(a);
@@ -145,7 +155,8 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
     const std::u16string what = spec.virtual_exe;
     const bool script = kind == "script";
     Json runner = resolve;
-    runner["program"] = Field(prepared, "system_root") + (script ? "\\System32\\cmd.exe" : "\\System32\\msiexec.exe");
+    runner["program"] =
+        Field(prepared, "system_root") + (script ? "\\System32\\cmd.exe" : "\\System32\\msiexec.exe");
     ASSIGN(const Json host, context.Ask("vm.resolve", runner));
     spec.virtual_exe = ToUtf16(Field(host, "virtual"));
     spec.real_exe = ToUtf16(Field(host, "real"));
@@ -171,7 +182,8 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   ASSIGN(const vl::LaunchedProcess launched, vl::LaunchGuest(spec));
   const Handle process(launched.process), thread(launched.thread);
   g_guest = process.get();
-  // The job's name lives as long as a handle to it: with one in the guest, a restarted agent finds its guests again.
+  // The job's name lives as long as a handle to it: with one in the guest, a restarted agent finds its guests
+  // again.
   HANDLE in_guest = nullptr;
   DuplicateHandle(GetCurrentProcess(), job.get(), process.get(), &in_guest, JOB_OBJECT_QUERY, FALSE, 0);
   const Json lease{{"name", name}, {"id", Field(prepared, "id")}, {"pid", launched.pid}};
@@ -192,7 +204,8 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   if (const auto released = context.Ask("vm.release", lease); released.ok() && !request.quiet)
     for (const std::string& note : agent::OptionalStrings(*released, "notes")) Warn(note);
   if ((code & 0xFFFFFF00) == kLayerFacility) {
-    return Error{Errc::kInternal, "running " + ToUtf8(spec.virtual_exe) + " failed: the virtualization layer ended it (" +
+    return Error{Errc::kInternal, "running " + ToUtf8(spec.virtual_exe) +
+                                      " failed: the virtualization layer ended it (" +
                                       LayerComplaint(spec.view_path) + ")"};
   }
   return static_cast<int>(code);

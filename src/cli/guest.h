@@ -10,9 +10,9 @@
 namespace plume::cli {
 
 struct GuestRequest {
-  agent::Json prepare;                   // arguments of vm.prepare
-  std::string program;                   // as the guest sees it; empty: an entry point of the image
-  std::string entry;                     // id of the entry point; empty = the first
+  agent::Json prepare;  // arguments of vm.prepare
+  std::string program;  // as the guest sees it; empty: an entry point of the image
+  std::string entry;    // id of the entry point; empty = the first
   std::vector<std::string> arguments;
   std::string directory;                 // virtual; empty = the caller's
   std::vector<std::string> environment;  // "NAME=VALUE"

@@ -1,7 +1,9 @@
 // plume: the command line. One file per command; this one only puts them together.
+// windows.h must be first.
+// clang-format off
 #include <windows.h>
-// windows.h first
 #include <shellapi.h>
+// clang-format on
 
 #include <algorithm>
 
@@ -27,10 +29,14 @@ int RunCommand(std::vector<std::string> arguments) {
     context.tail.assign(dashes + 1, arguments.end());
     arguments.erase(dashes, arguments.end());
   }
-  CLI::App app("Plume runs Windows programs on a machine that never installed them, each in a feather-weight virtual machine.", "plume");
+  CLI::App app(
+      "Plume runs Windows programs on a machine that never installed them, each in a feather-weight virtual "
+      "machine.",
+      "plume");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("plume ") + PLUME_VERSION);
-  app.footer("Example:\n  plume vm run test --rm -- notepad\n\nplume COMMAND --help says more about each command.");
+  app.footer(
+      "Example:\n  plume vm run test --rm -- notepad\n\nplume COMMAND --help says more about each command.");
   CLI::App* vm = AddGroup(app, "vm", "Virtual machines");
   AddVmCreate(*vm, context);
   AddVmRun(*vm, context);
@@ -67,9 +73,12 @@ int RunCommand(std::vector<std::string> arguments) {
     PrintLine(version.what());
     return 0;
   } catch (const CLI::ParseError& error) {
-    return Fail({plume::Errc::kInvalid, std::string("reading the command line failed: ") + error.what() + " (plume --help)"});
+    return Fail({plume::Errc::kInvalid,
+                 std::string("reading the command line failed: ") + error.what() + " (plume --help)"});
   }
-  if (!context.action) return Fail({plume::Errc::kInvalid, "reading the command line failed: no command was given (plume --help)"});
+  if (!context.action)
+    return Fail(
+        {plume::Errc::kInvalid, "reading the command line failed: no command was given (plume --help)"});
   const plume::Result<int> code = context.action();
   return code.ok() ? *code : Fail(code.error());
 }

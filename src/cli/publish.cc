@@ -8,12 +8,15 @@
 namespace plume::cli {
 
 void AddPublish(CLI::App& app, Context& context) {
-  struct Options { std::string ref, repository; std::vector<std::string> tags; bool json = false; };
+  struct Options {
+    std::string ref, repository;
+    std::vector<std::string> tags;
+    bool json = false;
+  };
   auto o = std::make_shared<Options>();
   CLI::App* c = AddCommand(
       app, context, "publish", "Send an image of the local store to a repository",
-      "plume publish editor:1.2 http://server:5000/apps --tag stable",
-      [o, &context]() -> Result<int> {
+      "plume publish editor:1.2 http://server:5000/apps --tag stable", [o, &context]() -> Result<int> {
         ASSIGN(const agent::StatePaths state, context.State());
         ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), agent::HostPath(state.Store())));
         ASSIGN(const image::ImageRef ref, store->Resolve(o->ref));
@@ -22,16 +25,22 @@ void AddPublish(CLI::App& app, Context& context) {
         std::vector<std::string> tags = {ref.version};
         for (const std::string& tag : o->tags) tags.push_back(tag);
         ProgressDisplay display;
-        ASSIGN(const repository::TransferStats sent,
-               repository::Publish(*store, ref, *repository, tags, [&](const repository::TransferProgress& p) {
-                 display.Show({"publishing " + ref.Text(), p.bytes_done, p.bytes_total});
-               }));
-        const agent::Json out{{"name", ref.name},           {"version", ref.version},         {"digest", sent.digest},
-                              {"repository", repository->Name()}, {"blobs_moved", sent.blobs_moved},
-                              {"bytes_moved", sent.bytes_moved},  {"blobs_present", sent.blobs_present}};
+        ASSIGN(
+            const repository::TransferStats sent,
+            repository::Publish(*store, ref, *repository, tags, [&](const repository::TransferProgress& p) {
+              display.Show({"publishing " + ref.Text(), p.bytes_done, p.bytes_total});
+            }));
+        const agent::Json out{{"name", ref.name},
+                              {"version", ref.version},
+                              {"digest", sent.digest},
+                              {"repository", repository->Name()},
+                              {"blobs_moved", sent.blobs_moved},
+                              {"bytes_moved", sent.bytes_moved},
+                              {"blobs_present", sent.blobs_present}};
         return Show(o->json, out, [&](const agent::Json&) {
-          PrintLine("published " + ref.Text() + " to " + repository->Name() + ": " + std::to_string(sent.blobs_moved) + " blobs, " +
-                    SizeText(sent.bytes_moved) + " sent, " + std::to_string(sent.blobs_present) + " were there");
+          PrintLine("published " + ref.Text() + " to " + repository->Name() + ": " +
+                    std::to_string(sent.blobs_moved) + " blobs, " + SizeText(sent.bytes_moved) + " sent, " +
+                    std::to_string(sent.blobs_present) + " were there");
         });
       });
   c->add_option("NAME:VERSION", o->ref, "The image")->required();

@@ -3,7 +3,8 @@
 namespace plume::cli {
 
 std::u16string QuoteArgument(std::u16string_view argument) {
-  if (!argument.empty() && argument.find_first_of(u" \t\n\v\"") == argument.npos) return std::u16string(argument);
+  if (!argument.empty() && argument.find_first_of(u" \t\n\v\"") == argument.npos)
+    return std::u16string(argument);
   std::u16string out = u"\"";
   size_t backslashes = 0;
   for (const char16_t c : argument) {

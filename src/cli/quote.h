@@ -1,5 +1,6 @@
-// Windows command lines: from a list of arguments to the one string a program gets, so that it reads the same list. Pure.
-// Source: the rules of CommandLineToArgvW and of the Microsoft C runtime ("Parsing C command-line arguments").
+// Windows command lines: from a list of arguments to the one string a program gets, so that it reads the same
+// list. Pure. Source: the rules of CommandLineToArgvW and of the Microsoft C runtime ("Parsing C command-line
+// arguments").
 #pragma once
 #include <string>
 #include <string_view>

@@ -10,17 +10,19 @@ void AddRun(CLI::App& app, Context& context) {
     bool remove = false, offline = false;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* c = AddCommand(app, context, "run", "Start a streamed application", "plume run editor -- 'C:\\notes.txt'",
-                           [o, &context]() -> Result<int> {
-                             GuestRequest request;
-                             request.prepare = agent::Json{{"app", o->name}, {"name", o->vm}, {"create", true}, {"rm", o->remove}, {"offline", o->offline}};
-                             request.entry = o->entry;
-                             request.arguments = o->arguments;
-                             request.arguments.insert(request.arguments.end(), context.tail.begin(), context.tail.end());
-                             request.directory = o->cwd;
-                             request.environment = o->environment;
-                             return RunGuest(context, request);
-                           });
+  CLI::App* c = AddCommand(
+      app, context, "run", "Start a streamed application", "plume run editor -- 'C:\\notes.txt'",
+      [o, &context]() -> Result<int> {
+        GuestRequest request;
+        request.prepare = agent::Json{
+            {"app", o->name}, {"name", o->vm}, {"create", true}, {"rm", o->remove}, {"offline", o->offline}};
+        request.entry = o->entry;
+        request.arguments = o->arguments;
+        request.arguments.insert(request.arguments.end(), context.tail.begin(), context.tail.end());
+        request.directory = o->cwd;
+        request.environment = o->environment;
+        return RunGuest(context, request);
+      });
   c->add_option("NAME", o->name, "The application (see plume apps)")->required();
   c->add_option("ARGS", o->arguments, "Arguments of the program, better after --");
   c->add_option("--entry", o->entry, "Which of its programs; default: the first");

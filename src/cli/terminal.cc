@@ -24,8 +24,8 @@ void Write(DWORD which, FILE* stream, std::string_view text) {
     const std::wstring wide = agent::Wide(agent::ToUtf16(text));
     DWORD written = 0;
     for (size_t at = 0; at < wide.size(); at += 8192) {
-      WriteConsoleW(GetStdHandle(which), wide.data() + at, static_cast<DWORD>(std::min<size_t>(8192, wide.size() - at)),
-                    &written, nullptr);
+      WriteConsoleW(GetStdHandle(which), wide.data() + at,
+                    static_cast<DWORD>(std::min<size_t>(8192, wide.size() - at)), &written, nullptr);
     }
     return;
   }
@@ -41,7 +41,9 @@ void PrepareOutput() {
 
 void Print(std::string_view text) { Write(STD_OUTPUT_HANDLE, stdout, text); }
 void PrintLine(std::string_view text) { Print(std::string(text) + "\n"); }
-void PrintJson(const agent::Json& json) { PrintLine(json.dump(2, ' ', false, agent::Json::error_handler_t::replace)); }
+void PrintJson(const agent::Json& json) {
+  PrintLine(json.dump(2, ' ', false, agent::Json::error_handler_t::replace));
+}
 
 void Warn(std::string_view text) {
   FlushOutput();
@@ -56,8 +58,10 @@ int Fail(const Error& error) {
   std::string text = error.message;
   if (text.find(" failed") == std::string::npos) {
     const size_t colon = text.find(": ");
-    if (colon == std::string::npos) text = "running the command failed: " + text;
-    else text.insert(colon, " failed");
+    if (colon == std::string::npos)
+      text = "running the command failed: " + text;
+    else
+      text.insert(colon, " failed");
   }
   Warn(text);
   return 125;
@@ -98,7 +102,8 @@ std::string TimeText(int64_t filetime) {
   FILETIME local = {};
   SYSTEMTIME t = {};
   if (!FileTimeToLocalFileTime(&utc, &local) || !FileTimeToSystemTime(&local, &t)) return "?";
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", t.wYear, t.wMonth, t.wDay, t.wHour, t.wMinute, t.wSecond);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", t.wYear, t.wMonth, t.wDay, t.wHour, t.wMinute,
+                     t.wSecond);
 }
 
 std::string Field(const agent::Json& json, const char* name) { return agent::OptionalString(json, name); }
@@ -134,7 +139,8 @@ void ProgressDisplay::Show(const agent::Progress& p) {
     constexpr size_t kWidth = 28;
     const double part = std::min(1.0, static_cast<double>(p.done) / static_cast<double>(p.total));
     const size_t full = static_cast<size_t>(part * kWidth);
-    line += " [" + std::string(full, '#') + std::string(kWidth - full, '.') + fmt::format("] {:3.0f} %", part * 100);
+    line += " [" + std::string(full, '#') + std::string(kWidth - full, '.') +
+            fmt::format("] {:3.0f} %", part * 100);
   } else {
     line += " ...";
   }

@@ -9,12 +9,12 @@
 
 namespace plume::cli {
 
-void PrepareOutput();                    // binary streams; once, at start
-void Print(std::string_view text);       // stdout
+void PrepareOutput();               // binary streams; once, at start
+void Print(std::string_view text);  // stdout
 void PrintLine(std::string_view text);
 void PrintJson(const agent::Json& json);
-void Warn(std::string_view text);        // "plume: ..." on stderr
-int Fail(const Error& error);            // the one line of a failure; returns 125
+void Warn(std::string_view text);  // "plume: ..." on stderr
+int Fail(const Error& error);      // the one line of a failure; returns 125
 void FlushOutput();
 
 // Columns, each as wide as its widest cell.
@@ -28,10 +28,10 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string SizeText(uint64_t bytes);      // "12.3 MB"
-std::string TimeText(int64_t filetime);    // "2026-01-31 12:00:00"
-std::string Field(const agent::Json& json, const char* name);         // "" if missing
-uint64_t NumberField(const agent::Json& json, const char* name);      // 0 if missing
+std::string SizeText(uint64_t bytes);                             // "12.3 MB"
+std::string TimeText(int64_t filetime);                           // "2026-01-31 12:00:00"
+std::string Field(const agent::Json& json, const char* name);     // "" if missing
+uint64_t NumberField(const agent::Json& json, const char* name);  // 0 if missing
 
 // A bar on a terminal, once something takes more than a second; elsewhere a plain line every few seconds.
 class ProgressDisplay {

@@ -4,25 +4,31 @@
 namespace plume::cli {
 
 void AddVmCreate(CLI::App& vm, Context& context) {
-  struct Options { std::string name, policy; std::vector<std::string> images; bool json = false; };
+  struct Options {
+    std::string name, policy;
+    std::vector<std::string> images;
+    bool json = false;
+  };
   auto o = std::make_shared<Options>();
-  CLI::App* c = AddCommand(vm, context, "create", "Make a new virtual machine: a view of this machine with changes of its own",
-                           "plume vm create test --policy strict.toml\n\n"
-                           "A policy file:\n"
-                           "  inherit = \"sandbox\"                 # or \"application\"\n"
-                           "  [files]\n"
-                           "  '%USERPROFILE%\\Documents' = \"host\"  # merge, host, private or deny\n"
-                           "  [registry]\n"
-                           "  'HKCU\\Software\\Example' = \"deny\"",
-                           [o, &context]() -> Result<int> {
-                             agent::Json args{{"name", o->name}, {"images", o->images}};
-                             TRY(ReadPolicyFile(o->policy, &args));
-                             ASSIGN(const agent::Json made, context.Ask("vm.create", args));
-                             return Show(o->json, made, [](const agent::Json& j) { PrintLine("created " + Field(j, "name")); });
-                           });
+  CLI::App* c = AddCommand(
+      vm, context, "create", "Make a new virtual machine: a view of this machine with changes of its own",
+      "plume vm create test --policy strict.toml\n\n"
+      "A policy file:\n"
+      "  inherit = \"sandbox\"                 # or \"application\"\n"
+      "  [files]\n"
+      "  '%USERPROFILE%\\Documents' = \"host\"  # merge, host, private or deny\n"
+      "  [registry]\n"
+      "  'HKCU\\Software\\Example' = \"deny\"",
+      [o, &context]() -> Result<int> {
+        agent::Json args{{"name", o->name}, {"images", o->images}};
+        TRY(ReadPolicyFile(o->policy, &args));
+        ASSIGN(const agent::Json made, context.Ask("vm.create", args));
+        return Show(o->json, made, [](const agent::Json& j) { PrintLine("created " + Field(j, "name")); });
+      });
   c->add_option("NAME", o->name, "Its name")->required();
   c->add_option("--policy", o->policy, "Policy file (TOML)");
-  c->add_option("--image", o->images, "Image below its changes; may be repeated, the first is on top")->allow_extra_args(false);
+  c->add_option("--image", o->images, "Image below its changes; may be repeated, the first is on top")
+      ->allow_extra_args(false);
   c->add_flag("--json", o->json, "Print JSON");
 }
 

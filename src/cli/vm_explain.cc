@@ -5,7 +5,10 @@
 namespace plume::cli {
 
 void AddVmExplain(CLI::App& vm, Context& context) {
-  struct Options { std::string name, path; bool json = false; };
+  struct Options {
+    std::string name, path;
+    bool json = false;
+  };
   auto o = std::make_shared<Options>();
   CLI::App* c = AddCommand(
       vm, context, "explain", "Say which rule and which layer decide about a path or registry key",
@@ -25,12 +28,14 @@ void AddVmExplain(CLI::App& vm, Context& context) {
           PrintLine("rule   " + Field(j, "rule"));
           const std::string layer = Field(j, "layer");
           if (layer == "none") {
-            PrintLine(agent::OptionalBool(j, "deleted") ? "layer  none: deleted in this VM" : "layer  none: it does not exist");
+            PrintLine(agent::OptionalBool(j, "deleted") ? "layer  none: deleted in this VM"
+                                                        : "layer  none: it does not exist");
           } else {
             PrintLine("layer  " + layer + (layer == "image" ? " " + Field(j, "image") : ""));
             PrintLine("real   " + Field(j, "real"));
           }
-          if (j.contains("hydrated")) PrintLine(std::string("here   ") + (j["hydrated"].get<bool>() ? "yes" : "not yet"));
+          if (j.contains("hydrated"))
+            PrintLine(std::string("here   ") + (j["hydrated"].get<bool>() ? "yes" : "not yet"));
         });
       });
   c->add_option("NAME", o->name, "The virtual machine")->required();

@@ -15,11 +15,12 @@ constexpr ULONGLONG kStartMillis = 30000;
 Result<Handle> StartAgent() {
   const std::wstring exe = Wide(ProgramFolder()) + L"\\plume-agent.exe";
   if (GetFileAttributesW(exe.c_str()) == INVALID_FILE_ATTRIBUTES) {
-    return Error{Errc::kNotFound, "starting plume-agent failed: " + ToUtf8(FromWide(exe)) + " is not there (reinstall Plume)"};
+    return Error{Errc::kNotFound,
+                 "starting plume-agent failed: " + ToUtf8(FromWide(exe)) + " is not there (reinstall Plume)"};
   }
   SECURITY_ATTRIBUTES inherit = {sizeof(inherit), nullptr, TRUE};
-  const Handle nul(CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherit,
-                               OPEN_EXISTING, 0, nullptr));
+  const Handle nul(CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE,
+                               &inherit, OPEN_EXISTING, 0, nullptr));
   STARTUPINFOEXW startup = {};
   startup.StartupInfo.cb = sizeof(startup);
   startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
@@ -39,8 +40,8 @@ Result<Handle> StartAgent() {
   std::wstring command = L"\"" + exe + L"\"";
   PROCESS_INFORMATION info = {};
   const BOOL ok = CreateProcessW(exe.c_str(), command.data(), nullptr, nullptr, TRUE,
-                                 DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | EXTENDED_STARTUPINFO_PRESENT, nullptr,
-                                 windows, &startup.StartupInfo, &info);
+                                 DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | EXTENDED_STARTUPINFO_PRESENT,
+                                 nullptr, windows, &startup.StartupInfo, &info);
   const DWORD error = GetLastError();
   DeleteProcThreadAttributeList(startup.lpAttributeList);
   if (!ok) return WindowsError("starting plume-agent", error);
@@ -49,9 +50,11 @@ Result<Handle> StartAgent() {
 }
 
 Error StartFailure(const StatePaths& state, const std::string& otherwise) {
-  if (const auto why = os::ReadText(os::SystemFiles(), FailureFile(state), 64 << 10); why.ok() && !why->empty())
+  if (const auto why = os::ReadText(os::SystemFiles(), FailureFile(state), 64 << 10);
+      why.ok() && !why->empty())
     return Error{Errc::kInternal, "starting plume-agent failed: " + *why};
-  return Error{Errc::kInternal, "starting plume-agent failed: " + otherwise + " (see " + ToUtf8(state.Log()) + ")"};
+  return Error{Errc::kInternal,
+               "starting plume-agent failed: " + otherwise + " (see " + ToUtf8(state.Log()) + ")"};
 }
 
 }  // namespace
@@ -64,14 +67,18 @@ std::wstring FailureFile(const StatePaths& state) {
 
 Result<std::unique_ptr<Connection>> ConnectAgent(const StatePaths& state, bool start) {
   Handle process;
-  // The Linux launcher starts the agent itself, with nowhere as its standard handles; then ours would only lose the race.
+  // The Linux launcher starts the agent itself, with nowhere as its standard handles; then ours would only
+  // lose the race.
   wchar_t started[8] = {};
   const bool expected = GetEnvironmentVariableW(L"PLUME_AGENT_STARTED", started, 8) > 0;
   const ULONGLONG begin = GetTickCount64();
   for (DWORD wait = 1;; wait = wait < 20 ? wait + 1 : 20) {
     auto pipe = ConnectPipe(state.ControlPipe(), 5000);
     if (pipe.ok()) return std::make_unique<Connection>(std::move(*pipe));
-    if (!start) return Error{Errc::kNotFound, "connecting to plume-agent failed: it is not running (any command that needs it starts it)"};
+    if (!start)
+      return Error{
+          Errc::kNotFound,
+          "connecting to plume-agent failed: it is not running (any command that needs it starts it)"};
     if (pipe.error().code == Errc::kDenied) return pipe.error();
     const ULONGLONG waited = GetTickCount64() - begin;
     if (!process && (!expected || waited > 3000)) {
@@ -79,23 +86,28 @@ Result<std::unique_ptr<Connection>> ConnectAgent(const StatePaths& state, bool s
       ASSIGN(process, StartAgent());
     }
     DWORD code = 0;
-    if (process && WaitForSingleObject(process.get(), 0) == WAIT_OBJECT_0 && GetExitCodeProcess(process.get(), &code) && code != 0)
+    if (process && WaitForSingleObject(process.get(), 0) == WAIT_OBJECT_0 &&
+        GetExitCodeProcess(process.get(), &code) && code != 0)
       return StartFailure(state, "it ended with " + std::to_string(code));
     if (waited > kStartMillis) return StartFailure(state, "it does not answer");
     Sleep(wait);
   }
 }
 
-bool Client::Alive() const { return connection_ && PeekNamedPipe(connection_->pipe(), nullptr, 0, nullptr, nullptr, nullptr); }
+bool Client::Alive() const {
+  return connection_ && PeekNamedPipe(connection_->pipe(), nullptr, 0, nullptr, nullptr, nullptr);
+}
 
-Result<Json> Client::Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress) {
+Result<Json> Client::Call(std::string_view verb, Json args,
+                          const std::function<void(const Progress&)>& on_progress) {
   for (int attempt = 0;; ++attempt) {
     const bool fresh = !connection_;
     if (fresh) {
       ASSIGN(connection_, ConnectAgent(state_));
     }
     auto answer = connection_->Call(verb, args, on_progress);
-    // Only a broken pipe is reported in these words; an agent that could not reach a server says so in its own.
+    // Only a broken pipe is reported in these words; an agent that could not reach a server says so in its
+    // own.
     if (answer.ok() || answer.error().code != Errc::kUnreachable || !connection_->broken()) return answer;
     connection_.reset();
     if (attempt > 0) return answer;

@@ -22,7 +22,8 @@ class Client {
   explicit Client(StatePaths state) : state_(std::move(state)) {}
   const StatePaths& state() const { return state_; }
   // Asks; connects first if needed, and once more if the agent died meanwhile.
-  Result<Json> Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress = nullptr);
+  Result<Json> Call(std::string_view verb, Json args,
+                    const std::function<void(const Progress&)>& on_progress = nullptr);
   bool Alive() const;  // the connection stands
 
  private:

@@ -29,11 +29,13 @@ std::vector<uint32_t> Job::Processes() const {
   for (size_t room = 64; handle_ && room <= (1u << 20); room *= 4) {
     std::vector<ULONG_PTR> buffer(room + 2);  // pointer-sized units: header and list
     auto* list = reinterpret_cast<JOBOBJECT_BASIC_PROCESS_ID_LIST*>(buffer.data());
-    const BOOL done = QueryInformationJobObject(handle_.get(), JobObjectBasicProcessIdList, list,
-                                                static_cast<DWORD>(buffer.size() * sizeof(ULONG_PTR)), nullptr);
+    const BOOL done =
+        QueryInformationJobObject(handle_.get(), JobObjectBasicProcessIdList, list,
+                                  static_cast<DWORD>(buffer.size() * sizeof(ULONG_PTR)), nullptr);
     if (!done && GetLastError() != ERROR_MORE_DATA) break;
     if (!done || list->NumberOfAssignedProcesses > list->NumberOfProcessIdsInList) continue;
-    for (DWORD i = 0; i < list->NumberOfProcessIdsInList; ++i) out.push_back(static_cast<uint32_t>(list->ProcessIdList[i]));
+    for (DWORD i = 0; i < list->NumberOfProcessIdsInList; ++i)
+      out.push_back(static_cast<uint32_t>(list->ProcessIdList[i]));
     break;
   }
   return out;
@@ -68,7 +70,8 @@ Status Job::Stop(uint32_t timeout_ms) {
     TerminateJobObject(handle_.get(), 1);
     if (Count() == 0) return Ok();
     if (GetTickCount64() >= end) {
-      return Error{Errc::kBusy, "stopping the VM failed: " + std::to_string(Count()) + " of its processes do not end"};
+      return Error{Errc::kBusy,
+                   "stopping the VM failed: " + std::to_string(Count()) + " of its processes do not end"};
     }
     Sleep(wait);
   }

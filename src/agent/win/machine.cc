@@ -1,9 +1,11 @@
 #include "agent/win/machine.h"
 
+// windows.h must be first.
+// clang-format off
 #include <windows.h>
-// windows.h first
 #include <sddl.h>
 #include <shlobj.h>
+// clang-format on
 
 #include "agent/text.h"
 #include "agent/win/handle.h"
@@ -86,23 +88,40 @@ Error WindowsError(const std::string& what, DWORD code, const std::string& remed
   Errc errc = Errc::kInternal;
   switch (code) {
     case ERROR_FILE_NOT_FOUND:
-    case ERROR_PATH_NOT_FOUND: errc = Errc::kNotFound; break;
+    case ERROR_PATH_NOT_FOUND:
+      errc = Errc::kNotFound;
+      break;
     case ERROR_ALREADY_EXISTS:
-    case ERROR_FILE_EXISTS: errc = Errc::kExists; break;
-    case ERROR_ACCESS_DENIED: errc = Errc::kDenied; break;
+    case ERROR_FILE_EXISTS:
+      errc = Errc::kExists;
+      break;
+    case ERROR_ACCESS_DENIED:
+      errc = Errc::kDenied;
+      break;
     case ERROR_SHARING_VIOLATION:
-    case ERROR_PIPE_BUSY: errc = Errc::kBusy; break;
+    case ERROR_PIPE_BUSY:
+      errc = Errc::kBusy;
+      break;
     case ERROR_DISK_FULL:
-    case ERROR_HANDLE_DISK_FULL: errc = Errc::kNoSpace; break;
+    case ERROR_HANDLE_DISK_FULL:
+      errc = Errc::kNoSpace;
+      break;
     case ERROR_INVALID_NAME:
     case ERROR_BAD_EXE_FORMAT:
-    case ERROR_DIRECTORY: errc = Errc::kInvalid; break;
-    default: break;
+    case ERROR_DIRECTORY:
+      errc = Errc::kInvalid;
+      break;
+    default:
+      break;
   }
   wchar_t text[512] = {};
-  DWORD n = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, nullptr, code, 0, text, 511, nullptr);
-  while (n > 0 && (text[n - 1] == L'\n' || text[n - 1] == L'\r' || text[n - 1] == L'.' || text[n - 1] == L' ')) text[--n] = 0;
-  std::string message = what + " failed: " + (n ? ToUtf8(FromWide(text)) : "system error") + " [" + std::to_string(code) + "]";
+  DWORD n = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, nullptr, code, 0, text,
+                           511, nullptr);
+  while (n > 0 &&
+         (text[n - 1] == L'\n' || text[n - 1] == L'\r' || text[n - 1] == L'.' || text[n - 1] == L' '))
+    text[--n] = 0;
+  std::string message =
+      what + " failed: " + (n ? ToUtf8(FromWide(text)) : "system error") + " [" + std::to_string(code) + "]";
   if (!remedy.empty()) message += " (" + remedy + ")";
   return Error{errc, message};
 }
@@ -114,8 +133,8 @@ std::string SystemVersionText() {
   OSVERSIONINFOW info = {};
   info.dwOSVersionInfoSize = sizeof(info);
   if (const auto get = FindExport<GetVersion>(L"ntdll.dll", "RtlGetVersion")) get(&info);
-  const std::string windows = "Windows " + std::to_string(info.dwMajorVersion) + "." + std::to_string(info.dwMinorVersion) +
-                              "." + std::to_string(info.dwBuildNumber);
+  const std::string windows = "Windows " + std::to_string(info.dwMajorVersion) + "." +
+                              std::to_string(info.dwMinorVersion) + "." + std::to_string(info.dwBuildNumber);
   using WineVersion = const char*(__cdecl*)();
   const auto wine = FindExport<WineVersion>(L"ntdll.dll", "wine_get_version");
   return wine ? std::string("Wine ") + wine() + " as " + windows : windows;
@@ -127,8 +146,9 @@ Result<std::u16string> DosPath(std::string_view user_text) {
   if (text[0] == '/' && RunningOnWine()) {
     const auto dos = DosName(text);
     if (!dos) {
-      return Error{Errc::kInvalid, "reading the path '" + text +
-                                       "' failed: no drive of the Wine prefix leads there (give it as Z:\\...)"};
+      return Error{Errc::kInvalid,
+                   "reading the path '" + text +
+                       "' failed: no drive of the Wine prefix leads there (give it as Z:\\...)"};
     }
     return CleanPath(*dos);
   }
@@ -156,8 +176,9 @@ Result<StatePaths> FindState(const std::string& chosen) {
   if (home.empty()) {
     const std::u16string local = KnownFolder(FOLDERID_LocalAppData);
     if (local.empty()) {
-      return Error{Errc::kInternal, "finding the state folder failed: this user has no local application data folder "
-                                    "(set PLUME_HOME to a folder of your own)"};
+      return Error{Errc::kInternal,
+                   "finding the state folder failed: this user has no local application data folder "
+                   "(set PLUME_HOME to a folder of your own)"};
     }
     home = ToUtf8(local) + "\\Plume";
   }
@@ -227,8 +248,9 @@ Result<MachineFacts> GatherFacts(const StatePaths& state) {
 }
 
 std::vector<std::pair<std::u16string, std::u16string>> ImageVariables(const MachineFacts& facts) {
-  return {{u"PROFILE", facts.profile},   {u"USERPROFILE", facts.profile},     {u"APPDATA", facts.roaming},
-          {u"LOCALAPPDATA", facts.local}, {u"SystemRoot", facts.system_root}, {u"ProgramData", facts.program_data}};
+  return {{u"PROFILE", facts.profile},        {u"USERPROFILE", facts.profile},
+          {u"APPDATA", facts.roaming},        {u"LOCALAPPDATA", facts.local},
+          {u"SystemRoot", facts.system_root}, {u"ProgramData", facts.program_data}};
 }
 
 }  // namespace plume::agent

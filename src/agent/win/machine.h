@@ -12,10 +12,12 @@ namespace plume::agent {
 bool RunningOnWine();
 std::string SystemVersionText();  // "Wine 8.0 (Windows 10.0.19043)"
 
-// The state folder: `chosen` if not empty, else PLUME_HOME, else %LOCALAPPDATA%\Plume. Unix paths are accepted under Wine.
+// The state folder: `chosen` if not empty, else PLUME_HOME, else %LOCALAPPDATA%\Plume. Unix paths are
+// accepted under Wine.
 Result<StatePaths> FindState(const std::string& chosen = "");
 
-// A path as a user may write it -> clean DOS path: relative ones against the current directory, Unix ones under Wine
+// A path as a user may write it -> clean DOS path: relative ones against the current directory, Unix ones
+// under Wine
 // ("/home/x/f") by Wine's own mapping.
 Result<std::u16string> DosPath(std::string_view user_text);
 // The same for "oci:DIR..." and "share:DIR": only the folder part is converted.
@@ -23,7 +25,8 @@ Result<std::string> RepositoryText(std::string_view user_text);
 
 Result<MachineFacts> GatherFacts(const StatePaths& state);
 
-std::u16string ProgramFolder();     // of the running program: plume.exe, plume-agent.exe and plume-vl64.dll are there
+std::u16string
+ProgramFolder();  // of the running program: plume.exe, plume-agent.exe and plume-vl64.dll are there
 std::u16string ObjectsDirectory();  // "\Sessions\1\BaseNamedObjects" of this session
 
 // PROFILE and friends as variables for image configurations.

@@ -10,19 +10,20 @@
 namespace plume::agent {
 namespace {
 
-Error Gone() { return Error{Errc::kUnreachable, "talking to plume-agent failed: it is gone (run the command again)"}; }
+Error Gone() {
+  return Error{Errc::kUnreachable, "talking to plume-agent failed: it is gone (run the command again)"};
+}
 
 // One instance of the pipe; `first` refuses a name that somebody else holds already.
 Handle CreateInstance(const std::u16string& name, const std::u16string& user_sid, bool first) {
   const std::wstring sddl = L"D:P(A;;GA;;;" + Wide(user_sid) + L")(A;;GA;;;SY)";
   SECURITY_ATTRIBUTES attributes = {sizeof(attributes), nullptr, FALSE};
-  ConvertStringSecurityDescriptorToSecurityDescriptorW(sddl.c_str(), SDDL_REVISION_1, &attributes.lpSecurityDescriptor,
-                                                       nullptr);
-  Handle pipe(CreateNamedPipeW(Wide(name).c_str(),
-                               PIPE_ACCESS_DUPLEX | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
-                               PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
-                               PIPE_UNLIMITED_INSTANCES, 65536, 65536, 0,
-                               attributes.lpSecurityDescriptor ? &attributes : nullptr));
+  ConvertStringSecurityDescriptorToSecurityDescriptorW(sddl.c_str(), SDDL_REVISION_1,
+                                                       &attributes.lpSecurityDescriptor, nullptr);
+  Handle pipe(CreateNamedPipeW(
+      Wide(name).c_str(), PIPE_ACCESS_DUPLEX | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
+      PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS, PIPE_UNLIMITED_INSTANCES,
+      65536, 65536, 0, attributes.lpSecurityDescriptor ? &attributes : nullptr));
   const DWORD error = GetLastError();
   LocalFree(attributes.lpSecurityDescriptor);
   SetLastError(error);
@@ -93,7 +94,8 @@ Result<std::string> Connection::Receive(uint32_t limit) {
   return payload;
 }
 
-Result<Json> Connection::Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress) {
+Result<Json> Connection::Call(std::string_view verb, Json args,
+                              const std::function<void(const Progress&)>& on_progress) {
   TRY(Send(MakeRequest(verb, std::move(args))));
   for (;;) {
     ASSIGN(const std::string payload, Receive(kMaxReplyBytes));
@@ -114,10 +116,12 @@ Result<Handle> ConnectPipe(const std::u16string& name, uint32_t timeout_ms) {
   const std::wstring wide = Wide(name);
   const ULONGLONG end = GetTickCount64() + timeout_ms;
   for (;;) {
-    Handle pipe(CreateFileW(wide.c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING, 0, nullptr));
+    Handle pipe(
+        CreateFileW(wide.c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING, 0, nullptr));
     if (pipe) return pipe;
     const DWORD error = GetLastError();
-    if (error != ERROR_PIPE_BUSY || GetTickCount64() >= end) return WindowsError("connecting to plume-agent", error);
+    if (error != ERROR_PIPE_BUSY || GetTickCount64() >= end)
+      return WindowsError("connecting to plume-agent", error);
     WaitNamedPipeW(wide.c_str(), 50);
   }
 }
@@ -125,7 +129,9 @@ Result<Handle> ConnectPipe(const std::u16string& name, uint32_t timeout_ms) {
 Status ServePipe(const std::u16string& name, const std::u16string& user_sid, int acceptors,
                  std::function<void(Handle)> serve) {
   Handle first = CreateInstance(name, user_sid, true);
-  if (!first) return WindowsError("opening the pipe " + ToUtf8(name), GetLastError(), "is another plume-agent running?");
+  if (!first)
+    return WindowsError("opening the pipe " + ToUtf8(name), GetLastError(),
+                        "is another plume-agent running?");
   auto shared = std::make_shared<std::function<void(Handle)>>(std::move(serve));
   for (int i = 0; i < acceptors; ++i) {
     auto instance = std::make_shared<Handle>(i == 0 ? std::move(first) : Handle());

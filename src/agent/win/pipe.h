@@ -17,7 +17,8 @@ class Connection {
   Status Send(const Json& message);
   Result<std::string> Receive(uint32_t limit);  // kUnreachable when the other side is gone
   // Sends a request and waits for its answer; progress notes go to `on_progress`.
-  Result<Json> Call(std::string_view verb, Json args, const std::function<void(const Progress&)>& on_progress = nullptr);
+  Result<Json> Call(std::string_view verb, Json args,
+                    const std::function<void(const Progress&)>& on_progress = nullptr);
   uint32_t ClientProcess() const;  // 0 if not known
   bool broken() const { return broken_; }
 
@@ -29,12 +30,13 @@ class Connection {
 bool ReadExactly(HANDLE pipe, void* to, uint32_t bytes);
 bool WriteExactly(HANDLE pipe, const void* from, uint32_t bytes);
 
-// Connects to `name`, waiting up to `timeout_ms` while all instances are busy; kNotFound at once if there is no such
-// pipe.
+// Connects to `name`, waiting up to `timeout_ms` while all instances are busy; kNotFound at once if there is
+// no such pipe.
 Result<Handle> ConnectPipe(const std::u16string& name, uint32_t timeout_ms);
 
-// Accepts clients of `name` on `acceptors` threads for ever and runs `serve` for each on a thread of its own, so that
-// no client waits for another. Only the current user may connect. Returns an error if the name is taken already.
+// Accepts clients of `name` on `acceptors` threads for ever and runs `serve` for each on a thread of its own,
+// so that no client waits for another. Only the current user may connect. Returns an error if the name is
+// taken already.
 Status ServePipe(const std::u16string& name, const std::u16string& user_sid, int acceptors,
                  std::function<void(Handle)> serve);
 

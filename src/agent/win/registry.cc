@@ -18,12 +18,14 @@ Status MakeKey(const std::u16string& path) {
 
 Status RemoveKeyTree(const std::u16string& path) {
   HKEY key = nullptr;
-  LSTATUS error = RegOpenKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), 0, KEY_READ | KEY_WRITE | DELETE | KEY_WOW64_64KEY, &key);
+  LSTATUS error = RegOpenKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), 0,
+                                KEY_READ | KEY_WRITE | DELETE | KEY_WOW64_64KEY, &key);
   if (error == ERROR_FILE_NOT_FOUND) return Ok();
   if (error == ERROR_SUCCESS) {
     error = RegDeleteTreeW(key, nullptr);
     RegCloseKey(key);
-    if (error == ERROR_SUCCESS) error = RegDeleteKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), KEY_WOW64_64KEY, 0);
+    if (error == ERROR_SUCCESS)
+      error = RegDeleteKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), KEY_WOW64_64KEY, 0);
   }
   if (error != ERROR_SUCCESS && error != ERROR_FILE_NOT_FOUND) {
     return WindowsError("removing the registry key HKCU\\" + ToUtf8(path), static_cast<DWORD>(error));
@@ -34,7 +36,9 @@ Status RemoveKeyTree(const std::u16string& path) {
 std::vector<std::u16string> Subkeys(const std::u16string& path) {
   std::vector<std::u16string> out;
   HKEY key = nullptr;
-  if (RegOpenKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), 0, KEY_READ | KEY_WOW64_64KEY, &key) != ERROR_SUCCESS) return out;
+  if (RegOpenKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), 0, KEY_READ | KEY_WOW64_64KEY, &key) !=
+      ERROR_SUCCESS)
+    return out;
   for (DWORD i = 0;; ++i) {
     wchar_t name[256];
     DWORD length = 256;

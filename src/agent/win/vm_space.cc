@@ -40,10 +40,12 @@ Result<os::Digest> HashFile(const os::Path& path) {
 Result<std::unique_ptr<OwnedPath>> OwnedPath::Parse(std::u16string_view canonical) {
   auto out = std::make_unique<OwnedPath>();
   out->storage_.resize(view::kMaxPathUnits);
-  const view::NameKind kind = view::ParseCanonical(canonical, std::span<char16_t>(out->storage_), &out->path_);
+  const view::NameKind kind =
+      view::ParseCanonical(canonical, std::span<char16_t>(out->storage_), &out->path_);
   if (kind != view::NameKind::kDrivePath && kind != view::NameKind::kKeyPath) {
-    return Error{Errc::kInvalid, "reading '" + ToUtf8(canonical) +
-                                     "' failed: it is neither a path like C:\\X nor a key like HKCU\\Software\\X"};
+    return Error{Errc::kInvalid,
+                 "reading '" + ToUtf8(canonical) +
+                     "' failed: it is neither a path like C:\\X nor a key like HKCU\\Software\\X"};
   }
   return out;
 }
@@ -53,13 +55,16 @@ Result<std::unique_ptr<VmSpace>> VmSpace::Open(const StatePaths& state, const st
   ASSIGN(s->view_file_, os::MappedFile::OpenRead(HostPath(state.VmFile(vm_id, u"view.plv"))));
   flatbuffers::Verifier verifier(s->view_file_.data(), s->view_file_.size());
   if (!wire::VerifyViewBuffer(verifier)) {
-    return Error{Errc::kCorrupt, "opening the VM failed: its compiled view is damaged (run the VM again to renew it)"};
+    return Error{Errc::kCorrupt,
+                 "opening the VM failed: its compiled view is damaged (run the VM again to renew it)"};
   }
   s->view_ = wire::GetView(s->view_file_.data());
   s->upper_ = DosOf(TextOf(s->view_->upper()));
   s->registry_upper_ = std::u16string(TextOf(s->view_->registry_upper()));
-  for (const wire::Rule* r : *s->view_->file_rules()) s->file_rules_.push_back({TextOf(r->prefix()), static_cast<view::Mode>(r->mode())});
-  for (const wire::Rule* r : *s->view_->key_rules()) s->key_rules_.push_back({TextOf(r->prefix()), static_cast<view::Mode>(r->mode())});
+  for (const wire::Rule* r : *s->view_->file_rules())
+    s->file_rules_.push_back({TextOf(r->prefix()), static_cast<view::Mode>(r->mode())});
+  for (const wire::Rule* r : *s->view_->key_rules())
+    s->key_rules_.push_back({TextOf(r->prefix()), static_cast<view::Mode>(r->mode())});
   for (const wire::Layer* layer : *s->view_->layers()) {
     ASSIGN(os::MappedFile file, os::MappedFile::OpenRead(HostPath(DosOf(TextOf(layer->catalog())))));
     catalog::Reader reader;
@@ -79,7 +84,8 @@ Result<std::unique_ptr<VmSpace>> VmSpace::Open(const StatePaths& state, const st
   ASSIGN(s->index_file_, os::MappedFile::OpenShared(HostPath(state.VmFile(vm_id, u"index.plx")),
                                                     view::VmIndex::kFileBytes, &created));
   if (!s->index_.Attach(s->index_file_.data(), s->index_file_.size())) {
-    return Error{Errc::kCorrupt, "opening the VM failed: its index is damaged (`plume vm discard` starts it afresh)"};
+    return Error{Errc::kCorrupt,
+                 "opening the VM failed: its index is damaged (`plume vm discard` starts it afresh)"};
   }
   s->space_ = {s->file_rules_, s->key_rules_, s->mounts_, s->catalogs_, &s->index_};
   return s;
@@ -112,8 +118,10 @@ uint32_t VmSpace::FindInImages(const view::VPath& path, bool registry, int* moun
       rest.remove_prefix(1);
       const size_t end = std::min(rest.find(u'\\'), rest.size());
       const WView name = rest.substr(0, end);
-      if (registry) at = reader.Subkey(at, name);
-      else at = (reader.entry(at).flags() & catalog::kDirectory) ? reader.Child(at, name) : catalog::kNone;
+      if (registry)
+        at = reader.Subkey(at, name);
+      else
+        at = (reader.entry(at).flags() & catalog::kDirectory) ? reader.Child(at, name) : catalog::kNone;
       rest.remove_prefix(end);
     }
     if (at == catalog::kNone) continue;
@@ -268,7 +276,9 @@ class VmSpace::Files : public LowerFiles {
   }
 
  private:
-  const catalog::Reader& Reader(int mount) const { return s_.catalogs_[s_.mounts_[static_cast<size_t>(mount)].layer]; }
+  const catalog::Reader& Reader(int mount) const {
+    return s_.catalogs_[s_.mounts_[static_cast<size_t>(mount)].layer];
+  }
   bool HostVisible(const view::VPath& path) const {
     return view::LookUp(s_.space_, path, false).mode == view::Mode::kMerge;
   }

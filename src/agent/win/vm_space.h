@@ -1,5 +1,6 @@
-// A VM's namespace as the agent sees it: the compiled view, the catalogs and the VM index, mapped. Answers where a
-// virtual path really is, and gives the layers to diff and explain. Windows. Thread-safe after Open (reads only).
+// A VM's namespace as the agent sees it: the compiled view, the catalogs and the VM index, mapped. Answers
+// where a virtual path really is, and gives the layers to diff and explain. Windows. Thread-safe after Open
+// (reads only).
 #pragma once
 #include <memory>
 #include <string>

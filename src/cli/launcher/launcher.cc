@@ -1,9 +1,9 @@
-// plume on Linux: finds the Wine prefix that plays the client machine, makes sure that Plume's agent runs there with no
-// hold on our terminal, then becomes `wine plume.exe ARGS`.
+// plume on Linux: finds the Wine prefix that plays the client machine, makes sure that Plume's agent runs
+// there with no hold on our terminal, then becomes `wine plume.exe ARGS`.
 //
-// Why the agent is started here: a Windows program cannot give its child another stderr than its own under Wine, so an
-// agent (and the wineserver, services and explorer that come with the first process of a prefix) started by plume.exe would
-// keep the caller's pipes open, and `x=$(plume ...)` would never return.
+// Why the agent is started here: a Windows program cannot give its child another stderr than its own under
+// Wine, so an agent (and the wineserver, services and explorer that come with the first process of a prefix)
+// started by plume.exe would keep the caller's pipes open, and `x=$(plume ...)` would never return.
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
@@ -66,7 +66,9 @@ fs::path Prefix() {
   for (const char* name : {"PLUME_WINEPREFIX", "WINEPREFIX"}) {
     const std::string value = Variable(name);
     if (value.empty()) continue;
-    if (value[0] != '/') Fail(std::string("choosing the Wine prefix failed: ") + name + "='" + value + "' is not an absolute path");
+    if (value[0] != '/')
+      Fail(std::string("choosing the Wine prefix failed: ") + name + "='" + value +
+           "' is not an absolute path");
     return value;
   }
   std::string home = Variable("HOME");
@@ -105,10 +107,13 @@ int Spawn(const std::string& wine, const std::vector<std::string>& arguments, bo
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// A prefix that is not there yet is made, as a Windows 10 machine. An existing one is the user's and stays as it is.
+// A prefix that is not there yet is made, as a Windows 10 machine. An existing one is the user's and stays as
+// it is.
 void EnsurePrefix(const fs::path& prefix, const std::string& wine) {
   // system.reg is written when the wineserver saves, the time stamp as soon as wineboot has begun.
-  const auto made = [&] { return fs::exists(prefix / "system.reg") || fs::exists(prefix / ".update-timestamp"); };
+  const auto made = [&] {
+    return fs::exists(prefix / "system.reg") || fs::exists(prefix / ".update-timestamp");
+  };
   if (made()) return;
   std::error_code error;
   fs::create_directories(prefix.parent_path(), error);
@@ -117,9 +122,11 @@ void EnsurePrefix(const fs::path& prefix, const std::string& wine) {
   const int lock = open(lock_name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock >= 0) flock(lock, LOCK_EX);
   if (!made()) {
-    if (isatty(2)) fprintf(stderr, "plume: making the Wine prefix %s (once, a few seconds)\n", prefix.c_str());
+    if (isatty(2))
+      fprintf(stderr, "plume: making the Wine prefix %s (once, a few seconds)\n", prefix.c_str());
     if (Spawn(wine, {"wineboot", "-i"}, true) != 0 || !fs::exists(prefix)) {
-      Fail("making the Wine prefix " + prefix.string() + " failed: wineboot did not succeed (try `wine wineboot` by hand)");
+      Fail("making the Wine prefix " + prefix.string() +
+           " failed: wineboot did not succeed (try `wine wineboot` by hand)");
     }
     Spawn(wine, {"reg", "add", "HKCU\\Software\\Wine", "/v", "Version", "/d", "win10", "/f"}, true);
   }
@@ -146,7 +153,8 @@ std::optional<fs::path> StateFolder(const fs::path& prefix) {
   return fs::path((prefix / "dosdevices" / (std::string(1, drive) + ":")).string() + path);
 }
 
-// The agent locks a file for as long as it lives. The wineserver holds that lock for it as an ordinary Unix one.
+// The agent locks a file for as long as it lives. The wineserver holds that lock for it as an ordinary Unix
+// one.
 bool AgentRuns(const fs::path& state) {
   const int file = open((state / "agent.lock").c_str(), O_RDWR | O_CLOEXEC);
   if (file < 0) return false;
@@ -164,9 +172,11 @@ bool EnsureAgent(const fs::path& prefix, const std::string& wine, const fs::path
   if (!state) return false;
   if (AgentRuns(*state)) return true;
   const fs::path agent = program_folder / "plume-agent.exe";
-  if (!fs::exists(agent)) Fail("starting plume-agent failed: " + agent.string() + " is not there (build or reinstall Plume)");
+  if (!fs::exists(agent))
+    Fail("starting plume-agent failed: " + agent.string() + " is not there (build or reinstall Plume)");
   Spawn(wine, {agent.string()}, false);
-  // plume.exe waits for its pipe; here only until it has the state folder, so that plume.exe does not start another.
+  // plume.exe waits for its pipe; here only until it has the state folder, so that plume.exe does not start
+  // another.
   for (int i = 0; i < 2000 && !AgentRuns(*state); ++i) usleep(5000);
   return true;
 }
@@ -189,7 +199,8 @@ int main(int argc, char** argv) {
   }
   const fs::path folder = ProgramFolder();
   const fs::path program = folder / "plume.exe";
-  if (!fs::exists(program)) Fail("starting failed: " + program.string() + " is not there (build or reinstall Plume)");
+  if (!fs::exists(program))
+    Fail("starting failed: " + program.string() + " is not there (build or reinstall Plume)");
   const std::string wine = FindWine();
   const fs::path prefix = Prefix();
   setenv("WINEPREFIX", prefix.c_str(), 1);
@@ -198,7 +209,8 @@ int main(int argc, char** argv) {
   setenv("WINEDLLOVERRIDES", "mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d", 0);
   EnsurePrefix(prefix, wine);
   // A relative folder is relative to here, for us and for plume.exe.
-  if (const std::string home = Variable("PLUME_HOME"); !home.empty() && home[0] != '/' && (home.size() < 2 || home[1] != ':')) {
+  if (const std::string home = Variable("PLUME_HOME");
+      !home.empty() && home[0] != '/' && (home.size() < 2 || home[1] != ':')) {
     std::error_code error;
     setenv("PLUME_HOME", (fs::current_path(error) / home).lexically_normal().c_str(), 1);
   }
