@@ -33,13 +33,14 @@ bool IsLegalRoot(const std::string& root) {
   });
 }
 
-// A tree of named nodes, from full paths to the breadth-wise order in which children lie together. T: FileNode or KeyNode.
+// A tree of named nodes, from full paths to the breadth-wise order in which children lie together. T:
+// FileNode or KeyNode.
 template <typename T>
 struct Tree {
   struct Node {
     std::u16string name;
     uint32_t parent = 0;
-    const T* source = nullptr;                 // null: made for the path of another
+    const T* source = nullptr;                    // null: made for the path of another
     std::map<std::u16string, uint32_t> children;  // by folded name
   };
   std::vector<Node> nodes;
@@ -49,7 +50,10 @@ struct Tree {
 // Sorted so that a directory comes before what is below it, whatever order the input has.
 template <typename T>
 std::vector<const T*> Sorted(const std::vector<T>& items) {
-  struct Row { std::u16string folded; const T* item; };
+  struct Row {
+    std::u16string folded;
+    const T* item;
+  };
   std::vector<Row> rows;
   rows.reserve(items.size());
   for (const T& item : items) rows.push_back({Fold(item.path), &item});
@@ -94,7 +98,8 @@ Result<Tree<T>> Plant(const std::vector<T>& items, Leaf&& is_leaf, Legal&& is_le
     }
     typename Tree<T>::Node& node = tree.nodes[at];
     if (node.source) {
-      return Bad(Shown(item->root, item->path), "is there twice (names that differ in case only are one name)");
+      return Bad(Shown(item->root, item->path),
+                 "is there twice (names that differ in case only are one name)");
     }
     node.source = item;
   }
@@ -102,12 +107,13 @@ Result<Tree<T>> Plant(const std::vector<T>& items, Leaf&& is_leaf, Legal&& is_le
 }
 
 struct Placed {
-  uint32_t node;          // index into Tree::nodes
-  uint32_t parent;        // position in the order
+  uint32_t node;    // index into Tree::nodes
+  uint32_t parent;  // position in the order
   uint32_t first_child = 0, child_count = 0;
 };
 
-// Breadth-wise from every root in turn: the children of a node lie together, sorted by folded name (std::map), after it.
+// Breadth-wise from every root in turn: the children of a node lie together, sorted by folded name
+// (std::map), after it.
 template <typename T>
 std::vector<Placed> Order(const Tree<T>& tree, std::map<std::string, uint32_t>* root_positions) {
   std::vector<Placed> order;
@@ -141,14 +147,16 @@ class Writer {
  private:
   uint32_t Name(std::u16string_view text) {
     if (text.empty()) return 0;
-    const auto [found, is_new] = name_offsets_.try_emplace(std::u16string(text), static_cast<uint32_t>(names_.size()));
+    const auto [found, is_new] =
+        name_offsets_.try_emplace(std::u16string(text), static_cast<uint32_t>(names_.size()));
     if (is_new) names_.insert(names_.end(), text.begin(), text.end());
     return found->second;
   }
 
   Status Files() {
     ASSIGN(const Tree<FileNode> tree,
-           Plant(input_.files, [](const FileNode& f) { return !f.directory; }, view::IsLegalFileName));
+           Plant(
+               input_.files, [](const FileNode& f) { return !f.directory; }, view::IsLegalFileName));
     FileNode implicit;  // a directory that only the paths of others mention
     implicit.directory = true;
     implicit.attributes = 0x10;
@@ -156,7 +164,8 @@ class Writer {
       const Tree<FileNode>::Node& node = tree.nodes[at.node];
       const FileNode& file = node.source ? *node.source : implicit;
       if (at.parent == entries_.size() && !file.directory) return Bad("the root " + file.root, "is a file");
-      if (file.short_name.size() > 12 || (!file.short_name.empty() && !view::IsLegalFileName(file.short_name))) {
+      if (file.short_name.size() > 12 ||
+          (!file.short_name.empty() && !view::IsLegalFileName(file.short_name))) {
         return Bad(Shown(file.root, file.path), "has an illegal short name");
       }
       uint32_t content = kNone, first_chunk = 0, chunk_count = 0;
@@ -178,10 +187,12 @@ class Writer {
       if (chunk >= input_.chunks.size()) return Bad(Shown(file.root, file.path), "refers to a missing chunk");
       bytes += input_.chunks[chunk].size;
     }
-    if (bytes != file.size) return Bad(Shown(file.root, file.path), "has chunks of another size than its own");
+    if (bytes != file.size)
+      return Bad(Shown(file.root, file.path), "has chunks of another size than its own");
     if (file.size == 0) return Ok();
     const auto [found, is_new] = content_indices_.try_emplace(
-        file.content, std::pair(static_cast<uint32_t>(contents_.size()), static_cast<uint32_t>(chunk_refs_.size())));
+        file.content,
+        std::pair(static_cast<uint32_t>(contents_.size()), static_cast<uint32_t>(chunk_refs_.size())));
     if (is_new) {
       contents_.emplace_back(flatbuffers::make_span(file.content));
       chunk_refs_.insert(chunk_refs_.end(), file.chunks.begin(), file.chunks.end());
@@ -193,14 +204,16 @@ class Writer {
   }
 
   Status Keys() {
-    ASSIGN(const Tree<KeyNode> tree, Plant(input_.keys, [](const KeyNode&) { return false; }, IsLegalKeyName));
+    ASSIGN(const Tree<KeyNode> tree, Plant(
+                                         input_.keys, [](const KeyNode&) { return false; }, IsLegalKeyName));
     for (const Placed& at : Order(tree, &key_roots_)) {
       const Tree<KeyNode>::Node& node = tree.nodes[at.node];
       const uint32_t first_value = static_cast<uint32_t>(values_.size());
       if (node.source) TRY(Values(*node.source));
       keys_.emplace_back(Name(node.name), static_cast<uint16_t>(node.name.size()), uint16_t{0}, at.parent,
                          at.first_child, at.child_count, first_value,
-                         static_cast<uint32_t>(values_.size()) - first_value, 0u, node.source ? node.source->modified : 0);
+                         static_cast<uint32_t>(values_.size()) - first_value, 0u,
+                         node.source ? node.source->modified : 0);
     }
     return Ok();
   }
@@ -208,14 +221,17 @@ class Writer {
   Status Values(const KeyNode& key) {
     std::map<std::u16string, const ValueNode*> sorted;
     for (const ValueNode& value : key.values) {
-      if (value.name.size() > kMaxValueName) return Bad("a value of " + Shown(key.root, key.path), "has too long a name");
+      if (value.name.size() > kMaxValueName)
+        return Bad("a value of " + Shown(key.root, key.path), "has too long a name");
       if (!sorted.emplace(Fold(value.name), &value).second) {
-        return Bad("the value \"" + ToUtf8(value.name) + "\" of " + Shown(key.root, key.path), "is there twice");
+        return Bad("the value \"" + ToUtf8(value.name) + "\" of " + Shown(key.root, key.path),
+                   "is there twice");
       }
     }
     for (const auto& [folded, value] : sorted) {
-      values_.emplace_back(Name(value->name), static_cast<uint16_t>(value->name.size()), uint16_t{0}, value->type,
-                           static_cast<uint32_t>(data_.size()), static_cast<uint32_t>(value->data.size()));
+      values_.emplace_back(Name(value->name), static_cast<uint16_t>(value->name.size()), uint16_t{0},
+                           value->type, static_cast<uint32_t>(data_.size()),
+                           static_cast<uint32_t>(value->data.size()));
       data_.insert(data_.end(), value->data.begin(), value->data.end());
     }
     return Ok();
@@ -226,8 +242,8 @@ class Writer {
       const bool placed = chunk.pack < input_.packs.size() && chunk.stored <= input_.packs[chunk.pack].size &&
                           chunk.offset <= input_.packs[chunk.pack].size - chunk.stored;
       if (!placed || chunk.size == 0 || chunk.stored == 0) return Bad("a chunk", "lies outside its pack");
-      chunks_.emplace_back(Sha256(flatbuffers::make_span(chunk.digest)), chunk.size, chunk.stored, chunk.offset,
-                           chunk.pack, 0u);
+      chunks_.emplace_back(Sha256(flatbuffers::make_span(chunk.digest)), chunk.size, chunk.stored,
+                           chunk.offset, chunk.pack, 0u);
     }
     for (const PackNode& pack : input_.packs) {
       packs_.emplace_back(Sha256(flatbuffers::make_span(pack.digest)), pack.size);
@@ -238,13 +254,16 @@ class Writer {
   Result<std::vector<uint8_t>> Finish() {
     if (names_.size() * 2 + data_.size() + entries_.size() * sizeof(Entry) + keys_.size() * sizeof(Key) +
             values_.size() * sizeof(Value) + contents_.size() * 32 + chunk_refs_.size() * 4 +
-            chunks_.size() * sizeof(Chunk) > (1u << 30)) {
+            chunks_.size() * sizeof(Chunk) >
+        (1u << 30)) {
       return Bad("it", "would be larger than 1 GiB (split the application)");
     }
     flatbuffers::FlatBufferBuilder builder(1 << 20);
     std::vector<flatbuffers::Offset<Root>> roots;
-    for (const auto& [name, index] : file_roots_) roots.push_back(CreateRoot(builder, builder.CreateString(name), index, false));
-    for (const auto& [name, index] : key_roots_) roots.push_back(CreateRoot(builder, builder.CreateString(name), index, true));
+    for (const auto& [name, index] : file_roots_)
+      roots.push_back(CreateRoot(builder, builder.CreateString(name), index, false));
+    for (const auto& [name, index] : key_roots_)
+      roots.push_back(CreateRoot(builder, builder.CreateString(name), index, true));
     const auto names = builder.CreateVector(names_);
     const auto entries = builder.CreateVectorOfStructs(entries_);
     const auto keys = builder.CreateVectorOfStructs(keys_);
@@ -255,8 +274,8 @@ class Writer {
     const auto chunks = builder.CreateVectorOfStructs(chunks_);
     const auto packs = builder.CreateVectorOfStructs(packs_);
     const auto root_vector = builder.CreateVector(roots);
-    FinishCatalogBuffer(builder, CreateCatalog(builder, kVersion, names, entries, keys, values, data, contents,
-                                               chunk_refs, chunks, packs, root_vector));
+    FinishCatalogBuffer(builder, CreateCatalog(builder, kVersion, names, entries, keys, values, data,
+                                               contents, chunk_refs, chunks, packs, root_vector));
     std::vector<uint8_t> out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
     // What is written is what readers accept: anything else is a defect here, and must not be published.
     if (!Reader::Verify(out.data(), out.size())) {

@@ -33,13 +33,17 @@ FileNode Directory(const std::string& root, const std::u16string& path) {
 
 Input Sample() {
   Input input;
-  input.files = {File("C", u"Program Files\\App\\b.dll", 100), File("C", u"Program Files\\App\\A.exe", 100),
-                 Directory("C", u"PROGRAM FILES"), File("C", u"Program Files\\App\\empty"),
-                 File("Profile", u"AppData\\x.ini"), Directory("C", u"Program Files\\App\\sub\\deep")};
+  input.files = {File("C", u"Program Files\\App\\b.dll", 100),
+                 File("C", u"Program Files\\App\\A.exe", 100),
+                 Directory("C", u"PROGRAM FILES"),
+                 File("C", u"Program Files\\App\\empty"),
+                 File("Profile", u"AppData\\x.ini"),
+                 Directory("C", u"Program Files\\App\\sub\\deep")};
   input.files[1].pe = true;
   input.files[1].short_name = u"A~1.EXE";
-  input.keys = {{"M", u"Software\\App", 99, {{u"z", 4, {1, 0, 0, 0}}, {u"", 1, {65, 0, 0, 0}}, {u"A", 1, {}}}},
-                {"CU", u"Software\\\u00e4pp\\Sub", 0, {}}};
+  input.keys = {
+      {"M", u"Software\\App", 99, {{u"z", 4, {1, 0, 0, 0}}, {u"", 1, {65, 0, 0, 0}}, {u"A", 1, {}}}},
+      {"CU", u"Software\\\u00e4pp\\Sub", 0, {}}};
   input.chunks = {{{9}, 100, 50, 0, 0}};
   input.packs = {{{8}, 50}};
   return input;

@@ -31,8 +31,8 @@ std::u16string Fold(std::u16string_view text) {
 
 using FileKey = std::pair<std::string, std::u16string>;  // root, folded path
 
-// A PE file begins with "MZ"; at 0x3c stands the offset of "PE\0\0". Cheap and never wrong for real ones; a false
-// positive only keeps a file from being hard-linked.
+// A PE file begins with "MZ"; at 0x3c stands the offset of "PE\0\0". Cheap and never wrong for real ones; a
+// false positive only keeps a file from being hard-linked.
 bool LooksLikePe(std::span<const uint8_t> first_chunk) {
   if (first_chunk.size() < 0x40 || first_chunk[0] != 'M' || first_chunk[1] != 'Z') return false;
   const uint32_t at = first_chunk[0x3c] | first_chunk[0x3d] << 8 | first_chunk[0x3e] << 16 |
@@ -69,12 +69,14 @@ class Builder {
                                        "\" is no version (use letters, digits and . - _, at most 128)"};
     }
     for (const EntryPoint& entry : config.entry_points) {
-      if (entry.id.empty() || entry.path.empty()) return Failed(config, "an entry point has no id or no path");
+      if (entry.id.empty() || entry.path.empty())
+        return Failed(config, "an entry point has no id or no path");
     }
     return Ok();
   }
 
-  // The image that is being replaced first, then the newest: so building the same again refers to the same packs.
+  // The image that is being replaced first, then the newest: so building the same again refers to the same
+  // packs.
   Status FindKnownChunks() {
     for (const std::string& ref : options_.previous) {
       ASSIGN(const ImageRef image, store_.Resolve(ref));
@@ -87,13 +89,15 @@ class Builder {
     std::stable_partition(images.begin(), images.end(),
                           [&](const ImageRef& image) { return image.version == content_.config.version; });
     for (const ImageRef& image : images) {
-      // A damaged earlier image must not keep anybody from building a good one: its chunks are just not reused.
+      // A damaged earlier image must not keep anybody from building a good one: its chunks are just not
+      // reused.
       (void)known_.Add(store_, image.digest);
     }
     return Ok();
   }
 
-  // Catalog nodes for every file and key, and the order in which files are read: recorded ones first, then by path.
+  // Catalog nodes for every file and key, and the order in which files are read: recorded ones first, then by
+  // path.
   Status PrepareNodes() {
     std::map<FileKey, size_t> order;  // also finds duplicates early, before gigabytes are read
     input_.files.reserve(content_.files.size());
@@ -137,12 +141,14 @@ class Builder {
   }
 
   Status ReadFiles() {
-    ChunkWorkers workers(options_.threads, [this](const os::Digest& digest) { return known_.Find(digest) != nullptr; });
+    ChunkWorkers workers(options_.threads,
+                         [this](const os::Digest& digest) { return known_.Find(digest) != nullptr; });
     for (const size_t i : reading_order_) {
       const FileItem& item = content_.files[i];
       progress_.file = item.root + "\\" + ToUtf8(item.path);
       Status read = ReadOne(i, item, workers);
-      if (!read.ok()) return read.error().In("building " + content_.config.name + ":" + content_.config.version);
+      if (!read.ok())
+        return read.error().In("building " + content_.config.name + ":" + content_.config.version);
       ++progress_.files_done;
       Report(false);
     }
@@ -152,7 +158,8 @@ class Builder {
   }
 
   Status ReadOne(size_t i, const FileItem& item, ChunkWorkers& workers) {
-    ASSIGN(const std::unique_ptr<os::File> file, store_.layout().files().Open(item.source, os::OpenMode::kRead));
+    ASSIGN(const std::unique_ptr<os::File> file,
+           store_.layout().files().Open(item.source, os::OpenMode::kRead));
     ASSIGN(const uint64_t size, file->Size());
     // A file of one chunk has the chunk's digest; only longer ones are hashed a second time, as a whole.
     hashed_whole_[i] = size > kMinChunk;
@@ -178,7 +185,8 @@ class Builder {
     };
     TRY(ForEachChunk(read, emit));
     if (chunked != size) {
-      return Error{Errc::kBusy, "reading " + os::Utf8(item.source) + ": it changed meanwhile (close the application)"};
+      return Error{Errc::kBusy,
+                   "reading " + os::Utf8(item.source) + ": it changed meanwhile (close the application)"};
     }
     catalog::FileNode& node = input_.files[i];
     node.pe = pe;
@@ -194,7 +202,8 @@ class Builder {
     ++stats_.chunks;
     progress_.bytes_done += size;
     Report(false);
-    const auto [found, is_new] = indices_.try_emplace(job.digest, static_cast<uint32_t>(input_.chunks.size()));
+    const auto [found, is_new] =
+        indices_.try_emplace(job.digest, static_cast<uint32_t>(input_.chunks.size()));
     catalog::FileNode& node = input_.files[job.file];
     node.chunks.push_back(found->second);
     if (!hashed_whole_[job.file]) node.content = job.digest;
@@ -217,7 +226,8 @@ class Builder {
       chunk.offset = place.offset;
       pack = {false, place.pack};
     }
-    const auto [number, first_use] = pack_numbers_.try_emplace(pack, static_cast<uint32_t>(pack_order_.size()));
+    const auto [number, first_use] =
+        pack_numbers_.try_emplace(pack, static_cast<uint32_t>(pack_order_.size()));
     if (first_use) pack_order_.push_back(pack);
     chunk.pack = number->second;
     input_.chunks.push_back(chunk);
@@ -276,9 +286,9 @@ class Builder {
   const BuildOptions& options_;
   KnownChunks known_;
   PackWriter packs_;
-  catalog::Input input_;               // files[i] belongs to content_.files[i]
-  std::vector<size_t> reading_order_;  // indices of files
-  std::vector<bool> hashed_whole_;     // per file
+  catalog::Input input_;                                          // files[i] belongs to content_.files[i]
+  std::vector<size_t> reading_order_;                             // indices of files
+  std::vector<bool> hashed_whole_;                                // per file
   std::unordered_map<os::Digest, uint32_t, DigestHash> indices_;  // into input_.chunks
   std::map<PackNumber, uint32_t> pack_numbers_;
   std::vector<PackNumber> pack_order_;

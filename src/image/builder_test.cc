@@ -47,8 +47,9 @@ TEST(Builder, BuildsAnImageThatVerifies) {
   EXPECT_EQ(config.byte_count, report->bytes);
 }
 
-// Reproducible for ever: if this fails, the format has changed (docs/formats/), and clients would fetch everything anew.
-// A new format gets a new golden folder, written by running this test with PLUME_WRITE_GOLDEN=1.
+// Reproducible for ever: if this fails, the format has changed (docs/formats/), and clients would fetch
+// everything anew. A new format gets a new golden folder, written by running this test with
+// PLUME_WRITE_GOLDEN=1.
 TEST(Builder, GoldenImage) {
   TestFolder folder;
   TestContent content;
@@ -149,7 +150,8 @@ TEST(Builder, BadInputIsRefusedByName) {
   EXPECT_TRUE(store->List()->empty());
 }
 
-// Every single file operation of a build may fail: the store stays valid, the images in it too, and the next build works.
+// Every single file operation of a build may fail: the store stays valid, the images in it too, and the next
+// build works.
 TEST(Builder, SurvivesAFaultAtEveryStep) {
   TestFolder folder;
   TestContent old_content("app", "1"), content("app", "2");
@@ -256,15 +258,17 @@ TEST(Inspect, ListsWhatIsInIt) {
   const nlohmann::json files = *ListFiles(*store, "notes");
   ASSERT_EQ(files.size(), 8u);  // 5 files in 3 directories
   EXPECT_EQ(files[0]["path"], "C:\\Program Files");
-  const auto readme = std::find_if(files.begin(), files.end(),
-                                   [](const nlohmann::json& f) { return f["path"] == "C:\\Program Files\\Notes\\readme.txt"; });
+  const auto readme = std::find_if(files.begin(), files.end(), [](const nlohmann::json& f) {
+    return f["path"] == "C:\\Program Files\\Notes\\readme.txt";
+  });
   ASSERT_NE(readme, files.end());
   EXPECT_EQ((*readme)["size"], 9);
   EXPECT_EQ((*readme)["modified"], "2019-04-17T18:40:00Z");
   EXPECT_EQ((*readme)["sha256"], os::Hex(os::Sha256::Of("read me\r\n")));
   const nlohmann::json keys = *ListRegistry(*store, "notes");
-  const auto key = std::find_if(keys.begin(), keys.end(),
-                                [](const nlohmann::json& k) { return k["key"] == "HKEY_LOCAL_MACHINE\\Software\\Notes"; });
+  const auto key = std::find_if(keys.begin(), keys.end(), [](const nlohmann::json& k) {
+    return k["key"] == "HKEY_LOCAL_MACHINE\\Software\\Notes";
+  });
   ASSERT_NE(key, keys.end());
   EXPECT_EQ((*key)["values"][0], (nlohmann::json{{"name", ""}, {"type", "REG_SZ"}, {"data", "N"}}));
   EXPECT_EQ((*key)["values"][1]["data"], 3);

@@ -49,7 +49,8 @@ std::unique_ptr<ChunkJob> ChunkWorkers::Pop() {
 void ChunkWorkers::Work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto next = std::find_if(slots_.begin(), slots_.end(), [](const auto& slot) { return !slot->taken; });
+    const auto next =
+        std::find_if(slots_.begin(), slots_.end(), [](const auto& slot) { return !slot->taken; });
     if (stop_) return;
     if (next == slots_.end()) {
       work_.wait(lock);

@@ -6,8 +6,8 @@
 namespace plume::image {
 namespace {
 
-// Normalisation level 2: below the average a boundary needs 2 bits more than log2(average), above it 2 bits less. The
-// masks take the top bits of the hash, which depend on the last 64 bytes.
+// Normalisation level 2: below the average a boundary needs 2 bits more than log2(average), above it 2 bits
+// less. The masks take the top bits of the hash, which depend on the last 64 bytes.
 constexpr int kAverageBits = 16, kNormalisation = 2;
 static_assert(kAverageChunk == size_t{1} << kAverageBits);
 constexpr uint64_t TopBits(int n) { return ~uint64_t{0} << (64 - n); }

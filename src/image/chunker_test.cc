@@ -48,7 +48,8 @@ size_t NewChunks(const std::multiset<os::Digest>& before, const std::multiset<os
 TEST(Chunker, GoldenBoundaries) {
   EXPECT_EQ(GearTable()[0], 12967385876554919850u);
   EXPECT_EQ(GearTable()[255], 12246381855993623772u);
-  const std::vector<size_t> expected = {84102, 84985, 70423, 83310, 96197, 157385, 71901, 35401, 85788, 109220, 80008, 81281, 8575};
+  const std::vector<size_t> expected = {84102, 84985, 70423,  83310, 96197, 157385, 71901,
+                                        35401, 85788, 109220, 80008, 81281, 8575};
   EXPECT_EQ(Sizes(Noise(1, 1 << 20)), expected);
 }
 
@@ -65,7 +66,8 @@ TEST(Chunker, SizesAreBounded) {
     EXPECT_LT(average, kAverageChunk * 5 / 4);
   }
   // Without content there are no boundaries but the largest size.
-  EXPECT_EQ(Sizes(std::vector<uint8_t>(3 * kMaxChunk + 5)), (std::vector<size_t>{kMaxChunk, kMaxChunk, kMaxChunk, 5}));
+  EXPECT_EQ(Sizes(std::vector<uint8_t>(3 * kMaxChunk + 5)),
+            (std::vector<size_t>{kMaxChunk, kMaxChunk, kMaxChunk, 5}));
   EXPECT_EQ(NextChunk({}), 0u);
   EXPECT_EQ(Sizes(Noise(4, kMinChunk)), std::vector<size_t>{kMinChunk});
 }
@@ -110,8 +112,11 @@ TEST(Chunker, StreamingGivesTheSameChunks) {
 }
 
 TEST(Chunker, ErrorsOfTheSourceComeThrough) {
-  const Status status = ForEachChunk([](std::span<uint8_t>) -> Result<size_t> { return Error{Errc::kDenied, "no"}; },
-                                     [](std::span<const uint8_t>) { return Ok(); });
+  const Status status = ForEachChunk(
+      [](std::span<uint8_t>) -> Result<size_t> {
+        return Error{Errc::kDenied, "no"};
+      },
+      [](std::span<const uint8_t>) { return Ok(); });
   EXPECT_EQ(status.error().code, Errc::kDenied);
 }
 

@@ -12,8 +12,8 @@ namespace {
 constexpr int kChunkLevel = 9;
 constexpr int kCatalogLevel = 12;
 
-// Contexts are large and slow to make, so they are kept. Not in thread_local objects: mingw's run-time library frees
-// the memory of those before it runs their destructors.
+// Contexts are large and slow to make, so they are kept. Not in thread_local objects: mingw's run-time
+// library frees the memory of those before it runs their destructors.
 template <typename Context, Context* (*Make)(), size_t (*Free)(Context*)>
 class Pool {
  public:
@@ -72,7 +72,8 @@ Error Corrupt(const std::string& why) { return Error{Errc::kCorrupt, "decompress
 Result<std::vector<uint8_t>> Compress(std::span<const uint8_t> plain, int level) {
   std::vector<uint8_t> frame(ZSTD_compressBound(plain.size()));
   const CompressPool::Borrowed context(Compressors());
-  const size_t n = ZSTD_compressCCtx(context.get(), frame.data(), frame.size(), plain.data(), plain.size(), level);
+  const size_t n =
+      ZSTD_compressCCtx(context.get(), frame.data(), frame.size(), plain.data(), plain.size(), level);
   if (ZSTD_isError(n)) return Error{Errc::kInternal, std::string("compressing: ") + ZSTD_getErrorName(n)};
   frame.resize(n);
   return frame;
@@ -83,9 +84,11 @@ Result<std::vector<uint8_t>> Decompress(std::span<const uint8_t> frame, uint64_t
   if (size == ZSTD_CONTENTSIZE_ERROR) return Corrupt("it is not zstd data");
   if (size == ZSTD_CONTENTSIZE_UNKNOWN) return Corrupt("its header does not tell its size");
   if (size > limit) {
-    return Corrupt("it would have " + std::to_string(size) + " bytes, at most " + std::to_string(limit) + " are allowed");
+    return Corrupt("it would have " + std::to_string(size) + " bytes, at most " + std::to_string(limit) +
+                   " are allowed");
   }
-  if (ZSTD_findFrameCompressedSize(frame.data(), frame.size()) != frame.size()) return Corrupt("its length is wrong");
+  if (ZSTD_findFrameCompressedSize(frame.data(), frame.size()) != frame.size())
+    return Corrupt("its length is wrong");
   std::vector<uint8_t> plain(static_cast<size_t>(size));
   const DecompressPool::Borrowed context(Decompressors());
   const size_t n = ZSTD_decompressDCtx(context.get(), plain.data(), plain.size(), frame.data(), frame.size());
@@ -100,7 +103,8 @@ std::vector<uint8_t> EncodeChunk(std::span<const uint8_t> plain) {
   return std::vector<uint8_t>(plain.begin(), plain.end());
 }
 
-Result<std::vector<uint8_t>> DecodeChunk(std::span<const uint8_t> stored, uint32_t size, const os::Digest& digest) {
+Result<std::vector<uint8_t>> DecodeChunk(std::span<const uint8_t> stored, uint32_t size,
+                                         const os::Digest& digest) {
   std::vector<uint8_t> plain;
   if (stored.size() == size) {
     plain.assign(stored.begin(), stored.end());
@@ -109,7 +113,8 @@ Result<std::vector<uint8_t>> DecodeChunk(std::span<const uint8_t> stored, uint32
     if (plain.size() != size) return Corrupt("a chunk has the wrong size");
   }
   if (os::Sha256::Of(plain) != digest) {
-    return Error{Errc::kCorrupt, "checking a chunk: its bytes do not have the digest " + os::DigestText(digest)};
+    return Error{Errc::kCorrupt,
+                 "checking a chunk: its bytes do not have the digest " + os::DigestText(digest)};
   }
   return plain;
 }
@@ -122,6 +127,8 @@ Result<std::vector<uint8_t>> PackCatalog(std::span<const uint8_t> catalog) {
   return Compress(catalog, kCatalogLevel);
 }
 
-Result<std::vector<uint8_t>> UnpackCatalog(std::span<const uint8_t> layer) { return Decompress(layer, kMaxCatalogBytes); }
+Result<std::vector<uint8_t>> UnpackCatalog(std::span<const uint8_t> layer) {
+  return Decompress(layer, kMaxCatalogBytes);
+}
 
 }  // namespace plume::image

@@ -9,7 +9,9 @@ constexpr uint64_t kFormat = 1;
 constexpr char kWhat[] = "the image's config";
 using Ordered = nlohmann::ordered_json;
 
-Error Bad(const std::string& why) { return Error{Errc::kInvalid, std::string("reading ") + kWhat + ": " + why}; }
+Error Bad(const std::string& why) {
+  return Error{Errc::kInvalid, std::string("reading ") + kWhat + ": " + why};
+}
 
 Result<EntryPoint> ParseEntryPoint(const Json& json) {
   EntryPoint out;
@@ -27,7 +29,8 @@ Result<EnvVar> ParseVariable(const Json& json) {
   ASSIGN(out.name, TextMember(json, "name", kWhat));
   ASSIGN(out.value, TextMember(json, "value", kWhat));
   ASSIGN(out.join, BoolMember(json, "join", false, kWhat));
-  if (out.name.empty() || out.name.find('=') != std::string::npos) return Bad("a variable's name is empty or has a =");
+  if (out.name.empty() || out.name.find('=') != std::string::npos)
+    return Bad("a variable's name is empty or has a =");
   return out;
 }
 
@@ -36,8 +39,11 @@ Result<EnvVar> ParseVariable(const Json& json) {
 std::string ToJson(const Config& config) {
   Ordered entry_points = Ordered::array(), environment = Ordered::array();
   for (const EntryPoint& entry : config.entry_points) {
-    entry_points.push_back({{"id", entry.id}, {"name", entry.name}, {"path", entry.path},
-                            {"arguments", entry.arguments}, {"cwd", entry.cwd}});
+    entry_points.push_back({{"id", entry.id},
+                            {"name", entry.name},
+                            {"path", entry.path},
+                            {"arguments", entry.arguments},
+                            {"cwd", entry.cwd}});
   }
   for (const EnvVar& variable : config.environment) {
     environment.push_back({{"name", variable.name}, {"value", variable.value}, {"join", variable.join}});

@@ -11,10 +11,13 @@ namespace {
 
 using nlohmann::json;
 
-struct TypeName { uint32_t type; const char* name; };
-constexpr TypeName kTypes[] = {{0, "REG_NONE"},       {1, "REG_SZ"},        {2, "REG_EXPAND_SZ"},
-                               {3, "REG_BINARY"},     {4, "REG_DWORD"},     {5, "REG_DWORD_BIG_ENDIAN"},
-                               {6, "REG_LINK"},       {7, "REG_MULTI_SZ"},  {8, "REG_RESOURCE_LIST"},
+struct TypeName {
+  uint32_t type;
+  const char* name;
+};
+constexpr TypeName kTypes[] = {{0, "REG_NONE"},   {1, "REG_SZ"},       {2, "REG_EXPAND_SZ"},
+                               {3, "REG_BINARY"}, {4, "REG_DWORD"},    {5, "REG_DWORD_BIG_ENDIAN"},
+                               {6, "REG_LINK"},   {7, "REG_MULTI_SZ"}, {8, "REG_RESOURCE_LIST"},
                                {11, "REG_QWORD"}};
 
 std::string TypeText(uint32_t type) {
@@ -82,9 +85,9 @@ std::string Iso(int64_t filetime) {
   const int64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
   const int64_t year = yoe + era * 400 + (month <= 2);
   char text[64];
-  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", static_cast<int>(year), static_cast<int>(month),
-                static_cast<int>(day), static_cast<int>(rest / 3600), static_cast<int>(rest / 60 % 60),
-                static_cast<int>(rest % 60));
+  std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", static_cast<int>(year),
+                static_cast<int>(month), static_cast<int>(day), static_cast<int>(rest / 3600),
+                static_cast<int>(rest / 60 % 60), static_cast<int>(rest % 60));
   return text;
 }
 
@@ -107,8 +110,9 @@ os::Digest DigestOf(const catalog::Sha256& digest) {
   return out;
 }
 
-// Calls visit(path, entry) for the tree in order: a directory, then what is below it. Recursion is bounded: the
-// catalog's depth is (writer: under 255; verified catalogs: by the node count, so an explicit stack is used).
+// Calls visit(path, entry) for the tree in order: a directory, then what is below it. Recursion is bounded:
+// the catalog's depth is (writer: under 255; verified catalogs: by the node count, so an explicit stack is
+// used).
 template <typename Visit>
 void WalkFiles(const catalog::Reader& reader, uint32_t root, const std::string& prefix, Visit&& visit) {
   std::vector<std::pair<uint32_t, std::string>> open = {{root, prefix}};
@@ -137,13 +141,17 @@ Result<os::Bytes> LoadCatalog(const Store& store, const Manifest& manifest) {
                                      ": its structure is not sound (damaged, or made by a newer Plume)"};
   }
   catalog::Reader reader;
-  if (!reader.Attach(catalog->data(), catalog->size()) || reader.raw().packs()->size() != manifest.packs.size()) {
-    return Error{Errc::kCorrupt, "reading the catalog " + manifest.catalog.digest + ": it does not belong to its manifest"};
+  if (!reader.Attach(catalog->data(), catalog->size()) ||
+      reader.raw().packs()->size() != manifest.packs.size()) {
+    return Error{Errc::kCorrupt,
+                 "reading the catalog " + manifest.catalog.digest + ": it does not belong to its manifest"};
   }
   for (uint32_t i = 0; i < manifest.packs.size(); ++i) {
     const catalog::Pack& pack = *reader.raw().packs()->Get(i);
-    if (os::DigestText(DigestOf(pack.digest())) != manifest.packs[i].digest || pack.size() != manifest.packs[i].size) {
-      return Error{Errc::kCorrupt, "reading the catalog " + manifest.catalog.digest + ": it names other packs than its manifest"};
+    if (os::DigestText(DigestOf(pack.digest())) != manifest.packs[i].digest ||
+        pack.size() != manifest.packs[i].size) {
+      return Error{Errc::kCorrupt, "reading the catalog " + manifest.catalog.digest +
+                                       ": it names other packs than its manifest"};
     }
   }
   return std::move(*catalog);
@@ -155,7 +163,8 @@ Result<json> ListImages(const Store& store) {
   for (const ImageRef& image : images) {
     json row = {{"name", image.name}, {"version", image.version}, {"digest", image.digest}};
     const Result<Manifest> manifest = store.ReadManifest(image.digest);
-    const Result<Config> config = manifest.ok() ? store.ReadConfig(*manifest) : Result<Config>(manifest.error());
+    const Result<Config> config =
+        manifest.ok() ? store.ReadConfig(*manifest) : Result<Config>(manifest.error());
     if (config.ok()) {
       row["stored_bytes"] = manifest->TotalBytes();
       row["bytes"] = config->byte_count;
@@ -178,7 +187,8 @@ Result<json> InspectImage(const Store& store, const std::string& ref) {
   ASSIGN(const OpenCatalog open, OpenFor(store, manifest));
   json entries = json::array(), environment = json::array(), packs = json::array();
   for (const EntryPoint& e : config.entry_points) {
-    entries.push_back({{"id", e.id}, {"name", e.name}, {"path", e.path}, {"arguments", e.arguments}, {"cwd", e.cwd}});
+    entries.push_back(
+        {{"id", e.id}, {"name", e.name}, {"path", e.path}, {"arguments", e.arguments}, {"cwd", e.cwd}});
   }
   for (const EnvVar& v : config.environment) {
     environment.push_back({{"name", v.name}, {"value", v.value}, {"join", v.join}});
@@ -210,7 +220,8 @@ Result<json> ListFiles(const Store& store, const std::string& ref) {
     if (root->registry()) continue;
     WalkFiles(open.reader, root->index(), FileRoot(root->name()->str()),
               [&](const std::string& path, const catalog::Entry& entry) {
-                if (entry.parent() == root->index() && path.find('\\') == std::string::npos) return;  // the root itself
+                if (entry.parent() == root->index() && path.find('\\') == std::string::npos)
+                  return;  // the root itself
                 const bool directory = (entry.flags() & catalog::kDirectory) != 0;
                 json row = {{"path", path},
                             {"kind", directory ? "directory" : "file"},
@@ -219,9 +230,10 @@ Result<json> ListFiles(const Store& store, const std::string& ref) {
                 if (!directory) {
                   row["size"] = entry.size();
                   row["chunks"] = entry.chunk_count();
-                  row["sha256"] = entry.content() == catalog::kNone
-                                      ? os::Hex(os::Sha256::Of(std::string_view()))
-                                      : os::Hex(DigestOf(*open.reader.raw().contents()->Get(entry.content())));
+                  row["sha256"] =
+                      entry.content() == catalog::kNone
+                          ? os::Hex(os::Sha256::Of(std::string_view()))
+                          : os::Hex(DigestOf(*open.reader.raw().contents()->Get(entry.content())));
                 }
                 list.push_back(std::move(row));
               });
@@ -309,7 +321,8 @@ Result<VerifyReport> VerifyImage(const Store& store, const std::string& ref,
       advance(plain->size());
     }
     if (hash.Finish() != DigestOf(*catalog.contents()->Get(entry.content()))) {
-      return Error{Errc::kCorrupt, what + ": the file " + ToUtf8(open.reader.name(entry)) + " does not have the digest the catalog gives"};
+      return Error{Errc::kCorrupt, what + ": the file " + ToUtf8(open.reader.name(entry)) +
+                                       " does not have the digest the catalog gives"};
     }
   }
   if (const auto unused = std::find(used.begin(), used.end(), false); unused != used.end()) {

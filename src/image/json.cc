@@ -47,10 +47,12 @@ Result<std::string> TextMember(const Json& object, const char* name, const std::
   return member->get_ref<const std::string&>();
 }
 
-Result<uint64_t> NumberMember(const Json& object, const char* name, uint64_t fallback, const std::string& what) {
+Result<uint64_t> NumberMember(const Json& object, const char* name, uint64_t fallback,
+                              const std::string& what) {
   const Json* member = Member(object, name);
   if (!member) return fallback;
-  if (!member->is_number_unsigned()) return Bad(what, std::string("\"") + name + "\" is not a whole number from 0");
+  if (!member->is_number_unsigned())
+    return Bad(what, std::string("\"") + name + "\" is not a whole number from 0");
   return member->get<uint64_t>();
 }
 

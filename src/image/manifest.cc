@@ -27,7 +27,8 @@ Result<Descriptor> ParseDescriptor(const Json& json, const char* media_type) {
   ASSIGN(out.digest, TextMember(json, "digest", "the image manifest"));
   ASSIGN(out.size, NumberMember(json, "size", kMaxBlob, "the image manifest"));
   if (out.media_type != media_type) {
-    return Bad("a blob has the type \"" + out.media_type + "\" where \"" + media_type + "\" belongs (not a Plume image, or a newer one)");
+    return Bad("a blob has the type \"" + out.media_type + "\" where \"" + media_type +
+               "\" belongs (not a Plume image, or a newer one)");
   }
   if (!os::ParseDigest(out.digest)) return Bad("a blob's digest is not \"sha256:\" and 64 hex digits");
   if (out.size >= kMaxBlob) return Bad("a blob's size is missing or impossible");
@@ -88,11 +89,13 @@ Result<Manifest> ParseManifest(std::string_view text) {
   ASSIGN(const std::string artifact_type, TextMember(json, "artifactType", "the image manifest"));
   if (schema != 2 || media_type != kManifestMediaType) return Bad("it is not an OCI image manifest");
   if (artifact_type != kArtifactType) {
-    return Bad("its artifact type is \"" + artifact_type + "\", not \"" + kArtifactType + "\" (not a Plume image, or a newer one)");
+    return Bad("its artifact type is \"" + artifact_type + "\", not \"" + kArtifactType +
+               "\" (not a Plume image, or a newer one)");
   }
   const Json* config = ObjectMember(json, "config");
   const Json* layers = ArrayMember(json, "layers");
-  if (!config || !layers || layers->empty() || layers->size() > kMaxLayers) return Bad("config or layers are missing");
+  if (!config || !layers || layers->empty() || layers->size() > kMaxLayers)
+    return Bad("config or layers are missing");
   Manifest out;
   ASSIGN(out.config, ParseDescriptor(*config, kConfigMediaType));
   if (out.config.size > kMaxConfigBytes) return Bad("its config is larger than 4 MiB");
@@ -105,7 +108,8 @@ Result<Manifest> ParseManifest(std::string_view text) {
     ASSIGN(out.name, TextMember(*annotations, kTitle, "the image manifest"));
     ASSIGN(out.version, TextMember(*annotations, kVersion, "the image manifest"));
   }
-  if (!IsImageName(out.name) || !IsImageVersion(out.version)) return Bad("its name or version is missing or illegal");
+  if (!IsImageName(out.name) || !IsImageVersion(out.version))
+    return Bad("its name or version is missing or illegal");
   return out;
 }
 

@@ -28,7 +28,8 @@ Config SampleConfig() {
   config.version = "1.2.3";
   config.display_name = "Editor \"x\" \xc3\xa4";
   config.publisher = "Team";
-  config.entry_points = {{"editor", "Editor", "C:\\Program Files\\Editor\\editor.exe", "/a \"%1\"", "%PROFILE%"}};
+  config.entry_points = {
+      {"editor", "Editor", "C:\\Program Files\\Editor\\editor.exe", "/a \"%1\"", "%PROFILE%"}};
   config.environment = {{"PATH", "C:\\Program Files\\Editor", true}, {"EDITOR_HOME", "C:\\x", false}};
   config.file_count = 3;
   config.byte_count = 1ull << 40;
@@ -58,7 +59,12 @@ TEST(Manifest, GoldenFile) {
 TEST(Manifest, OthersAndMalformedOnesAreRefused) {
   const std::string good = ToJson(Sample());
   const std::string bad[] = {
-      "", "{", "[]", "null", good + "x", good.substr(0, good.size() / 2),
+      "",
+      "{",
+      "[]",
+      "null",
+      good + "x",
+      good.substr(0, good.size() / 2),
       Replaced(good, kArtifactType, "application/vnd.plume.image.v2"),
       Replaced(good, kManifestMediaType, "application/vnd.oci.image.index.v1+json"),
       Replaced(good, "\"schemaVersion\":2", "\"schemaVersion\":1"),
@@ -67,9 +73,12 @@ TEST(Manifest, OthersAndMalformedOnesAreRefused) {
       Replaced(good, kPackMediaType, "application/octet-stream"),
       Replaced(good, Digest('c'), "sha256:" + std::string(63, 'c')),
       Replaced(good, Digest('c'), "sha512:" + std::string(64, 'c')),
-      Replaced(good, "33554432", "-1"), Replaced(good, "33554432", "1e99"), Replaced(good, "33554432", "\"5\""),
+      Replaced(good, "33554432", "-1"),
+      Replaced(good, "33554432", "1e99"),
+      Replaced(good, "33554432", "\"5\""),
       Replaced(good, "\"size\":100", "\"size\":99999999"),
-      Replaced(good, "team/editor", "Team/Editor"), Replaced(good, "team/editor", "../x"),
+      Replaced(good, "team/editor", "Team/Editor"),
+      Replaced(good, "team/editor", "../x"),
       Replaced(good, "1.2.3", "a:b"),
   };
   for (const std::string& text : bad) {
@@ -83,12 +92,16 @@ TEST(Manifest, OthersAndMalformedOnesAreRefused) {
 }
 
 TEST(Manifest, Names) {
-  for (const char* name : {"a", "7zip", "team/editor-2", "a.b_c__d---e", "x/y/z"}) EXPECT_TRUE(IsImageName(name)) << name;
-  for (const char* name : {"", "A", "-a", "a-", "a..b", "a/", "/a", "a//b", "a___b", "a b", "a:b", "..", "a/../b"}) {
+  for (const char* name : {"a", "7zip", "team/editor-2", "a.b_c__d---e", "x/y/z"})
+    EXPECT_TRUE(IsImageName(name)) << name;
+  for (const char* name :
+       {"", "A", "-a", "a-", "a..b", "a/", "/a", "a//b", "a___b", "a b", "a:b", "..", "a/../b"}) {
     EXPECT_FALSE(IsImageName(name)) << name;
   }
-  for (const char* version : {"1", "1.0-rc1", "_x", "v2", "20.1.0_beta"}) EXPECT_TRUE(IsImageVersion(version)) << version;
-  for (const char* version : {"", ".1", "-1", "a b", "1/2", "1:2"}) EXPECT_FALSE(IsImageVersion(version)) << version;
+  for (const char* version : {"1", "1.0-rc1", "_x", "v2", "20.1.0_beta"})
+    EXPECT_TRUE(IsImageVersion(version)) << version;
+  for (const char* version : {"", ".1", "-1", "a b", "1/2", "1:2"})
+    EXPECT_FALSE(IsImageVersion(version)) << version;
 }
 
 TEST(Config, GoldenFile) {
@@ -103,10 +116,11 @@ TEST(Config, GoldenFile) {
 TEST(Config, NewerAndMalformedOnesAreRefusedUnknownMembersAreNot) {
   const std::string good = ToJson(SampleConfig());
   EXPECT_TRUE(ParseConfig(Replaced(good, "\"publisher\"", "\"future\":{\"a\":[1]},\"publisher\"")).ok());
-  for (const std::string& bad : {Replaced(good, "\"plume\":1", "\"plume\":2"), Replaced(good, "\"plume\":1", "\"plume\":\"1\""),
-                                 Replaced(good, "\"id\":\"editor\"", "\"id\":\"\""), Replaced(good, "\"join\":true", "\"join\":1"),
-                                 Replaced(good, "\"EDITOR_HOME\"", "\"A=B\""), Replaced(good, "\"file_count\":3", "\"file_count\":-3"),
-                                 std::string("{}"), std::string("x")}) {
+  for (const std::string& bad :
+       {Replaced(good, "\"plume\":1", "\"plume\":2"), Replaced(good, "\"plume\":1", "\"plume\":\"1\""),
+        Replaced(good, "\"id\":\"editor\"", "\"id\":\"\""), Replaced(good, "\"join\":true", "\"join\":1"),
+        Replaced(good, "\"EDITOR_HOME\"", "\"A=B\""), Replaced(good, "\"file_count\":3", "\"file_count\":-3"),
+        std::string("{}"), std::string("x")}) {
     EXPECT_EQ(ParseConfig(bad).error().code, Errc::kInvalid) << bad;
   }
 }

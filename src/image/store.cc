@@ -9,7 +9,9 @@ constexpr size_t kMinPrefix = 6;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-bool IsHex(std::string_view text) { return text.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
+bool IsHex(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 std::string_view AsText(const os::Bytes& bytes) {
   return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -81,13 +83,15 @@ Result<ImageRef> Store::Resolve(const std::string& ref) const {
     for (const ImageRef& image : images) {
       if (!std::string_view(image.digest).substr(7).starts_with(prefix)) continue;
       if (match && match->digest != image.digest) {
-        return Error{Errc::kInvalid, "finding the image " + ref + ": several digests begin so (give more digits)"};
+        return Error{Errc::kInvalid,
+                     "finding the image " + ref + ": several digests begin so (give more digits)"};
       }
       match = &image;
     }
     if (match) return *match;
   }
-  return Error{Errc::kNotFound, "finding the image " + ref + ": it is not in the local store (see plume image list)"};
+  return Error{Errc::kNotFound,
+               "finding the image " + ref + ": it is not in the local store (see plume image list)"};
 }
 
 Result<Manifest> Store::ReadManifest(const std::string& digest) const {
@@ -106,8 +110,9 @@ Result<ImageRef> Store::Tag(const std::string& manifest_digest) {
   for (const Descriptor& blob : manifest.Blobs()) {
     ASSIGN(const uint64_t size, layout_->BlobSize(blob.digest));
     if (size != blob.size) {
-      return Error{Errc::kCorrupt, "tagging " + manifest.name + ":" + manifest.version + ": the blob " + blob.digest +
-                                       " has " + std::to_string(size) + " bytes instead of " + std::to_string(blob.size)};
+      return Error{Errc::kCorrupt, "tagging " + manifest.name + ":" + manifest.version + ": the blob " +
+                                       blob.digest + " has " + std::to_string(size) + " bytes instead of " +
+                                       std::to_string(blob.size)};
     }
   }
   const ImageRef image{manifest.name, manifest.version, manifest_digest};

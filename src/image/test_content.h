@@ -42,14 +42,19 @@ class TestContent {
   }
   // A program with its parts: a PE, text, an empty file, a duplicate, 600 KB of noise, a key.
   void AddSample() {
-    std::string pe = "MZ" + std::string(0x3a, '\0') + std::string("\x40\0\0\0PE\0\0", 8) + std::string(500, 'p');
+    std::string pe =
+        "MZ" + std::string(0x3a, '\0') + std::string("\x40\0\0\0PE\0\0", 8) + std::string(500, 'p');
     Add(u"Program Files\\Notes\\notes.exe", pe);
     Add(u"Program Files\\Notes\\readme.txt", "read me\r\n");
     Add(u"Program Files\\Notes\\empty.dat", "");
     Add(u"Program Files\\Notes\\copy of readme.txt", "read me\r\n");
     Add(u"Program Files\\Notes\\data\\big.bin", Noise(1, 600'000));
-    content.keys.push_back({"M", u"Software\\Notes", 132000000000000000,
-                            {{u"", 1, {'N', 0, 0, 0}}, {u"Level", 4, {3, 0, 0, 0}}, {u"List", 7, {'a', 0, 0, 0, 'b', 0, 0, 0, 0, 0}}}});
+    content.keys.push_back({"M",
+                            u"Software\\Notes",
+                            132000000000000000,
+                            {{u"", 1, {'N', 0, 0, 0}},
+                             {u"Level", 4, {3, 0, 0, 0}},
+                             {u"List", 7, {'a', 0, 0, 0, 'b', 0, 0, 0, 0, 0}}}});
     content.keys.push_back({"CU", u"Software\\Notes\\Recent", 0, {}});
   }
   // The content of tests/golden/image_v1.

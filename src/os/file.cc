@@ -144,7 +144,8 @@ Result<Path> DefaultStateFolder() {
 #ifdef _WIN32
   if (const wchar_t* home = _wgetenv(L"PLUME_HOME"); home && *home) return Path(home);
   if (const wchar_t* local = _wgetenv(L"LOCALAPPDATA"); local && *local) return Path(local) / L"Plume";
-  return Error{Errc::kNotFound, "finding Plume's folder: LOCALAPPDATA is not set (set PLUME_HOME to a folder)"};
+  return Error{Errc::kNotFound,
+               "finding Plume's folder: LOCALAPPDATA is not set (set PLUME_HOME to a folder)"};
 #else
   if (const char* home = std::getenv("PLUME_HOME"); home && *home) return Path(home);
   if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data) return Path(data) / "plume";

@@ -14,7 +14,9 @@ namespace {
 
 using testing::TestFolder;
 
-ByteView View(std::string_view text) { return ByteView(reinterpret_cast<const uint8_t*>(text.data()), text.size()); }
+ByteView View(std::string_view text) {
+  return ByteView(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+}
 
 TEST(File, WritesAndReadsBack) {
   TestFolder folder;

@@ -12,7 +12,8 @@ constexpr int kMaxRedirects = 5;
 bool EqualNoCase(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (std::tolower(static_cast<unsigned char>(a[i])) != std::tolower(static_cast<unsigned char>(b[i]))) return false;
+    if (std::tolower(static_cast<unsigned char>(a[i])) != std::tolower(static_cast<unsigned char>(b[i])))
+      return false;
   }
   return true;
 }
@@ -53,7 +54,8 @@ Error BadUrl(std::string_view url, const char* why) {
 
 std::string HttpUrl::Origin() const {
   const bool v6 = host.find(':') != std::string::npos;
-  return std::string(tls ? "https://" : "http://") + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return std::string(tls ? "https://" : "http://") + (v6 ? "[" + host + "]" : host) + ":" +
+         std::to_string(port);
 }
 
 Result<HttpUrl> ParseHttpUrl(std::string_view url) {
@@ -68,7 +70,8 @@ Result<HttpUrl> ParseHttpUrl(std::string_view url) {
     return BadUrl(url, "it does not begin with http:// or https://");
   }
   for (const char c : rest) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) return BadUrl(url, "it has a space or control character");
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return BadUrl(url, "it has a space or control character");
   }
   const size_t slash = rest.find_first_of("/?#");
   std::string_view authority = rest.substr(0, slash);
@@ -153,14 +156,16 @@ Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const HttpSink
         });
     if (!response.ok() || !swallow(*response)) return response;
     if (redirects == kMaxRedirects) {
-      return Error{Errc::kUnreachable, "asking " + request.url + ": more than " + std::to_string(kMaxRedirects) +
+      return Error{Errc::kUnreachable, "asking " + request.url + ": more than " +
+                                           std::to_string(kMaxRedirects) +
                                            " redirects (the server's set-up sends us in a circle)"};
     }
     ASSIGN(const HttpUrl from, ParseHttpUrl(current.url));
     current.url = ResolveLocation(from, response->Header("Location"));
     ASSIGN(const HttpUrl to, ParseHttpUrl(current.url));
     if (to.Origin() != from.Origin()) {
-      std::erase_if(current.headers, [](const auto& header) { return EqualNoCase(header.first, "Authorization"); });
+      std::erase_if(current.headers,
+                    [](const auto& header) { return EqualNoCase(header.first, "Authorization"); });
     }
   }
 }

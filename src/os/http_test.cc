@@ -30,14 +30,16 @@ TEST(HttpUrl, Parses) {
   EXPECT_EQ(url.password, "s:e");
   EXPECT_EQ(ParseHttpUrl("http://[::1]:5000")->Origin(), "http://[::1]:5000");
   EXPECT_EQ(ParseHttpUrl("http://h?x")->target, "/?x");
-  for (const char* bad : {"ftp://x/", "http://", "http://:80/", "http://h:0/", "http://h:99999/", "http://h/a b", "h"}) {
+  for (const char* bad :
+       {"ftp://x/", "http://", "http://:80/", "http://h:0/", "http://h:99999/", "http://h/a b", "h"}) {
     EXPECT_FALSE(ParseHttpUrl(bad).ok()) << bad;
   }
   EXPECT_EQ(PercentEncode("a b/ä"), "a%20b%2F%C3%A4");
 }
 
 TEST(Http, GetsAndKeepsTheConnection) {
-  TestServer server([](const TestRequest& request) { return TestAnswer{.body = request.method + request.target}; });
+  TestServer server(
+      [](const TestRequest& request) { return TestAnswer{.body = request.method + request.target}; });
   const auto client = MakeHttpClient();
   for (int i = 0; i < 20; ++i) {
     const auto answer = client->SendText(Get(server.Url("/x?" + std::to_string(i))));
@@ -49,7 +51,8 @@ TEST(Http, GetsAndKeepsTheConnection) {
 }
 
 TEST(Http, ServesManyThreads) {
-  TestServer server([](const TestRequest& request) { return TestAnswer{.body = std::string(100'000, request.target[1])}; });
+  TestServer server(
+      [](const TestRequest& request) { return TestAnswer{.body = std::string(100'000, request.target[1])}; });
   const auto client = MakeHttpClient();
   std::vector<std::thread> threads;
   std::atomic<int> good{0};
@@ -106,8 +109,10 @@ TEST(Http, FollowsRedirectsWithoutCarryingCredentialsAway) {
     return TestAnswer{.body = request.headers.contains("authorization") ? "leaked" : "arrived"};
   });
   TestServer server([&](const TestRequest& request) {
-    if (request.target == "/here") return TestAnswer{.status = 302, .headers = "Location: there\r\n", .body = "moved"};
-    if (request.target == "/there") return TestAnswer{.status = 307, .headers = "Location: " + other.Url("/") + "\r\n"};
+    if (request.target == "/here")
+      return TestAnswer{.status = 302, .headers = "Location: there\r\n", .body = "moved"};
+    if (request.target == "/there")
+      return TestAnswer{.status = 307, .headers = "Location: " + other.Url("/") + "\r\n"};
     return TestAnswer{.status = 301, .headers = "Location: /loop\r\n"};
   });
   const auto client = MakeHttpClient();
@@ -135,16 +140,20 @@ TEST(Http, ABrokenBodyIsAnError) {
   TestServer server([](const TestRequest& request) {
     if (request.target == "/cut") return TestAnswer{.body = std::string(1000, 'x'), .cut_after = 600};
     if (request.target == "/chunked") {
-      return TestAnswer{.headers = "Transfer-Encoding: chunked\r\n", .body = "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", .raw = true};
+      return TestAnswer{.headers = "Transfer-Encoding: chunked\r\n",
+                        .body = "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n",
+                        .raw = true};
     }
-    return TestAnswer{.headers = "Transfer-Encoding: chunked\r\n", .body = "3\r\nabc\r\n", .cut_after = 8, .raw = true};
+    return TestAnswer{
+        .headers = "Transfer-Encoding: chunked\r\n", .body = "3\r\nabc\r\n", .cut_after = 8, .raw = true};
   });
   const auto client = MakeHttpClient();
   uint64_t got = 0;
-  const auto cut = client->Send(Get(server.Url("/cut")), [&](const HttpResponse&, std::span<const uint8_t> piece) {
-    got += piece.size();
-    return Ok();
-  });
+  const auto cut =
+      client->Send(Get(server.Url("/cut")), [&](const HttpResponse&, std::span<const uint8_t> piece) {
+        got += piece.size();
+        return Ok();
+      });
   EXPECT_EQ(cut.error().code, Errc::kUnreachable);
   EXPECT_LE(got, 600u);
   EXPECT_EQ(client->SendText(Get(server.Url("/chunked")))->body, "abcdefg");
@@ -186,9 +195,10 @@ TEST(Http, ASilentServerTimesOut) {
 TEST(Http, ErrorsOfSinkAndSourceComeThrough) {
   TestServer server([](const TestRequest&) { return TestAnswer{.body = "abc"}; });
   const auto client = MakeHttpClient();
-  const auto sink = client->Send(Get(server.Url()), [](const HttpResponse&, std::span<const uint8_t>) -> Status {
-    return Error{Errc::kNoSpace, "full"};
-  });
+  const auto sink =
+      client->Send(Get(server.Url()), [](const HttpResponse&, std::span<const uint8_t>) -> Status {
+        return Error{Errc::kNoSpace, "full"};
+      });
   EXPECT_EQ(sink.error().code, Errc::kNoSpace);
   HttpRequest request = Get(server.Url());
   request.method = "PUT";

@@ -26,10 +26,10 @@ struct TestAnswer {
   int status = 200;
   std::string headers = {};  // "Name: value\r\n..."
   std::string body = {};
-  bool close = false;        // close the connection after it
-  int64_t cut_after = -1;    // send only so many bytes of the body, then close
-  bool drop = false;         // close without answering
-  bool raw = false;          // no Content-Length: `headers` says how the body ends
+  bool close = false;      // close the connection after it
+  int64_t cut_after = -1;  // send only so many bytes of the body, then close
+  bool drop = false;       // close without answering
+  bool raw = false;        // no Content-Length: `headers` says how the body ends
 };
 
 class TestServer {
@@ -57,7 +57,9 @@ class TestServer {
     }
     for (std::thread& thread : threads_) thread.join();
   }
-  std::string Url(const std::string& path = "") const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
+  std::string Url(const std::string& path = "") const {
+    return "http://127.0.0.1:" + std::to_string(port_) + path;
+  }
   int connections() const { return connections_.load(); }
 
  private:
@@ -122,10 +124,12 @@ class TestServer {
       const size_t at = line_end + 2, end = head.find("\r\n", at);
       const std::string field = head.substr(at, end == std::string::npos ? end : end - at);
       const size_t colon = field.find(": ");
-      if (colon != std::string::npos) request.headers[Lower(field.substr(0, colon))] = field.substr(colon + 2);
+      if (colon != std::string::npos)
+        request.headers[Lower(field.substr(0, colon))] = field.substr(colon + 2);
       line_end = end;
     }
-    const size_t length = request.headers.contains("content-length") ? std::stoul(request.headers["content-length"]) : 0;
+    const size_t length =
+        request.headers.contains("content-length") ? std::stoul(request.headers["content-length"]) : 0;
     while (buffer->size() < length) {
       if (!ReadMore(fd, buffer)) {
         request.body = *buffer;
@@ -142,7 +146,9 @@ class TestServer {
     if (!answer.raw && !bodiless) out += "Content-Length: " + std::to_string(answer.body.size()) + "\r\n";
     if (answer.close) out += "Connection: close\r\n";
     out += "\r\n";
-    if (request.method != "HEAD") out += answer.cut_after < 0 ? answer.body : answer.body.substr(0, static_cast<size_t>(answer.cut_after));
+    if (request.method != "HEAD")
+      out +=
+          answer.cut_after < 0 ? answer.body : answer.body.substr(0, static_cast<size_t>(answer.cut_after));
     return SendAll(fd, out) && !answer.close && answer.cut_after < 0;
   }
 
@@ -152,7 +158,7 @@ class TestServer {
   std::thread acceptor_;
   std::atomic<int> connections_{0};
   std::mutex mutex_;
-  std::vector<int> open_;               // guarded by mutex_
+  std::vector<int> open_;  // guarded by mutex_
   std::vector<std::thread> threads_;
 };
 

@@ -8,11 +8,14 @@ namespace plume::repository {
 namespace {
 
 Error Denied(const std::string& why) {
-  return Error{Errc::kDenied, "signing in: " + why +
-                                  " (put user and password into the address or into credentials.json)"};
+  return Error{Errc::kDenied,
+               "signing in: " + why + " (put user and password into the address or into credentials.json)"};
 }
 
-bool IsTokenChar(char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos; }
+bool IsTokenChar(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -24,7 +27,8 @@ Challenge ParseChallenge(std::string_view header) {
   };
   const auto word = [&] {
     std::string text;
-    while (i < header.size() && IsTokenChar(header[i])) text += static_cast<char>(std::tolower(static_cast<unsigned char>(header[i++])));
+    while (i < header.size() && IsTokenChar(header[i]))
+      text += static_cast<char>(std::tolower(static_cast<unsigned char>(header[i++])));
     return text;
   };
   skip(" \t,");
@@ -56,8 +60,8 @@ std::string Authenticator::Current(const std::string& access) const {
   return credentials_.token.empty() ? std::string() : "Bearer " + credentials_.token;
 }
 
-Status Authenticator::Answer(const std::string& challenge_header, const std::string& access, const std::string& used,
-                             const std::string& repository) {
+Status Authenticator::Answer(const std::string& challenge_header, const std::string& access,
+                             const std::string& used, const std::string& repository) {
   if (Current(access) != used) return Ok();  // another thread has answered meanwhile
   const Challenge challenge = ParseChallenge(challenge_header);
   std::string value;
@@ -67,8 +71,9 @@ Status Authenticator::Answer(const std::string& challenge_header, const std::str
     if (value == used) return Denied("the server refuses this user and password");
   } else if (challenge.scheme == "bearer" && challenge.parameters.contains("realm")) {
     const auto scope = challenge.parameters.find("scope");
-    ASSIGN(value, FetchToken(challenge, scope != challenge.parameters.end() ? scope->second
-                                                                           : "repository:" + repository + ":" + access));
+    ASSIGN(value, FetchToken(challenge, scope != challenge.parameters.end()
+                                            ? scope->second
+                                            : "repository:" + repository + ":" + access));
     value = "Bearer " + value;
     // A token that was fresh and is refused will not become better.
   } else if (!credentials_.token.empty()) {
@@ -91,7 +96,8 @@ Result<std::string> Authenticator::FetchToken(const Challenge& challenge, const 
   }
   request.url += separator + ("scope=" + os::PercentEncode(scope));
   if (!credentials_.user.empty()) {
-    request.headers.emplace_back("Authorization", "Basic " + Base64(credentials_.user + ":" + credentials_.password));
+    request.headers.emplace_back("Authorization",
+                                 "Basic " + Base64(credentials_.user + ":" + credentials_.password));
   }
   ASSIGN(const os::HttpClient::Text answer, http_->SendText(request, 1u << 20));
   if (answer.head.status == 401 || answer.head.status == 403) {
@@ -99,9 +105,11 @@ Result<std::string> Authenticator::FetchToken(const Challenge& challenge, const 
                                             : "the server refuses this user and password");
   }
   if (answer.head.status >= 500 || answer.head.status == 429) {
-    return Error{Errc::kUnreachable, "signing in: the token server answered " + std::to_string(answer.head.status)};
+    return Error{Errc::kUnreachable,
+                 "signing in: the token server answered " + std::to_string(answer.head.status)};
   }
-  if (answer.head.status != 200) return Denied("the token server answered " + std::to_string(answer.head.status));
+  if (answer.head.status != 200)
+    return Denied("the token server answered " + std::to_string(answer.head.status));
   ASSIGN(const image::Json json, image::ParseJsonObject(answer.body, "the answer of the token server"));
   ASSIGN(std::string token, image::TextMember(json, "token", "the answer of the token server"));
   if (token.empty()) {

@@ -36,7 +36,8 @@ std::string Base64(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); i += 3) {
     uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) group = group << 8 | (i + k < text.size() ? static_cast<uint8_t>(text[i + k]) : 0);
+    for (size_t k = 0; k < 3; ++k)
+      group = group << 8 | (i + k < text.size() ? static_cast<uint8_t>(text[i + k]) : 0);
     for (size_t k = 0; k < 4; ++k) {
       out += i + k <= text.size() ? kAlphabet[group >> (18 - 6 * k) & 63] : '=';
     }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kPull[] = "pull", kPush[] = "pull,push";
 constexpr size_t kMaxAnswer = 16u << 20;
-constexpr int kResumes = 4;           // of one upload; the retry around it starts uploads anew
+constexpr int kResumes = 4;  // of one upload; the retry around it starts uploads anew
 constexpr size_t kMaxTagPages = 1000;
 
 // What the server says went wrong: errors[0].message of the specification, else the status alone.
@@ -22,7 +22,8 @@ Error Refused(const std::string& doing, int status, std::string_view body) {
     const image::Json* errors = image::ArrayMember(*json, "errors");
     if (errors && !errors->empty()) {
       const image::Json* message = image::Member(errors->front(), "message");
-      if (message && message->is_string() && !message->get<std::string>().empty()) why += " (" + message->get<std::string>() + ")";
+      if (message && message->is_string() && !message->get<std::string>().empty())
+        why += " (" + message->get<std::string>() + ")";
     }
   }
   Errc code = Errc::kInvalid;
@@ -72,14 +73,19 @@ std::string NextPage(std::string_view link) {
 
 OciHttp::OciHttp(std::shared_ptr<os::HttpClient> http, const os::HttpUrl& url, std::string name,
                  Credentials credentials, os::Clock& clock)
-    : http_(http), origin_(url.Origin()), name_(std::move(name)), authenticator_(http, std::move(credentials)), clock_(clock) {}
+    : http_(http),
+      origin_(url.Origin()),
+      name_(std::move(name)),
+      authenticator_(http, std::move(credentials)),
+      clock_(clock) {}
 
 std::string OciHttp::Absolute(std::string_view location) const {
   if (location.starts_with("http://") || location.starts_with("https://")) return std::string(location);
   return origin_ + (location.starts_with("/") ? "" : "/") + std::string(location);
 }
 
-Result<os::HttpResponse> OciHttp::Send(os::HttpRequest request, const std::string& access, const os::HttpSink& sink) {
+Result<os::HttpResponse> OciHttp::Send(os::HttpRequest request, const std::string& access,
+                                       const os::HttpSink& sink) {
   const os::HttpHeaders headers = request.headers;
   // An upload location or blob may be on another server; only ours gets our credentials.
   const bool ours = request.url.starts_with(origin_ + "/");
@@ -110,7 +116,8 @@ Result<os::HttpClient::Text> OciHttp::SendText(os::HttpRequest request, const st
   return out;
 }
 
-// --- reading ---------------------------------------------------------------------------------------------------
+// --- reading
+// ---------------------------------------------------------------------------------------------------
 
 Result<ManifestBlob> OciHttp::GetManifest(const std::string& tag_or_digest) {
   const std::string doing = "reading " + Name() + ":" + tag_or_digest;
@@ -157,7 +164,8 @@ Status OciHttp::ReadBlob(const std::string& digest, uint64_t offset, uint64_t le
       checked = true;
       uint64_t first = 0, last = 0;
       // A server may ignore Range and send everything: the part is cut out here.
-      if (head.status == 200) skip = offset;
+      if (head.status == 200)
+        skip = offset;
       else if (!ParseRange(head.Header("Content-Range"), &first, &last) || first != offset) {
         return Error{Errc::kUnreachable, doing + ": the server sent another part than was asked for"};
       }
@@ -166,7 +174,8 @@ Status OciHttp::ReadBlob(const std::string& digest, uint64_t offset, uint64_t le
     skip -= dropped;
     piece = piece.subspan(dropped);
     if (length != 0 && piece.size() > length - received) {
-      if (head.status == 206) return Error{Errc::kUnreachable, doing + ": the server sent more than was asked for"};
+      if (head.status == 206)
+        return Error{Errc::kUnreachable, doing + ": the server sent more than was asked for"};
       piece = piece.first(static_cast<size_t>(length - received));
     }
     received += piece.size();
@@ -200,7 +209,8 @@ Result<std::vector<std::string>> OciHttp::Tags() {
     os::HttpRequest request;
     request.url = url;
     ASSIGN(const os::HttpClient::Text answer, SendText(std::move(request), kPull));
-    if (answer.head.status != 200) return Refused("listing the versions in " + Name(), answer.head.status, answer.body);
+    if (answer.head.status != 200)
+      return Refused("listing the versions in " + Name(), answer.head.status, answer.body);
     ASSIGN(const image::Json json, image::ParseJsonObject(answer.body, "the list of versions in " + Name()));
     if (const image::Json* list = image::ArrayMember(json, "tags")) {
       for (const image::Json& tag : *list) {
@@ -214,7 +224,8 @@ Result<std::vector<std::string>> OciHttp::Tags() {
   return tags;
 }
 
-// --- writing ---------------------------------------------------------------------------------------------------
+// --- writing
+// ---------------------------------------------------------------------------------------------------
 
 Result<std::string> OciHttp::StartUpload() {
   os::HttpRequest request;
@@ -258,15 +269,16 @@ Result<uint64_t> OciHttp::UploadedBytes(std::string* location) {
   if (const std::string_view next = answer.head.Header("Location"); !next.empty()) *location = Absolute(next);
   uint64_t first = 0, last = 0;
   if (!ParseRange(answer.head.Header("Range"), &first, &last) || first != 0) return 0;
-  // "0-0" is what registries say of an empty upload and of one with a single byte: sending that byte again is refused
-  // with 416 at worst, and the upload begins anew.
+  // "0-0" is what registries say of an empty upload and of one with a single byte: sending that byte again is
+  // refused with 416 at worst, and the upload begins anew.
   return last == 0 ? 0 : last + 1;
 }
 
 Status OciHttp::FinishUpload(const std::string& location, const std::string& digest) {
   os::HttpRequest request;
   request.method = "PUT";
-  request.url = location + (location.find('?') == std::string::npos ? "?" : "&") + "digest=" + os::PercentEncode(digest);
+  request.url = location + (location.find('?') == std::string::npos ? "?" : "&") +
+                "digest=" + os::PercentEncode(digest);
   request.headers = {{"Content-Type", "application/octet-stream"}};
   ASSIGN(const os::HttpClient::Text answer, SendText(std::move(request), kPush));
   if (answer.head.status != 201 && answer.head.status != 204) {
@@ -275,7 +287,8 @@ Status OciHttp::FinishUpload(const std::string& location, const std::string& dig
   return Ok();
 }
 
-Status OciHttp::PutBlob(const std::string& digest, uint64_t size, const std::function<Status(const Sink&)>& read) {
+Status OciHttp::PutBlob(const std::string& digest, uint64_t size,
+                        const std::function<Status(const Sink&)>& read) {
   ASSIGN(std::string location, StartUpload());
   Backoff backoff(clock_, kResumes);
   for (uint64_t start = 0; start < size;) {
@@ -297,10 +310,12 @@ Status OciHttp::PutManifest(const std::string& tag, const ManifestBlob& manifest
   request.headers = {{"Content-Type", manifest.media_type}};
   request.SetBody(manifest.bytes);
   ASSIGN(const os::HttpClient::Text answer, SendText(std::move(request), kPush));
-  if (answer.head.status != 201 && answer.head.status != 200) return Refused(doing, answer.head.status, answer.body);
+  if (answer.head.status != 201 && answer.head.status != 200)
+    return Refused(doing, answer.head.status, answer.body);
   const std::string_view stored = answer.head.Header("Docker-Content-Digest");
   if (!stored.empty() && stored != manifest.digest) {
-    return Error{Errc::kCorrupt, doing + ": the server stored another manifest (" + std::string(stored) + ")"};
+    return Error{Errc::kCorrupt,
+                 doing + ": the server stored another manifest (" + std::string(stored) + ")"};
   }
   return Ok();
 }

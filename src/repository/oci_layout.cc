@@ -6,7 +6,8 @@ namespace {
 constexpr size_t kMaxManifest = image::kMaxManifestBytes;
 
 Error WrongSize(const std::string& digest) {
-  return Error{Errc::kInternal, "storing the blob " + digest + ": its source gave another number of bytes than announced"};
+  return Error{Errc::kInternal,
+               "storing the blob " + digest + ": its source gave another number of bytes than announced"};
 }
 
 }  // namespace
@@ -49,7 +50,8 @@ Result<bool> OciLayout::HasBlob(const std::string& digest) {
   return (*layout)->HasBlob(digest);
 }
 
-Status OciLayout::PutBlob(const std::string& digest, uint64_t size, const std::function<Status(const Sink&)>& read) {
+Status OciLayout::PutBlob(const std::string& digest, uint64_t size,
+                          const std::function<Status(const Sink&)>& read) {
   ASSIGN(const image::Layout* layout, Open(true));
   {
     const std::lock_guard lock(mutex_);
@@ -65,7 +67,7 @@ Status OciLayout::PutBlob(const std::string& digest, uint64_t size, const std::f
 }
 
 Status OciLayout::PutManifest(const std::string& tag, const ManifestBlob& manifest) {
-  ASSIGN(image::Layout* layout, Open(true));
+  ASSIGN(image::Layout * layout, Open(true));
   const auto* bytes = reinterpret_cast<const uint8_t*>(manifest.bytes.data());
   ASSIGN(const image::Descriptor blob,
          layout->PutBlob(os::ByteView(bytes, manifest.bytes.size()), manifest.media_type));

@@ -23,7 +23,8 @@ Result<std::unique_ptr<Repository>> Open(const std::string& where, const OpenOpt
   os::Clock& clock = options.clock ? *options.clock : os::SystemClock();
   if (where.starts_with(kOci)) {
     const std::string folder = where.substr(sizeof kOci - 1);
-    if (folder.empty()) return Error{Errc::kInvalid, "opening the repository " + where + ": it names no folder"};
+    if (folder.empty())
+      return Error{Errc::kInvalid, "opening the repository " + where + ": it names no folder"};
     return std::unique_ptr<Repository>(std::make_unique<OciLayout>(files, os::FromUtf8(folder), where));
   }
   if (!where.starts_with("http://") && !where.starts_with("https://")) {

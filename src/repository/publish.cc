@@ -38,8 +38,9 @@ class Reporter {
 using Reader = std::function<Status(const image::Descriptor&, const Sink&)>;
 
 // The common part: every blob the target misses, then the manifest under each tag.
-Result<TransferStats> Send(const image::Manifest& manifest, const ManifestBlob& manifest_blob, const Reader& read,
-                           Repository& to, const std::vector<std::string>& tags, const OnTransfer& progress) {
+Result<TransferStats> Send(const image::Manifest& manifest, const ManifestBlob& manifest_blob,
+                           const Reader& read, Repository& to, const std::vector<std::string>& tags,
+                           const OnTransfer& progress) {
   TransferStats stats;
   stats.digest = manifest_blob.digest;
   const std::vector<image::Descriptor> blobs = manifest.Blobs();
@@ -76,14 +77,16 @@ Status ReadVerified(Repository& from, const image::Descriptor& blob, const Sink&
   TRY(from.ReadBlob(blob.digest, 0, 0, [&](std::span<const uint8_t> piece) -> Status {
     size += piece.size();
     if (size > blob.size) {
-      return Error{Errc::kCorrupt, "reading the blob " + blob.digest + " from " + from.Name() + ": it is longer than the manifest says"};
+      return Error{Errc::kCorrupt, "reading the blob " + blob.digest + " from " + from.Name() +
+                                       ": it is longer than the manifest says"};
     }
     hash.Update(piece);
     return sink(piece);
   }));
   if (size != blob.size || os::DigestText(hash.Finish()) != blob.digest) {
-    return Error{Errc::kCorrupt, "reading the blob " + blob.digest + " from " + from.Name() +
-                                     ": the bytes are not what the digest says (the repository's copy is damaged)"};
+    return Error{Errc::kCorrupt,
+                 "reading the blob " + blob.digest + " from " + from.Name() +
+                     ": the bytes are not what the digest says (the repository's copy is damaged)"};
   }
   return Ok();
 }
@@ -152,11 +155,14 @@ Result<TransferStats> Copy(Repository& from, const std::string& tag_or_digest, R
   const auto run = [&]() -> Result<TransferStats> {
     ASSIGN(const ManifestBlob blob, from.GetManifest(tag_or_digest));
     ASSIGN(const image::Manifest manifest, Parse(blob));
-    const Reader read = [&](const image::Descriptor& wanted, const Sink& sink) { return ReadVerified(from, wanted, sink); };
+    const Reader read = [&](const image::Descriptor& wanted, const Sink& sink) {
+      return ReadVerified(from, wanted, sink);
+    };
     return Send(manifest, blob, read, to, tags, progress);
   };
   Result<TransferStats> result = run();
-  if (!result.ok()) return result.error().In("copying " + from.Name() + ":" + tag_or_digest + " to " + to.Name());
+  if (!result.ok())
+    return result.error().In("copying " + from.Name() + ":" + tag_or_digest + " to " + to.Name());
   return result;
 }
 
@@ -165,9 +171,11 @@ std::string RepositoryOf(const std::string& repo, const std::string& name) {
   while (base.size() > 1 && (base.back() == '/' || base.back() == '\\')) base.pop_back();
   const bool folder = base.starts_with("oci:") || base.starts_with("share:");
   const size_t slash = base.find_last_of(folder ? "/\\:" : "/");
-  if (base.ends_with("/" + name) || (folder && slash != std::string::npos && base.substr(slash + 1) == name)) return base;
+  if (base.ends_with("/" + name) || (folder && slash != std::string::npos && base.substr(slash + 1) == name))
+    return base;
   // A folder keeps the separator its user wrote.
-  const bool backslash = folder && base.find('\\') != std::string::npos && base.find('/') == std::string::npos;
+  const bool backslash =
+      folder && base.find('\\') != std::string::npos && base.find('/') == std::string::npos;
   return base + (backslash ? "\\" : "/") + name;
 }
 

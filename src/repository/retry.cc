@@ -21,7 +21,8 @@ class Retrying : public Repository {
   Result<bool> HasBlob(const std::string& digest) override {
     return Try([&] { return inner_->HasBlob(digest); });
   }
-  Status PutBlob(const std::string& digest, uint64_t size, const std::function<Status(const Sink&)>& read) override {
+  Status PutBlob(const std::string& digest, uint64_t size,
+                 const std::function<Status(const Sink&)>& read) override {
     return Try([&] { return inner_->PutBlob(digest, size, read); });
   }
   Status PutManifest(const std::string& tag, const ManifestBlob& manifest) override {
@@ -87,7 +88,8 @@ class Faulty : public Repository {
     TRY(plan_.Step("has", digest));
     return inner_->HasBlob(digest);
   }
-  Status PutBlob(const std::string& digest, uint64_t size, const std::function<Status(const Sink&)>& read) override {
+  Status PutBlob(const std::string& digest, uint64_t size,
+                 const std::function<Status(const Sink&)>& read) override {
     TRY(plan_.Step("put", digest));
     return inner_->PutBlob(digest, size, read);
   }

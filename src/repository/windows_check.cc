@@ -1,6 +1,6 @@
-// The portable parts as the Windows programs use them: run on Windows (or Wine) by tests/guest/repository.sh. Builds the
-// golden image, which must have the digest it has on Linux; sends it to a registry over WinHTTP and fetches it back;
-// and checks what only Windows' file system does.
+// The portable parts as the Windows programs use them: run on Windows (or Wine) by tests/guest/repository.sh.
+// Builds the golden image, which must have the digest it has on Linux; sends it to a registry over WinHTTP
+// and fetches it back; and checks what only Windows' file system does.
 //   repository_check FOLDER REPOSITORY
 #include <cstdio>
 #include <thread>
@@ -42,9 +42,11 @@ void Files(const os::Path& folder) {
   const os::Path file = folder / os::FromUtf16(u"\u00e4\u4e2d\U0001F600.txt");
   Check(Good(os::WriteAtomic(files, file, std::string_view("1"))), "a name beyond ASCII");
   const os::FileTimes times{.created = 130000000000000000, .modified = 131000000000000000};
-  Check(Good(files.SetTimes(file, times)) && Good(files.SetAttributes(file, os::kHidden | os::kReadOnly)), "times and attributes");
+  Check(Good(files.SetTimes(file, times)) && Good(files.SetAttributes(file, os::kHidden | os::kReadOnly)),
+        "times and attributes");
   const auto info = files.Stat(file);
-  Check(Good(info) && info->times.modified == times.modified && (info->attributes & os::kReadOnly) != 0, "they are kept");
+  Check(Good(info) && info->times.modified == times.modified && (info->attributes & os::kReadOnly) != 0,
+        "they are kept");
   Check(Good(files.Remove(file)), "removing a read-only file");
   Check(files.Open(file, os::OpenMode::kRead).error().code == Errc::kNotFound, "it is gone");
 
@@ -55,7 +57,8 @@ void Files(const os::Path& folder) {
     os::SystemClock().SleepMillis(150);
     reader.reset();
   });
-  Check(Good(os::WriteAtomic(files, replaced, std::string_view("new"))), "replacing a file that somebody reads for a moment");
+  Check(Good(os::WriteAtomic(files, replaced, std::string_view("new"))),
+        "replacing a file that somebody reads for a moment");
   closing.join();
   (void)os::WriteAtomic(files, folder / "newcomer", std::string_view("x"));
   const auto renamed = files.Rename(folder / "newcomer", replaced, false);
@@ -73,7 +76,8 @@ void Files(const os::Path& folder) {
   Check(created && two.ok() && two->data()[77] == 5, "mapped files share their bytes");
 }
 
-void ManyReaders(repository::Repository& repository, const image::Store& store, const image::Descriptor& blob) {
+void ManyReaders(repository::Repository& repository, const image::Store& store,
+                 const image::Descriptor& blob) {
   std::atomic<int> good{0};
   std::vector<std::thread> threads;
   for (uint64_t t = 0; t < 6; ++t) {
@@ -81,10 +85,11 @@ void ManyReaders(repository::Repository& repository, const image::Store& store, 
       for (uint64_t i = 0; i < 10; ++i) {
         const uint64_t offset = (t * 10 + i) * blob.size / 100, length = blob.size / 100 + 1;
         os::Bytes got;
-        const Status read = repository.ReadBlob(blob.digest, offset, length, [&](std::span<const uint8_t> piece) {
-          got.insert(got.end(), piece.begin(), piece.end());
-          return Ok();
-        });
+        const Status read =
+            repository.ReadBlob(blob.digest, offset, length, [&](std::span<const uint8_t> piece) {
+              got.insert(got.end(), piece.begin(), piece.end());
+              return Ok();
+            });
         const auto expected = store.layout().ReadBlobRange(blob.digest, offset, length);
         if (read.ok() && expected.ok() && got == *expected) ++good;
       }
@@ -115,7 +120,8 @@ void Images(const os::Path& folder, const std::string& where) {
   Check(Good(published) && published->blobs_moved == 3, "publishing over WinHTTP");
   const auto pulled = repository::Pull(**repository, "1", **other);
   Check(Good(pulled) && pulled->digest == big->ref.digest, "fetching over WinHTTP");
-  std::printf("20 MB there and back: %lld ms\n", static_cast<long long>((os::SystemClock().MonotonicMicros() - start) / 1000));
+  std::printf("20 MB there and back: %lld ms\n",
+              static_cast<long long>((os::SystemClock().MonotonicMicros() - start) / 1000));
   Check(Good(image::VerifyImage(**other, "large")), "verifying what was fetched");
   ManyReaders(**repository, **store, big->manifest.packs[0]);
   const auto tags = (*repository)->Tags();

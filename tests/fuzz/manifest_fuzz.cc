@@ -1,5 +1,5 @@
-// What comes from a repository before anything is verified: manifests, configs, zstd frames, addresses, challenges.
-// The first byte chooses the parser. What is accepted must survive being written and read again.
+// What comes from a repository before anything is verified: manifests, configs, zstd frames, addresses,
+// challenges. The first byte chooses the parser. What is accepted must survive being written and read again.
 #include <string_view>
 
 #include "image/codec.h"
@@ -41,7 +41,8 @@ void Address(std::string_view text) {
   const auto url = os::ParseHttpUrl(text);
   if (!url.ok()) return;
   fuzz::Require(!url->host.empty() && url->port != 0 && url->target.front() == '/', "an address is whole");
-  for (const char c : url->target) fuzz::Require(static_cast<unsigned char>(c) > ' ', "a target splits no header");
+  for (const char c : url->target)
+    fuzz::Require(static_cast<unsigned char>(c) > ' ', "a target splits no header");
 }
 
 }  // namespace
@@ -51,10 +52,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span<const uint8_t> rest(data + 1, size - 1);
   const std::string_view text(reinterpret_cast<const char*>(rest.data()), rest.size());
   switch (data[0] % 4) {
-    case 0: Manifest(text); break;
-    case 1: Config(text); break;
-    case 2: Frame(rest); break;
-    default: Address(text); break;
+    case 0:
+      Manifest(text);
+      break;
+    case 1:
+      Config(text);
+      break;
+    case 2:
+      Frame(rest);
+      break;
+    default:
+      Address(text);
+      break;
   }
   return 0;
 }

@@ -17,7 +17,8 @@ class PosixClock : public Clock {
   int64_t NowFiletime() override { return FiletimeFromUnixNanos(Nanos(CLOCK_REALTIME)); }
   int64_t MonotonicMicros() override { return Nanos(CLOCK_MONOTONIC) / 1000; }
   void SleepMillis(uint32_t milliseconds) override {
-    timespec left{static_cast<time_t>(milliseconds / 1000), static_cast<long>(milliseconds % 1000) * 1'000'000};
+    timespec left{static_cast<time_t>(milliseconds / 1000),
+                  static_cast<long>(milliseconds % 1000) * 1'000'000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
   }

@@ -19,8 +19,8 @@ namespace beast = boost::beast;
 using boost::system::error_code;
 using net::ip::tcp;
 
-// Runs one asynchronous operation to its end. Asio's own synchronous calls know no time limit; tcp_stream's timer
-// works for asynchronous ones only.
+// Runs one asynchronous operation to its end. Asio's own synchronous calls know no time limit; tcp_stream's
+// timer works for asynchronous ones only.
 class Runner {
  public:
   net::io_context& context() { return context_; }
@@ -97,9 +97,12 @@ std::string Reason(const error_code& error) {
     return "no such host";
   }
   if (error == beast::error::timeout || error == net::error::timed_out) return "no answer in time";
-  if (error == net::error::network_unreachable || error == net::error::host_unreachable) return "no route to it";
-  if (error == net::error::connection_reset || error == net::error::broken_pipe) return "the connection was reset";
-  if (error == net::error::eof || error == net::ssl::error::stream_truncated) return "the connection was closed";
+  if (error == net::error::network_unreachable || error == net::error::host_unreachable)
+    return "no route to it";
+  if (error == net::error::connection_reset || error == net::error::broken_pipe)
+    return "the connection was reset";
+  if (error == net::error::eof || error == net::ssl::error::stream_truncated)
+    return "the connection was closed";
   if (error.category() == net::error::get_ssl_category()) return "TLS: " + error.message();
   return error.message();
 }
@@ -119,7 +122,8 @@ Result<std::unique_ptr<Connection>> Connection::Open(const HttpUrl& url, uint32_
   if (!error) {
     secure->Limit(connect_timeout_ms);
     secure->runner.Run(error, [&](auto done) {
-      secure->stream.async_handshake(net::ssl::stream_base::client, [done](error_code e) mutable { done(e, 0); });
+      secure->stream.async_handshake(net::ssl::stream_base::client,
+                                     [done](error_code e) mutable { done(e, 0); });
     });
   }
   if (error) return Error{Errc::kUnreachable, "connecting to " + url.Origin() + ": " + Reason(error)};

@@ -30,7 +30,8 @@ class Connection {
   }
   template <typename Buffers>
   size_t write_some(const Buffers& buffers, boost::system::error_code& error) {
-    for (auto it = boost::asio::buffer_sequence_begin(buffers); it != boost::asio::buffer_sequence_end(buffers); ++it) {
+    for (auto it = boost::asio::buffer_sequence_begin(buffers);
+         it != boost::asio::buffer_sequence_end(buffers); ++it) {
       const boost::asio::const_buffer buffer(*it);
       if (buffer.size() != 0) return WriteSome(buffer, error);
     }

@@ -1,7 +1,7 @@
 // errno -> Error, one table.
 #pragma once
-#include <cerrno>
 #include <cctype>
+#include <cerrno>
 #include <cstring>
 #include <string>
 
@@ -12,15 +12,49 @@ namespace plume::os {
 inline Error ErrnoError(int code, const std::string& what) {
   Errc kind = Errc::kInternal;
   switch (code) {
-    case ENOENT: case ENOTDIR: kind = Errc::kNotFound; break;
-    case EEXIST: kind = Errc::kExists; break;
-    case EACCES: case EPERM: case EROFS: kind = Errc::kDenied; break;
-    case EBUSY: case ETXTBSY: case EAGAIN: case ENOTEMPTY: case EDEADLK: case EMFILE: case ENFILE: kind = Errc::kBusy; break;
-    case ENOSPC: case EDQUOT: kind = Errc::kNoSpace; break;
-    case EINVAL: case ENAMETOOLONG: case EISDIR: case EILSEQ: case ELOOP: kind = Errc::kInvalid; break;
-    case ENOTSUP: case ENOSYS: case EXDEV: case EMLINK: kind = Errc::kUnsupported; break;
-    case EIO: kind = Errc::kCorrupt; break;
-    default: break;
+    case ENOENT:
+    case ENOTDIR:
+      kind = Errc::kNotFound;
+      break;
+    case EEXIST:
+      kind = Errc::kExists;
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      kind = Errc::kDenied;
+      break;
+    case EBUSY:
+    case ETXTBSY:
+    case EAGAIN:
+    case ENOTEMPTY:
+    case EDEADLK:
+    case EMFILE:
+    case ENFILE:
+      kind = Errc::kBusy;
+      break;
+    case ENOSPC:
+    case EDQUOT:
+      kind = Errc::kNoSpace;
+      break;
+    case EINVAL:
+    case ENAMETOOLONG:
+    case EISDIR:
+    case EILSEQ:
+    case ELOOP:
+      kind = Errc::kInvalid;
+      break;
+    case ENOTSUP:
+    case ENOSYS:
+    case EXDEV:
+    case EMLINK:
+      kind = Errc::kUnsupported;
+      break;
+    case EIO:
+      kind = Errc::kCorrupt;
+      break;
+    default:
+      break;
   }
   std::string reason = std::strerror(code);
   if (!reason.empty()) reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));

@@ -45,7 +45,9 @@ std::string Doing(const char* verb, const Path& path) { return std::string(verb)
 uint32_t AttributesOf(const char* path, const struct stat& info) {
   uint32_t attributes = S_ISDIR(info.st_mode) ? kDirectoryAttribute : 0;
   char text[32];
-  const ssize_t n = S_ISREG(info.st_mode) || S_ISDIR(info.st_mode) ? lgetxattr(path, kDosAttributes, text, sizeof text - 1) : -1;
+  const ssize_t n = S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)
+                        ? lgetxattr(path, kDosAttributes, text, sizeof text - 1)
+                        : -1;
   if (n > 2 && text[0] == '0' && text[1] == 'x') {
     text[n] = 0;
     attributes |= static_cast<uint32_t>(std::strtoul(text + 2, nullptr, 16)) & kDosAttributeMask;
@@ -92,7 +94,8 @@ class PosixFile : public File {
   Status WriteAt(uint64_t offset, ByteView bytes) override {
     size_t done = 0;
     while (done < bytes.size()) {
-      const ssize_t n = pwrite(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+      const ssize_t n =
+          pwrite(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return ErrnoError(errno, Doing("writing", path_));
       done += static_cast<size_t>(n);
@@ -138,10 +141,18 @@ class PosixFiles : public FileSystem {
   Result<std::unique_ptr<File>> Open(const Path& path, OpenMode mode) override {
     int flags = O_CLOEXEC;
     switch (mode) {
-      case OpenMode::kRead: flags |= O_RDONLY; break;
-      case OpenMode::kCreateNew: flags |= O_RDWR | O_CREAT | O_EXCL; break;
-      case OpenMode::kTruncate: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
-      case OpenMode::kReadWrite: flags |= O_RDWR | O_CREAT; break;
+      case OpenMode::kRead:
+        flags |= O_RDONLY;
+        break;
+      case OpenMode::kCreateNew:
+        flags |= O_RDWR | O_CREAT | O_EXCL;
+        break;
+      case OpenMode::kTruncate:
+        flags |= O_RDWR | O_CREAT | O_TRUNC;
+        break;
+      case OpenMode::kReadWrite:
+        flags |= O_RDWR | O_CREAT;
+        break;
     }
     int fd;
     do {
@@ -200,7 +211,8 @@ class PosixFiles : public FileSystem {
       return Ok();
     }
     // renameat2 has had no wrapper in every libc; some file systems do not know RENAME_NOREPLACE.
-    if (syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return Ok();
+    if (syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0)
+      return Ok();
     if (errno != EINVAL && errno != ENOSYS) return ErrnoError(errno, Doing("creating", to));
     if (link(from.c_str(), to.c_str()) != 0) return ErrnoError(errno, Doing("creating", to));
     unlink(from.c_str());
@@ -223,11 +235,12 @@ class PosixFiles : public FileSystem {
   Status SetAttributes(const Path& path, uint32_t attributes) override {
     struct stat info;
     if (lstat(path.c_str(), &info) != 0) return ErrnoError(errno, Doing("setting attributes of", path));
-    // First the extended attribute: setting it needs write permission. File systems without it keep only read-only.
+    // First the extended attribute: setting it needs write permission. File systems without it keep only
+    // read-only.
     char text[16];
     const int n = std::snprintf(text, sizeof text, "0x%x", attributes & kDosAttributeMask);
     (void)lsetxattr(path.c_str(), kDosAttributes, text, static_cast<size_t>(n), 0);
-    const mode_t mode = S_ISDIR(info.st_mode)       ? info.st_mode
+    const mode_t mode = S_ISDIR(info.st_mode)      ? info.st_mode
                         : (attributes & kReadOnly) ? info.st_mode & ~0222u
                                                    : info.st_mode | 0200u;
     if (mode != info.st_mode && chmod(path.c_str(), mode & 07777) != 0) {

@@ -1,4 +1,5 @@
-// flock(2): per open file description, so it also excludes other threads of this process, and dies with the process.
+// flock(2): per open file description, so it also excludes other threads of this process, and dies with the
+// process.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -35,7 +36,8 @@ Result<FileLock> FileLock::Acquire(const Path& path, Mode mode, uint32_t timeout
     }
     return FileLock(std::move(impl));
   }
-  // There is no flock with a time limit; polling is fine for locks that are held for milliseconds or very long.
+  // There is no flock with a time limit; polling is fine for locks that are held for milliseconds or very
+  // long.
   const int64_t end = SystemClock().MonotonicMicros() + int64_t{timeout_ms} * 1000;
   for (uint32_t pause = 1;; pause = pause < 50 ? pause * 2 : 50) {
     if (flock(impl->fd, kind | LOCK_NB) == 0) return FileLock(std::move(impl));

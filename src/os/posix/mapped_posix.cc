@@ -36,8 +36,10 @@ Result<MappedFile> MappedFile::OpenRead(const Path& path) {
   } else if (info.st_size > 0) {
     mapped.size_ = static_cast<uint64_t>(info.st_size);
     void* at = mmap(nullptr, static_cast<size_t>(mapped.size_), PROT_READ, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) error = errno;
-    else mapped.data_ = static_cast<uint8_t*>(at);
+    if (at == MAP_FAILED)
+      error = errno;
+    else
+      mapped.data_ = static_cast<uint8_t*>(at);
   }
   close(fd);
   if (error) return ErrnoError(error, "mapping " + Utf8(path));
@@ -56,12 +58,16 @@ Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool
   int error = 0;
   struct stat info;
   if (fstat(fd, &info) != 0) error = errno;
-  mapped.size_ = error == 0 && static_cast<uint64_t>(info.st_size) > bytes ? static_cast<uint64_t>(info.st_size) : bytes;
-  if (!error && static_cast<uint64_t>(info.st_size) < bytes && ftruncate(fd, static_cast<off_t>(bytes)) != 0) error = errno;
+  mapped.size_ =
+      error == 0 && static_cast<uint64_t>(info.st_size) > bytes ? static_cast<uint64_t>(info.st_size) : bytes;
+  if (!error && static_cast<uint64_t>(info.st_size) < bytes && ftruncate(fd, static_cast<off_t>(bytes)) != 0)
+    error = errno;
   if (!error && mapped.size_ > 0) {
     void* at = mmap(nullptr, static_cast<size_t>(mapped.size_), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) error = errno;
-    else mapped.data_ = static_cast<uint8_t*>(at);
+    if (at == MAP_FAILED)
+      error = errno;
+    else
+      mapped.data_ = static_cast<uint8_t*>(at);
   }
   close(fd);
   if (error) return ErrnoError(error, "mapping " + Utf8(path));
@@ -70,7 +76,8 @@ Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool
 }
 
 Status MappedFile::Flush() {
-  if (data_ && msync(data_, static_cast<size_t>(size_), MS_SYNC) != 0) return ErrnoError(errno, "writing a mapped file");
+  if (data_ && msync(data_, static_cast<size_t>(size_), MS_SYNC) != 0)
+    return ErrnoError(errno, "writing a mapped file");
   return Ok();
 }
 

@@ -1,5 +1,5 @@
-// SHA-256 by OpenSSL's EVP interface. OpenSSL fails here only when out of memory or misconfigured, which leaves nothing sensible
-// to go on with: the program ends.
+// SHA-256 by OpenSSL's EVP interface. OpenSSL fails here only when out of memory or misconfigured, which
+// leaves nothing sensible to go on with: the program ends.
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 

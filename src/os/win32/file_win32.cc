@@ -7,17 +7,21 @@
 namespace plume::os {
 namespace {
 
-// Virus scanners and indexers hold files that were just written for a moment: renaming and removing are tried again.
+// Virus scanners and indexers hold files that were just written for a moment: renaming and removing are tried
+// again.
 constexpr int kBusyTries = 50;
 constexpr DWORD kBusyPauseMs = 10;
 constexpr DWORD kChunk = 16u << 20;  // of one ReadFile or WriteFile
 
 std::string Doing(const char* verb, const Path& path) { return std::string(verb) + " " + Utf8(path); }
 
-int64_t Ticks(const FILETIME& t) { return static_cast<int64_t>(uint64_t{t.dwHighDateTime} << 32 | t.dwLowDateTime); }
+int64_t Ticks(const FILETIME& t) {
+  return static_cast<int64_t>(uint64_t{t.dwHighDateTime} << 32 | t.dwLowDateTime);
+}
 
 FILETIME ToFiletime(int64_t ticks) {
-  return FILETIME{static_cast<DWORD>(static_cast<uint64_t>(ticks)), static_cast<DWORD>(static_cast<uint64_t>(ticks) >> 32)};
+  return FILETIME{static_cast<DWORD>(static_cast<uint64_t>(ticks)),
+                  static_cast<DWORD>(static_cast<uint64_t>(ticks) >> 32)};
 }
 
 FileInfo InfoOf(DWORD attributes, const FILETIME& created, const FILETIME& accessed, const FILETIME& written,
@@ -51,7 +55,8 @@ class Win32File : public File {
       OVERLAPPED at = At(offset + done);
       const size_t left = out.size() - done;
       DWORD n = 0;
-      if (!::ReadFile(handle_.get(), out.data() + done, left > kChunk ? kChunk : static_cast<DWORD>(left), &n, &at)) {
+      if (!::ReadFile(handle_.get(), out.data() + done, left > kChunk ? kChunk : static_cast<DWORD>(left), &n,
+                      &at)) {
         const DWORD error = GetLastError();
         if (error == ERROR_HANDLE_EOF) break;
         return Win32Error(error, Doing("reading", path_));
@@ -68,7 +73,8 @@ class Win32File : public File {
       OVERLAPPED at = At(offset + done);
       const size_t left = bytes.size() - done;
       DWORD n = 0;
-      if (!WriteFile(handle_.get(), bytes.data() + done, left > kChunk ? kChunk : static_cast<DWORD>(left), &n, &at)) {
+      if (!WriteFile(handle_.get(), bytes.data() + done, left > kChunk ? kChunk : static_cast<DWORD>(left),
+                     &n, &at)) {
         return Win32Error(GetLastError(), Doing("writing", path_));
       }
       done += n;
@@ -128,8 +134,8 @@ Status RetryBusy(const char* verb, const Path& path, Call&& call, Hopeless&& hop
   }
 }
 
-// Windows 10 replaces a file that others have open if it is asked to do it as posix does. FILE_RENAME_INFO of older
-// headers lacks the flags.
+// Windows 10 replaces a file that others have open if it is asked to do it as posix does. FILE_RENAME_INFO of
+// older headers lacks the flags.
 struct RenameInfo {
   DWORD flags;
   HANDLE root;
@@ -140,17 +146,17 @@ constexpr int kFileRenameInfoEx = 22;
 constexpr DWORD kReplaceIfExists = 1, kPosixSemantics = 2;
 
 bool PosixReplace(const std::wstring& from, const std::wstring& to) {
-  const Handle source(CreateFileW(from.c_str(), DELETE | SYNCHRONIZE,
-                                  FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING,
-                                  FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+  const Handle source(CreateFileW(
+      from.c_str(), DELETE | SYNCHRONIZE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+      OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
   if (!source) return false;
   std::vector<uint8_t> buffer(sizeof(RenameInfo) + to.size() * sizeof(wchar_t));
   auto* info = reinterpret_cast<RenameInfo*>(buffer.data());
   info->flags = kReplaceIfExists | kPosixSemantics;
   info->bytes = static_cast<DWORD>(to.size() * sizeof(wchar_t));
   to.copy(info->name, to.size());
-  return SetFileInformationByHandle(source.get(), static_cast<FILE_INFO_BY_HANDLE_CLASS>(kFileRenameInfoEx), info,
-                                    static_cast<DWORD>(buffer.size())) != 0;
+  return SetFileInformationByHandle(source.get(), static_cast<FILE_INFO_BY_HANDLE_CLASS>(kFileRenameInfoEx),
+                                    info, static_cast<DWORD>(buffer.size())) != 0;
 }
 
 class Win32Files : public FileSystem {
@@ -158,14 +164,22 @@ class Win32Files : public FileSystem {
   Result<std::unique_ptr<File>> Open(const Path& path, OpenMode mode) override {
     DWORD access = GENERIC_READ | GENERIC_WRITE, disposition = OPEN_ALWAYS;
     switch (mode) {
-      case OpenMode::kRead: access = GENERIC_READ; disposition = OPEN_EXISTING; break;
-      case OpenMode::kCreateNew: disposition = CREATE_NEW; break;
-      case OpenMode::kTruncate: disposition = CREATE_ALWAYS; break;
-      case OpenMode::kReadWrite: break;
+      case OpenMode::kRead:
+        access = GENERIC_READ;
+        disposition = OPEN_EXISTING;
+        break;
+      case OpenMode::kCreateNew:
+        disposition = CREATE_NEW;
+        break;
+      case OpenMode::kTruncate:
+        disposition = CREATE_ALWAYS;
+        break;
+      case OpenMode::kReadWrite:
+        break;
     }
-    const HANDLE handle = CreateFileW(LongPath(path).c_str(), access,
-                                      FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, disposition,
-                                      FILE_ATTRIBUTE_NORMAL, nullptr);
+    const HANDLE handle =
+        CreateFileW(LongPath(path).c_str(), access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                    nullptr, disposition, FILE_ATTRIBUTE_NORMAL, nullptr);
     if (handle == INVALID_HANDLE_VALUE) {
       return Win32Error(GetLastError(), Doing(mode == OpenMode::kRead ? "opening" : "creating", path));
     }
@@ -177,8 +191,8 @@ class Win32Files : public FileSystem {
     if (!GetFileAttributesExW(LongPath(path).c_str(), GetFileExInfoStandard, &data)) {
       return Win32Error(GetLastError(), Doing("opening", path));
     }
-    FileInfo info = InfoOf(data.dwFileAttributes, data.ftCreationTime, data.ftLastAccessTime, data.ftLastWriteTime,
-                           uint64_t{data.nFileSizeHigh} << 32 | data.nFileSizeLow);
+    FileInfo info = InfoOf(data.dwFileAttributes, data.ftCreationTime, data.ftLastAccessTime,
+                           data.ftLastWriteTime, uint64_t{data.nFileSizeHigh} << 32 | data.nFileSizeLow);
     return info;
   }
 
@@ -187,8 +201,8 @@ class Win32Files : public FileSystem {
     if (!pattern.ends_with(L'\\')) pattern += L'\\';
     pattern += L'*';
     WIN32_FIND_DATAW data;
-    const HANDLE find = FindFirstFileExW(pattern.c_str(), FindExInfoBasic, &data, FindExSearchNameMatch, nullptr,
-                                         FIND_FIRST_EX_LARGE_FETCH);
+    const HANDLE find = FindFirstFileExW(pattern.c_str(), FindExInfoBasic, &data, FindExSearchNameMatch,
+                                         nullptr, FIND_FIRST_EX_LARGE_FETCH);
     std::vector<DirectoryEntry> entries;
     if (find == INVALID_HANDLE_VALUE) {
       const DWORD error = GetLastError();
@@ -198,9 +212,9 @@ class Win32Files : public FileSystem {
     do {
       const std::wstring_view name = data.cFileName;
       if (name == L"." || name == L"..") continue;
-      entries.push_back({Path(name), InfoOf(data.dwFileAttributes, data.ftCreationTime, data.ftLastAccessTime,
-                                            data.ftLastWriteTime,
-                                            uint64_t{data.nFileSizeHigh} << 32 | data.nFileSizeLow)});
+      entries.push_back(
+          {Path(name), InfoOf(data.dwFileAttributes, data.ftCreationTime, data.ftLastAccessTime,
+                              data.ftLastWriteTime, uint64_t{data.nFileSizeHigh} << 32 | data.nFileSizeLow)});
     } while (FindNextFileW(find, &data));
     const DWORD error = GetLastError();
     FindClose(find);
@@ -243,7 +257,8 @@ class Win32Files : public FileSystem {
     const std::wstring name = LongPath(path);
     const DWORD attributes = GetFileAttributesW(name.c_str());
     if (attributes == INVALID_FILE_ATTRIBUTES) return Win32Error(GetLastError(), Doing("removing", path));
-    if (attributes & FILE_ATTRIBUTE_READONLY) SetFileAttributesW(name.c_str(), attributes & ~FILE_ATTRIBUTE_READONLY);
+    if (attributes & FILE_ATTRIBUTE_READONLY)
+      SetFileAttributesW(name.c_str(), attributes & ~FILE_ATTRIBUTE_READONLY);
     const bool directory = (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
     return RetryBusy(
         "removing", path,
@@ -259,8 +274,9 @@ class Win32Files : public FileSystem {
   }
 
   Status SetAttributes(const Path& path, uint32_t attributes) override {
-    const DWORD settable = attributes & (FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM |
-                                         FILE_ATTRIBUTE_ARCHIVE | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED);
+    const DWORD settable =
+        attributes & (FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM |
+                      FILE_ATTRIBUTE_ARCHIVE | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED);
     if (!SetFileAttributesW(LongPath(path).c_str(), settable ? settable : FILE_ATTRIBUTE_NORMAL)) {
       return Win32Error(GetLastError(), Doing("setting attributes of", path));
     }
@@ -268,9 +284,9 @@ class Win32Files : public FileSystem {
   }
 
   Status SetTimes(const Path& path, const FileTimes& times) override {
-    const Handle handle(CreateFileW(LongPath(path).c_str(), FILE_WRITE_ATTRIBUTES,
-                                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING,
-                                    FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+    const Handle handle(CreateFileW(
+        LongPath(path).c_str(), FILE_WRITE_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+        nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
     if (!handle) return Win32Error(GetLastError(), Doing("setting times of", path));
     return SetHandleTimes(handle.get(), times, path);
   }

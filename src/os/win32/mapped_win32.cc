@@ -1,5 +1,4 @@
 #include <windows.h>
-
 #include <winioctl.h>
 
 #include "os/mapped_file.h"
@@ -11,9 +10,11 @@ namespace {
 Result<uint8_t*> MapWhole(HANDLE file, uint64_t bytes, bool writable, const Path& path) {
   if (bytes == 0) return static_cast<uint8_t*>(nullptr);
   const Handle section(CreateFileMappingW(file, nullptr, writable ? PAGE_READWRITE : PAGE_READONLY,
-                                          static_cast<DWORD>(bytes >> 32), static_cast<DWORD>(bytes), nullptr));
+                                          static_cast<DWORD>(bytes >> 32), static_cast<DWORD>(bytes),
+                                          nullptr));
   if (!section) return Win32Error(GetLastError(), "mapping " + Utf8(path));
-  void* at = MapViewOfFile(section.get(), writable ? FILE_MAP_WRITE : FILE_MAP_READ, 0, 0, static_cast<SIZE_T>(bytes));
+  void* at = MapViewOfFile(section.get(), writable ? FILE_MAP_WRITE : FILE_MAP_READ, 0, 0,
+                           static_cast<SIZE_T>(bytes));
   if (!at) return Win32Error(GetLastError(), "mapping " + Utf8(path));
   return static_cast<uint8_t*>(at);
 }
@@ -37,8 +38,8 @@ MappedFile::~MappedFile() {
 
 Result<MappedFile> MappedFile::OpenRead(const Path& path) {
   const Handle file(CreateFileW(LongPath(path).c_str(), GENERIC_READ,
-                                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING,
-                                FILE_ATTRIBUTE_NORMAL, nullptr));
+                                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+                                OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
   LARGE_INTEGER size;
   if (!file || !GetFileSizeEx(file.get(), &size)) return Win32Error(GetLastError(), "opening " + Utf8(path));
   MappedFile mapped;
