@@ -75,6 +75,18 @@ NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, con
     if (status != nt::kObjectNameNotFound) return status;
   }
   if (look.lower_hidden) return nt::kObjectNameNotFound;
+  // An image's key without values of its own is there for its subkeys (every ancestor of an image's key is such a one):
+  // the machine's key of that name keeps its values.
+  const bool only_subkeys =
+      look.mount >= 0 && look.host_visible &&
+      vl.space.catalogs[vl.space.mounts[look.mount].layer].key(look.entry).value_count() == 0;
+  if (only_subkeys) {
+    const WView name = HostName(vl, scratch, path, path.depth);
+    if (Failed(name)) return nt::kNoMemory;
+    out->source = Source::kHost;
+    const NtStatus status = OpenReal(name, LowerAccess(access), attributes, &out->handle);
+    if (status != nt::kObjectNameNotFound) return status;
+  }
   if (look.mount >= 0) {
     const WView name = ImageName(vl, scratch, path, path.depth, look.mount);
     if (Failed(name)) return nt::kNoMemory;
