@@ -78,7 +78,8 @@ void Runner::Create(Rng& rng, bool relative) {
   pNtQueryInformationFile(file, &other, &standard, sizeof standard, 5);
   std::fprintf(out_, " info=%lx %s", static_cast<long>(io.Information), standard.directory ? "directory" : "file");
   if (write_like || made) Changed(path);
-  if (!keep) {
+  // A folder that goes at its close is closed at once: in a VM it must have been empty at its open (docs/nt-compat.md).
+  if (!keep || (standard.directory && (options & kDeleteOnClose))) {
     pNtClose(file);
     return;
   }
@@ -86,6 +87,7 @@ void Runner::Create(Rng& rng, bool relative) {
   slots_[slot].path = path;
   slots_[slot].directory = standard.directory;
   slots_[slot].access = access;
+  slots_[slot].share = share;
   slots_[slot].may_write = write_like || made;
 }
 
@@ -180,7 +182,8 @@ void Runner::SetBasic(Rng& rng) {
   if (!slots_[slot].handle) return;
   // Wine does not look whether the handle may do that; then the handle may go on showing the file before its copy.
   const bool may = (slots_[slot].access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED)) != 0;
-  if (!may && !MayChange(slots_[slot].path, slot)) {
+  // Nor can a file be copied that may not be read.
+  if (!may && (!MayChange(slots_[slot].path, slot) || !(slots_[slot].share & FILE_SHARE_READ))) {
     std::fprintf(out_, "left out");
     return;
   }
@@ -206,6 +209,8 @@ void Runner::Disposition(Rng& rng) {
   ULONG flags = remove;
   NTSTATUS status = pNtSetInformationFile(slots_[slot].handle, &io, &flags, extended ? 4 : 1, extended ? 64 : 13);
   std::fprintf(out_, "%08lx", Hex(status));
+  // Wine's own look into the folder moves the handle's position: a second try would succeed.
+  if (status == static_cast<NTSTATUS>(0xc0000101)) CloseSlot(slot);
 }
 
 void Runner::RenameOrLink(Rng& rng, bool link) {
@@ -232,7 +237,9 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
   Slot& source = slots_[slot];
   if (!source.handle) return;
   // Windows refuses to rename through a handle without DELETE access, Wine does not look.
-  const bool may = link || (source.access & (DELETE | GENERIC_ALL | MAXIMUM_ALLOWED));
+  bool may = link || (source.access & (DELETE | GENERIC_ALL | MAXIMUM_ALLOWED));
+  // Wine removes the target before it finds that a folder cannot move into itself.
+  may = may && !Below(Key(target), Key(source.path));
   if (!may || !MayMove(source.path, slot) || !MayMove(target, slot)) {
     std::fprintf(out_, "left out");
     return;

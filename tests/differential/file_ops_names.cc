@@ -77,6 +77,8 @@ void Runner::Win32(Rng& rng) {
   }
   bool allowed = kind == 6 || kind == 7 || kind == 9 || kind == 11 || MayMove(path);
   if (two) allowed = allowed && MayMove(other);
+  // Wine removes the target before it finds that a folder cannot move into itself.
+  if (kind == 4 || kind == 5) allowed = allowed && !Below(Key(other), Key(path));
   if (!allowed) {
     std::fprintf(out_, "left out");
     return;
@@ -147,6 +149,11 @@ void Runner::QueryDirectory(Rng& rng) {
                restart ? " restart" : "", with_pattern ? Narrow(pattern).c_str() : "none");
   if (!slots_[slot].handle) return;
   UNICODE_STRING text{static_cast<USHORT>(pattern.size() * 2), static_cast<USHORT>(pattern.size() * 2), pattern.data()};
+  // A folder that nobody else may list is read through its own handle, whose names Wine remembers over a restart.
+  if (!(slots_[slot].share & FILE_SHARE_READ)) {
+    std::fprintf(out_, " left out");
+    return;
+  }
   for (uint32_t call = 0; call < calls; ++call) {
     alignas(8) uint8_t buffer[4096] = {};
     IO_STATUS_BLOCK io{};

@@ -13,6 +13,7 @@ struct Slot {
   std::wstring path;          // relative to the sequence's folder, long names
   bool directory = false;
   ACCESS_MASK access = 0;
+  ULONG share = 0;
   bool may_write = false;     // opened so that a copy-on-write system has its own copy of the file
 };
 

@@ -157,7 +157,8 @@ bool IsInvalid(const VlState& vl, const OpenArguments& a) {
   if (a.disposition > nt::kOverwriteIf) return true;
   if (vl.is_wine && a.disposition == nt::kCreate) return false;
   if ((a.options & nt::kDirectoryFile) && DropsContents(a.disposition)) return true;
-  return (a.options & nt::kDeleteOnClose) && !(a.access & (nt::kDelete | nt::kGenericAll | nt::kMaximumAllowed));
+  const nt::AccessMask maximum = vl.is_wine ? 0 : nt::kMaximumAllowed;  // Wine takes this literally
+  return (a.options & nt::kDeleteOnClose) && !(a.access & (nt::kDelete | nt::kGenericAll | maximum));
 }
 
 // Would the system let this caller open the lower file like this? Its access rights, its sharing with those who have it
@@ -197,8 +198,7 @@ nt::NtStatus HideBeforeDelete(Open& open, bool directory) {
   if (directory) {
     // A directory's children must stay visible until it is really removed.
     if (!(open.arguments.options & nt::kDeleteOnClose)) return nt::kSuccess;
-    constexpr nt::AccessMask kMay = nt::kDelete | nt::kGenericAll | nt::kMaximumAllowed;
-    if (!(open.arguments.access & kMay)) return nt::kSuccess;  // the system will refuse this
+    if (IsInvalid(open.vl, open.arguments)) return nt::kSuccess;  // the system will refuse this
     const nt::NtStatus s = PrepareDirectoryRemoval(open.vl, open.path(), open.found());
     if (s != nt::kDirectoryNotEmpty) return s;
     // The system would find it not empty at the close, and keep it.

@@ -86,6 +86,7 @@ nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Reques
   } else if (at.place == Place::kUpper) {
     *hide = request.replace && !target.found.lower_hidden && !at.directory();
   } else if (!view::EqualFolded(source.text, target.path->text)) {
+    if (vl.is_wine && target.path->trailing_backslash && !at.directory()) return nt::kNotADirectory;
     if (!request.replace) return nt::kObjectNameCollision;
     s = MayReplaceLower(vl, scratch, target, at);
     if (!nt::Ok(s)) return s;
@@ -145,6 +146,12 @@ void Moved(nt::Handle handle, const VPath& to) {
   HandleInfo* info = NewHandleInfo(old->kind, to);
   if (!info) return Handles().Remove(handle);
   info->source = old->source;
+  {
+    // The position in a listing survives.
+    LockGuard guard(old->lock);
+    info->destroy = old->destroy;
+    info->extension.store(old->extension.exchange(nullptr, std::memory_order_acq_rel), std::memory_order_release);
+  }
   info->access = old->access;
   info->options = old->options;
   Handles().Insert(handle, info);
