@@ -36,7 +36,8 @@ Error NoBlob(const std::string& digest) {
 
 }  // namespace
 
-// --- BlobWriter ------------------------------------------------------------------------------------------------
+// --- BlobWriter
+// ------------------------------------------------------------------------------------------------
 
 BlobWriter::BlobWriter(const Layout& layout, os::Path temporary, std::unique_ptr<os::File> file)
     : layout_(layout), temporary_(std::move(temporary)), file_(std::move(file)) {}
@@ -57,10 +58,12 @@ Status BlobWriter::Write(os::ByteView bytes) {
 Result<Descriptor> BlobWriter::Commit(const std::string& media_type, const std::string& expected) {
   const Descriptor blob{media_type, os::DigestText(hash_.Finish()), size_};
   if (!expected.empty() && expected != blob.digest) {
-    return Error{Errc::kCorrupt, "storing the blob " + expected + ": the bytes received have the digest " + blob.digest};
+    return Error{Errc::kCorrupt,
+                 "storing the blob " + expected + ": the bytes received have the digest " + blob.digest};
   }
   const os::Path final_name = layout_.BlobPath(blob.digest);
-  if (layout_.HasBlob(blob.digest)) return blob;  // the destructor drops the copy
+  // An equal one is kept and the destructor drops this copy. One of another size is damaged: it is replaced.
+  if (const Result<uint64_t> there = layout_.BlobSize(blob.digest); there.ok() && *there == size_) return blob;
   TRY(file_->Flush());
   TRY(file_->Close());
   Status renamed = layout_.files().Rename(temporary_, final_name, /*replace=*/true);
@@ -74,7 +77,8 @@ Result<Descriptor> BlobWriter::Commit(const std::string& media_type, const std::
   return blob;
 }
 
-// --- opening ---------------------------------------------------------------------------------------------------
+// --- opening
+// ---------------------------------------------------------------------------------------------------
 
 Layout::Layout(os::FileSystem& files, os::Path directory) : files_(files), directory_(std::move(directory)) {}
 
@@ -83,9 +87,13 @@ Result<std::unique_ptr<Layout>> Layout::Open(os::FileSystem& files, const os::Pa
   const os::Path marker = directory / "oci-layout";
   if (!os::Exists(files, marker)) {
     if (!create) {
-      return Error{Errc::kNotFound, "opening " + os::Utf8(directory) + ": there is no image layout in this folder"};
+      return Error{Errc::kNotFound,
+                   "opening " + os::Utf8(directory) + ": there is no image layout in this folder"};
     }
     TRY(files.MakeDirectories(layout->BlobFolder()));
+    // Another process may be doing the same, and have entered an image already.
+    ASSIGN(const os::FileLock lock, os::FileLock::Acquire(directory / "index.lock",
+                                                          os::FileLock::Mode::kExclusive, kIndexTimeoutMs));
     if (!os::Exists(files, directory / "index.json")) {
       TRY(os::WriteAtomic(files, directory / "index.json", std::string_view(kEmptyIndex)));
     }
@@ -96,16 +104,20 @@ Result<std::unique_ptr<Layout>> Layout::Open(os::FileSystem& files, const os::Pa
     ASSIGN(const Json json, ParseJsonObject(text, os::Utf8(marker)));
     ASSIGN(const std::string version, TextMember(json, "imageLayoutVersion", os::Utf8(marker)));
     if (!version.starts_with("1.")) {
-      return Error{Errc::kUnsupported, "opening " + os::Utf8(directory) + ": it is an image layout of version \"" +
-                                           version + "\", this Plume reads 1.x"};
+      return Error{Errc::kUnsupported, "opening " + os::Utf8(directory) +
+                                           ": it is an image layout of version \"" + version +
+                                           "\", this Plume reads 1.x"};
     }
   }
   return layout;
 }
 
-// --- index.json ------------------------------------------------------------------------------------------------
+// --- index.json
+// ------------------------------------------------------------------------------------------------
 
-Result<std::string> Layout::ReadIndexText() const { return os::ReadText(files_, directory_ / "index.json", kMaxIndexBytes); }
+Result<std::string> Layout::ReadIndexText() const {
+  return os::ReadText(files_, directory_ / "index.json", kMaxIndexBytes);
+}
 
 Result<std::vector<LayoutEntry>> Layout::Entries() const {
   const std::string what = os::Utf8(directory_ / "index.json");
@@ -131,7 +143,8 @@ Result<LayoutEntry> Layout::Find(const std::string& ref_name) const {
   for (LayoutEntry& entry : entries) {
     if (entry.ref_name == ref_name) return std::move(entry);
   }
-  return Error{Errc::kNotFound, "finding " + ref_name + " in " + os::Utf8(directory_) + ": there is no such image"};
+  return Error{Errc::kNotFound,
+               "finding " + ref_name + " in " + os::Utf8(directory_) + ": there is no such image"};
 }
 
 Status Layout::ChangeIndex(const std::string& ref_name, const Descriptor* manifest) {
@@ -149,8 +162,10 @@ Status Layout::ChangeIndex(const std::string& ref_name, const Descriptor* manife
   nlohmann::ordered_json kept = nlohmann::ordered_json::array();
   bool found = false;
   for (auto& item : list) {
-    if (RefNameOf(Json::parse(item.dump(), nullptr, false)) == ref_name) found = true;
-    else kept.push_back(std::move(item));
+    if (RefNameOf(Json::parse(item.dump(), nullptr, false)) == ref_name)
+      found = true;
+    else
+      kept.push_back(std::move(item));
   }
   if (manifest) {
     kept.push_back({{"mediaType", manifest->media_type},
@@ -158,17 +173,20 @@ Status Layout::ChangeIndex(const std::string& ref_name, const Descriptor* manife
                     {"size", manifest->size},
                     {"annotations", {{kRefName, ref_name}}}});
   } else if (!found) {
-    return Error{Errc::kNotFound, "removing " + ref_name + " from " + os::Utf8(directory_) + ": there is no such image"};
+    return Error{Errc::kNotFound,
+                 "removing " + ref_name + " from " + os::Utf8(directory_) + ": there is no such image"};
   }
   list = std::move(kept);
-  return os::WriteAtomic(files_, path, index.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return os::WriteAtomic(files_, path,
+                         index.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 Status Layout::Set(const LayoutEntry& entry) { return ChangeIndex(entry.ref_name, &entry.manifest); }
 
 Status Layout::Erase(const std::string& ref_name) { return ChangeIndex(ref_name, nullptr); }
 
-// --- blobs -----------------------------------------------------------------------------------------------------
+// --- blobs
+// -----------------------------------------------------------------------------------------------------
 
 os::Path Layout::BlobPath(const std::string& digest) const { return BlobFolder() / HexOf(digest); }
 
@@ -187,7 +205,8 @@ Result<os::Bytes> Layout::ReadBlob(const std::string& digest, uint64_t limit) co
   if (!HasBlob(digest)) return NoBlob(digest);
   ASSIGN(os::Bytes bytes, os::ReadFile(files_, BlobPath(digest), limit));
   if (os::DigestText(os::Sha256::Of(bytes)) != digest) {
-    return Error{Errc::kCorrupt, "reading the blob " + digest + ": the file does not have this digest (it was damaged on disk)"};
+    return Error{Errc::kCorrupt, "reading the blob " + digest +
+                                     ": the file does not have this digest (it was damaged on disk)"};
   }
   return bytes;
 }
@@ -201,7 +220,8 @@ Result<os::Bytes> Layout::ReadBlobRange(const std::string& digest, uint64_t offs
   }
   os::Bytes bytes(static_cast<size_t>(length));
   ASSIGN(const size_t n, file->ReadAt(offset, bytes));
-  if (n != bytes.size()) return Error{Errc::kCorrupt, "reading the blob " + digest + ": it is shorter than it should be"};
+  if (n != bytes.size())
+    return Error{Errc::kCorrupt, "reading the blob " + digest + ": it is shorter than it should be"};
   return bytes;
 }
 
@@ -218,7 +238,8 @@ Status Layout::StreamBlob(const std::string& digest, uint64_t offset, uint64_t l
   while (left > 0) {
     const size_t wanted = static_cast<size_t>(std::min<uint64_t>(piece.size(), left));
     ASSIGN(const size_t n, file->ReadAt(offset, std::span(piece).first(wanted)));
-    if (n == 0) return Error{Errc::kCorrupt, "reading the blob " + digest + ": it is shorter than it should be"};
+    if (n == 0)
+      return Error{Errc::kCorrupt, "reading the blob " + digest + ": it is shorter than it should be"};
     TRY(sink(os::ByteView(piece.data(), n)));
     offset += n;
     left -= n;
@@ -235,7 +256,8 @@ Status Layout::CheckBlob(const Descriptor& blob) const {
     return Ok();
   }));
   if (size != blob.size || os::DigestText(hash.Finish()) != blob.digest) {
-    return Error{Errc::kCorrupt, "checking the blob " + blob.digest + ": its bytes are not what its name says (it was damaged on disk)"};
+    return Error{Errc::kCorrupt, "checking the blob " + blob.digest +
+                                     ": its bytes are not what its name says (it was damaged on disk)"};
   }
   return Ok();
 }
@@ -253,19 +275,22 @@ Result<Descriptor> Layout::PutBlob(os::ByteView bytes, const std::string& media_
   return writer->Commit(media_type);
 }
 
-// --- garbage ---------------------------------------------------------------------------------------------------
+// --- garbage
+// ---------------------------------------------------------------------------------------------------
 
 Result<os::FileLock> Layout::HoldBlobs() const {
   return os::FileLock::Acquire(directory_ / "blobs.lock", os::FileLock::Mode::kShared, kIndexTimeoutMs);
 }
 
-// Digests reachable from index.json, also from entries without a name and from manifests that are not ours: whatever
-// a manifest mentions as a digest stays.
+// Digests reachable from index.json, also from entries without a name and from manifests that are not ours:
+// whatever a manifest mentions as a digest stays.
 Result<std::vector<std::string>> Layout::Referenced() const {
   ASSIGN(const std::string text, ReadIndexText());
   ASSIGN(const Json index, ParseJsonObject(text, os::Utf8(directory_ / "index.json")));
   const Json* list = ArrayMember(index, "manifests");
-  if (!list) return Error{Errc::kCorrupt, "reading " + os::Utf8(directory_ / "index.json") + ": it has no list of manifests"};
+  if (!list)
+    return Error{Errc::kCorrupt,
+                 "reading " + os::Utf8(directory_ / "index.json") + ": it has no list of manifests"};
   std::vector<std::string> found, open;
   for (const Json& item : *list) open.push_back(DigestOf(item));
   std::unordered_set<std::string> seen;
@@ -278,7 +303,8 @@ Result<std::vector<std::string>> Layout::Referenced() const {
     if (!HasBlob(digest)) continue;
     ASSIGN(const os::Bytes bytes, ReadBlob(digest, kMaxManifestBytes));
     Result<Json> manifest =
-        ParseJsonObject(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), "the manifest " + digest);
+        ParseJsonObject(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+                        "the manifest " + digest);
     if (!manifest.ok()) return manifest.error();
     if (const Json* config = ObjectMember(*manifest, "config")) found.push_back(DigestOf(*config));
     for (const char* name : {"layers", "blobs"}) {

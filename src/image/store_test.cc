@@ -54,6 +54,9 @@ TEST(Store, BlobsAreNamedByTheirDigestAndVerified) {
   EXPECT_EQ(layout.ReadBlobRange(blob.digest, 3, 3).error().code, Errc::kCorrupt);
   EXPECT_EQ(layout.ReadBlobRange(blob.digest, ~0ull, 2).error().code, Errc::kCorrupt);
   EXPECT_EQ(layout.PutBlob(View("hello"), "text/plain")->digest, blob.digest);  // again is fine
+  ASSERT_TRUE(os::WriteAtomic(os::SystemFiles(), layout.BlobPath(blob.digest), std::string_view("hel")).ok());
+  ASSERT_TRUE(layout.PutBlob(View("hello"), "text/plain").ok());  // a truncated one is replaced
+  EXPECT_TRUE(layout.CheckBlob(blob).ok());
   Damage(layout.BlobPath(blob.digest), 2);
   EXPECT_EQ(layout.ReadBlob(blob.digest, 100).error().code, Errc::kCorrupt);
   EXPECT_EQ(layout.CheckBlob(blob).error().code, Errc::kCorrupt);
@@ -90,7 +93,8 @@ TEST(Store, ResolvesNamesVersionsAndDigests) {
   EXPECT_EQ(store->Resolve("team/app")->digest, other.digest);
   EXPECT_EQ(store->Resolve(v9.digest)->version, "1.9");
   EXPECT_EQ(store->Resolve(v9.digest.substr(7, 12))->version, "1.9");
-  for (const char* ref : {"nothing", "app:3", "abc", ""}) EXPECT_EQ(store->Resolve(ref).error().code, Errc::kNotFound) << ref;
+  for (const char* ref : {"nothing", "app:3", "abc", ""})
+    EXPECT_EQ(store->Resolve(ref).error().code, Errc::kNotFound) << ref;
 }
 
 TEST(Store, VersionsCompareAsPeopleReadThem) {
@@ -110,7 +114,8 @@ TEST(Store, RemovingAndCollecting) {
   ASSERT_TRUE(store->Remove(a).ok());
   EXPECT_EQ(store->Remove(a).error().code, Errc::kNotFound);
   (void)store->layout().PutBlob(View("left by a killed builder"), "");
-  ASSERT_TRUE(os::WriteAtomic(os::SystemFiles(), folder / "store/tmp/blob.1-2.tmp", std::string_view("half")).ok());
+  ASSERT_TRUE(
+      os::WriteAtomic(os::SystemFiles(), folder / "store/tmp/blob.1-2.tmp", std::string_view("half")).ok());
   EXPECT_GT(*store->layout().CollectGarbage(), 0u);
   EXPECT_FALSE(store->layout().HasBlob(a.digest));
   EXPECT_TRUE(VerifyImage(*store, b.digest).ok());
@@ -134,9 +139,10 @@ TEST(Store, EntriesOfOtherToolsStay) {
   const Descriptor layer = *store->layout().PutBlob(View("foreign layer"), "");
   const std::string manifest = "{\"schemaVersion\":2,\"layers\":[{\"digest\":\"" + layer.digest + "\"}]}";
   const Descriptor foreign = *store->layout().PutBlob(View(manifest), "application/vnd.other");
-  const std::string index = "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/vnd.other\",\"digest\":\"" +
-                            foreign.digest + "\",\"size\":" + std::to_string(foreign.size) +
-                            ",\"annotations\":{\"x\":\"y\"}}],\"extra\":true}";
+  const std::string index =
+      "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/vnd.other\",\"digest\":\"" +
+      foreign.digest + "\",\"size\":" + std::to_string(foreign.size) +
+      ",\"annotations\":{\"x\":\"y\"}}],\"extra\":true}";
   ASSERT_TRUE(os::WriteAtomic(os::SystemFiles(), folder / "store/index.json", index).ok());
   AddImage(*store, "app", "1");
   EXPECT_EQ(store->List()->size(), 1u);

@@ -56,7 +56,8 @@ class Fixture : public ::testing::Test {
   TestClock clock_;
 };
 
-std::string ReadText(Repository& repository, const std::string& digest, uint64_t offset, uint64_t length, Status* status) {
+std::string ReadText(Repository& repository, const std::string& digest, uint64_t offset, uint64_t length,
+                     Status* status) {
   std::string out;
   *status = repository.ReadBlob(digest, offset, length, [&](std::span<const uint8_t> piece) {
     out.append(piece.begin(), piece.end());
@@ -105,7 +106,9 @@ TEST_F(LayoutRepository, DamageIsFoundByTheReader) {
   const image::BuiltImage built = *image::Build(content.content, *store);
   const auto repository = OpenAt(Folder("repo"));
   ASSERT_TRUE(Publish(*store, built.ref, *repository, {"1.0"}).ok());
-  const auto path = [&](const std::string& digest) { return folder_ / "repo/blobs/sha256" / digest.substr(7); };
+  const auto path = [&](const std::string& digest) {
+    return folder_ / "repo/blobs/sha256" / digest.substr(7);
+  };
   int n = 0;
   for (const image::Descriptor& blob : built.manifest.Blobs()) {
     const os::Bytes good = *os::ReadFile(os::SystemFiles(), path(blob.digest));
@@ -144,7 +147,8 @@ TEST_F(LayoutRepository, ABrokenPublicationLeavesNoTag) {
 using HttpRepository = Fixture;
 
 TEST_F(HttpRepository, AddressesAreChecked) {
-  for (const char* where : {"ftp://x/y", "http://h", "http://h/", "http://h/UPPER", "http://h/a/../b", "oci:", "x", "http:///a"}) {
+  for (const char* where : {"ftp://x/y", "http://h", "http://h/", "http://h/UPPER", "http://h/a/../b",
+                            "oci:", "x", "http:///a"}) {
     const auto opened = Open(where);
     ASSERT_FALSE(opened.ok()) << where;
     EXPECT_EQ(opened.error().code, Errc::kInvalid) << where;
@@ -164,16 +168,21 @@ TEST_F(HttpRepository, ErrorsAreFitForUsers) {
   const auto store = OpenStore("store");
   const image::BuiltImage built = *image::Build(content.content, *store);
   std::string url;
-  { url = TestServer([](const TestRequest&) { return TestAnswer{}; }).Url("/notes"); }
+  {
+    url = TestServer([](const TestRequest&) { return TestAnswer{}; }).Url("/notes");
+  }
   const auto published = Publish(*store, built.ref, *OpenAt(url), {"1.0"});
   EXPECT_EQ(published.error().code, Errc::kUnreachable);
-  EXPECT_TRUE(published.error().message.starts_with("publishing notes:1.0 to " + url + ": ")) << published.error().message;
-  EXPECT_NE(published.error().message.find("connection refused (is a server running there?)"), std::string::npos)
+  EXPECT_TRUE(published.error().message.starts_with("publishing notes:1.0 to " + url + ": "))
+      << published.error().message;
+  EXPECT_NE(published.error().message.find("connection refused (is a server running there?)"),
+            std::string::npos)
       << published.error().message;
 
   TestServer server([](const TestRequest& request) {
     if (request.target.ends_with("/none")) return TestAnswer{.status = 404};
-    return TestAnswer{.status = 403, .body = "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"not yours\"}]}"};
+    return TestAnswer{.status = 403,
+                      .body = "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"not yours\"}]}"};
   });
   const auto repository = OpenAt(server.Url("/notes"));
   EXPECT_EQ(repository->GetManifest("none").error().code, Errc::kNotFound);
@@ -193,9 +202,10 @@ TEST_F(HttpRepository, RangesAreTakenAndServersThatIgnoreThemToo) {
       const std::string end = range->second.substr(dash + 1);
       const size_t last = end.empty() ? 9 : std::min<size_t>(9, std::stoul(end));
       if (first > 9) return TestAnswer{.status = 416};
-      return TestAnswer{.status = 206,
-                        .headers = "Content-Range: bytes " + std::to_string(first) + "-" + std::to_string(last) + "/10\r\n",
-                        .body = body.substr(first, last - first + 1)};
+      return TestAnswer{
+          .status = 206,
+          .headers = "Content-Range: bytes " + std::to_string(first) + "-" + std::to_string(last) + "/10\r\n",
+          .body = body.substr(first, last - first + 1)};
     });
     const auto repository = OpenAt(server.Url("/app"));
     Status status;
@@ -213,7 +223,8 @@ TEST_F(HttpRepository, RangesAreTakenAndServersThatIgnoreThemToo) {
 }
 
 TEST_F(HttpRepository, AnotherManifestUnderADigestIsRefused) {
-  TestServer server([](const TestRequest&) { return TestAnswer{.headers = "Content-Type: a/b; c\r\n", .body = "{}"}; });
+  TestServer server(
+      [](const TestRequest&) { return TestAnswer{.headers = "Content-Type: a/b; c\r\n", .body = "{}"}; });
   const auto repository = OpenAt(server.Url("/app"));
   EXPECT_EQ(repository->GetManifest(kDigest).error().code, Errc::kCorrupt);
   EXPECT_EQ(repository->GetManifest("tag")->digest, os::DigestText(os::Sha256::Of("{}")));
@@ -236,7 +247,7 @@ TEST_F(HttpRepository, ABrokenReadGoesOnWhereItBroke) {
   });
   const auto repository = OpenAt(server.Url("/app"), 3);
   Status status;
-  EXPECT_EQ(ReadText(*repository, kDigest, 0, 0, &status), body);
+  EXPECT_TRUE(ReadText(*repository, kDigest, 0, 0, &status) == body);
   EXPECT_TRUE(status.ok()) << status.error().message;
   EXPECT_EQ(ranges.size(), 5u);
   EXPECT_GT(clock_.sleeps, 2);
@@ -266,7 +277,8 @@ TEST_F(HttpRepository, ABrokenUploadIsResumed) {
     if (request.method == "HEAD") return {.status = 404};
     if (request.method == "POST") return {.status = 202, .headers = location};
     if (request.method == "GET") {
-      return {.status = 204, .headers = location + "Range: 0-" + std::to_string(uploaded.size() - 1) + "\r\n"};
+      return {.status = 204,
+              .headers = location + "Range: 0-" + std::to_string(uploaded.size() - 1) + "\r\n"};
     }
     if (request.method == "PATCH") {
       if (++patches == 1) {  // keeps a part, then dies
@@ -289,7 +301,7 @@ TEST_F(HttpRepository, ABrokenUploadIsResumed) {
     return Ok();
   });
   ASSERT_TRUE(put.ok()) << put.error().message;
-  EXPECT_EQ(uploaded, blob);
+  EXPECT_TRUE(uploaded == blob);
   EXPECT_EQ(patches, 2);
   EXPECT_EQ(digest, "sha256%3A" + std::string(64, 'a'));
 }
@@ -304,8 +316,10 @@ TEST_F(HttpRepository, SignsInWithBasic) {
   EXPECT_TRUE(*OpenAt("http://ann:secret@" + authority + "/app")->HasBlob(kDigest));
   EXPECT_EQ(OpenAt("http://ann:wrong@" + authority + "/app")->HasBlob(kDigest).error().code, Errc::kDenied);
   EXPECT_EQ(OpenAt(server.Url("/app"))->HasBlob(kDigest).error().code, Errc::kDenied);
-  ASSERT_TRUE(os::WriteAtomic(os::SystemFiles(), folder_ / "credentials.json",
-                              "{\"servers\":{\"" + authority + "\":{\"user\":\"ann\",\"password\":\"secret\"}}}").ok());
+  ASSERT_TRUE(
+      os::WriteAtomic(os::SystemFiles(), folder_ / "credentials.json",
+                      "{\"servers\":{\"" + authority + "\":{\"user\":\"ann\",\"password\":\"secret\"}}}")
+          .ok());
   EXPECT_TRUE(*OpenAt(server.Url("/app"))->HasBlob(kDigest));
   ASSERT_TRUE(os::WriteAtomic(os::SystemFiles(), folder_ / "credentials.json", std::string_view("{")).ok());
   OpenOptions options;
@@ -340,7 +354,8 @@ TEST_F(HttpRepository, SignsInWithTokensAndRenewsThem) {
 }
 
 TEST(Auth, Challenges) {
-  const Challenge bearer = ParseChallenge("Bearer realm=\"https://a/b?c,d\", service=x ,scope=\"a \\\"b\\\"\"");
+  const Challenge bearer =
+      ParseChallenge("Bearer realm=\"https://a/b?c,d\", service=x ,scope=\"a \\\"b\\\"\"");
   EXPECT_EQ(bearer.scheme, "bearer");
   EXPECT_EQ(bearer.parameters.at("realm"), "https://a/b?c,d");
   EXPECT_EQ(bearer.parameters.at("service"), "x");
@@ -356,7 +371,8 @@ TEST(Auth, Challenges) {
 
 TEST_F(HttpRepository, TagsComeInPages) {
   TestServer server([](const TestRequest& request) {
-    if (request.target.find("last=b") != std::string::npos) return TestAnswer{.body = "{\"name\":\"app\",\"tags\":[\"c\"]}"};
+    if (request.target.find("last=b") != std::string::npos)
+      return TestAnswer{.body = "{\"name\":\"app\",\"tags\":[\"c\"]}"};
     return TestAnswer{.headers = "Link: </v2/app/tags/list?n=2&last=b>; rel=\"next\"\r\n",
                       .body = "{\"name\":\"app\",\"tags\":[\"a\",\"b\"]}"};
   });

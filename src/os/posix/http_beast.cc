@@ -31,11 +31,15 @@ struct Idle {
   int64_t since;
 };
 
-// A failed exchange: why, and whether the connection broke before the peer answered anything.
+// A failed exchange: why, and whether it may be repeated: the connection broke before the peer answered
+// anything, and either the request has no effect the second time (RFC 9110 9.2.2) or its head did not even
+// get through.
 struct Broken {
   Error error;
-  bool before_answer;
+  bool repeatable;
 };
+
+bool IsIdempotent(const std::string& method) { return method != "POST" && method != "PATCH"; }
 
 class BeastClient : public HttpClient {
  public:
@@ -59,7 +63,7 @@ class BeastClient : public HttpClient {
         return response;
       }
       // The server may close a kept connection at any time; that says nothing about the request.
-      if (reused && broken->before_answer) continue;
+      if (reused && broken->repeatable) continue;
       return std::move(broken->error);
     }
   }
@@ -74,7 +78,8 @@ class BeastClient : public HttpClient {
       tls_.set_verify_mode(net::ssl::verify_peer, ignored);
     });
     if (!ca_error_) return Ok();
-    return Error{Errc::kInvalid, "reading the certificates in " + options_.ca_file + ": " + ca_error_.message()};
+    return Error{Errc::kInvalid,
+                 "reading the certificates in " + options_.ca_file + ": " + ca_error_.message()};
   }
 
   std::unique_ptr<Connection> TakeIdle(const HttpUrl& url) {
@@ -92,11 +97,13 @@ class BeastClient : public HttpClient {
   void Keep(const HttpUrl& url, std::unique_ptr<Connection> connection) {
     const std::lock_guard lock(mutex_);
     std::vector<Idle>& idle = idle_[url.Origin()];
-    if (idle.size() < kIdlePerOrigin) idle.push_back({std::move(connection), SystemClock().MonotonicMicros()});
+    if (idle.size() < kIdlePerOrigin)
+      idle.push_back({std::move(connection), SystemClock().MonotonicMicros()});
   }
 
   // Writes head and body. Errors of the body's source are in *source; those of the connection are returned.
-  error_code Write(Connection& connection, const HttpUrl& url, const HttpRequest& request, Status* source) {
+  error_code Write(Connection& connection, const HttpUrl& url, const HttpRequest& request, Status* source,
+                   bool* body_begun) {
     http::request<http::empty_body> head;
     head.version(11);
     head.method_string(request.method);
@@ -105,13 +112,15 @@ class BeastClient : public HttpClient {
     head.set(http::field::host, origin.substr(origin.find("://") + 3));
     head.set(http::field::user_agent, options_.user_agent);
     for (const auto& [name, value] : request.headers) head.insert(name, value);
-    if (request.body_size > 0 || request.method == "PUT" || request.method == "POST" || request.method == "PATCH") {
+    if (request.body_size > 0 || request.method == "PUT" || request.method == "POST" ||
+        request.method == "PATCH") {
       head.content_length(request.body_size);
     }
     error_code error;
     http::request_serializer<http::empty_body> serializer(head);
     http::write_header(connection, serializer, error);
     if (error || !request.body) return error;
+    *body_begun = true;
     uint64_t sent = 0;
     *source = request.body([&](std::span<const uint8_t> piece) -> Status {
       net::write(connection, net::buffer(piece.data(), piece.size()), error);
@@ -120,8 +129,9 @@ class BeastClient : public HttpClient {
       return Ok();
     });
     if (source->ok() && sent != request.body_size) {
-      *source = Error{Errc::kInternal, "sending to " + request.url + ": the body has " + std::to_string(sent) +
-                                           " bytes, announced were " + std::to_string(request.body_size)};
+      *source =
+          Error{Errc::kInternal, "sending to " + request.url + ": the body has " + std::to_string(sent) +
+                                     " bytes, announced were " + std::to_string(request.body_size)};
     }
     return error;
   }
@@ -129,7 +139,8 @@ class BeastClient : public HttpClient {
   std::optional<Broken> Exchange(Connection& connection, const HttpUrl& url, const HttpRequest& request,
                                  const HttpSink& sink, HttpResponse* response, bool* keep) {
     Status source;
-    const error_code write_error = Write(connection, url, request, &source);
+    bool body_begun = false;
+    const error_code write_error = Write(connection, url, request, &source, &body_begun);
     if (!write_error && !source.ok()) return Broken{source.error(), false};
     // Even if the peer stopped reading it may have said why (401, 413).
     beast::flat_buffer buffer;
@@ -144,7 +155,8 @@ class BeastClient : public HttpClient {
     } while (!error && parser.get().result_int() / 100 == 1);
     if (error) {
       const bool silent = !parser.got_some() && error != beast::error::timeout;
-      return Broken{Unreachable(request, write_error ? write_error : error), silent};
+      return Broken{Unreachable(request, write_error ? write_error : error),
+                    silent && (IsIdempotent(request.method) || (write_error && !body_begun))};
     }
     response->status = static_cast<int>(parser.get().result_int());
     for (const auto& field : parser.get()) {

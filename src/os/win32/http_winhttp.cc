@@ -1,14 +1,14 @@
-// HttpClient on WinHTTP, synchronous: the system's proxies, TLS, certificates and connection reuse. One session per
-// client, one connect handle per origin; WinHTTP keeps the sockets.
-#include <windows.h>
+// HttpClient on WinHTTP, synchronous: the system's proxies, TLS, certificates and connection reuse. One
+// session per client, one connect handle per origin; WinHTTP keeps the sockets.
+#include "os/http.h"
 
+#include <windows.h>
 #include <winhttp.h>
 
 #include <map>
 #include <mutex>
 
 #include "base/utf16.h"
-#include "os/http.h"
 #include "os/win32/errors.h"
 
 namespace plume::os {
@@ -45,13 +45,20 @@ class Internet {
 
 std::string Reason(DWORD error) {
   switch (error) {
-    case ERROR_WINHTTP_CANNOT_CONNECT: return "connection refused (is a server running there?)";
-    case ERROR_WINHTTP_NAME_NOT_RESOLVED: return "no such host";
-    case ERROR_WINHTTP_TIMEOUT: return "no answer in time";
-    case ERROR_WINHTTP_CONNECTION_ERROR: return "the connection was closed";
-    case ERROR_WINHTTP_SECURE_FAILURE: return "TLS: the server's certificate is not trusted";
-    case ERROR_WINHTTP_INVALID_SERVER_RESPONSE: return "the answer is not HTTP";
-    default: return "WinHTTP error " + std::to_string(error);
+    case ERROR_WINHTTP_CANNOT_CONNECT:
+      return "connection refused (is a server running there?)";
+    case ERROR_WINHTTP_NAME_NOT_RESOLVED:
+      return "no such host";
+    case ERROR_WINHTTP_TIMEOUT:
+      return "no answer in time";
+    case ERROR_WINHTTP_CONNECTION_ERROR:
+      return "the connection was closed";
+    case ERROR_WINHTTP_SECURE_FAILURE:
+      return "TLS: the server's certificate is not trusted";
+    case ERROR_WINHTTP_INVALID_SERVER_RESPONSE:
+      return "the answer is not HTTP";
+    default:
+      return "WinHTTP error " + std::to_string(error);
   }
 }
 
@@ -74,13 +81,16 @@ class WinHttpClient : public HttpClient {
 
   Result<HttpResponse> SendOnce(const HttpRequest& request, const HttpSink& sink) override {
     ASSIGN(const HttpUrl url, ParseHttpUrl(request.url));
-    // A server may close a kept connection just when it is used again: WinHTTP reports that as a failure of the
-    // request. It is repeated once if nothing of the answer was seen.
+    // A server may close a kept connection just when it is used again: WinHTTP reports that as a failure of
+    // the request. It is repeated once if nothing of the answer was seen and it has no effect the second
+    // time.
+    const bool idempotent = request.method != "POST" && request.method != "PATCH";
     for (int attempt = 0;; ++attempt) {
       bool answered = false;
       DWORD code = 0;
       Result<HttpResponse> response = Exchange(url, request, sink, &answered, &code);
-      if (response.ok() || answered || attempt == 1 || code != ERROR_WINHTTP_CONNECTION_ERROR) return response;
+      if (response.ok() || answered || attempt == 1 || !idempotent || code != ERROR_WINHTTP_CONNECTION_ERROR)
+        return response;
     }
   }
 
@@ -97,18 +107,19 @@ class WinHttpClient : public HttpClient {
     return Error{Errc::kUnreachable, "asking " + where + ": " + Reason(code)};
   }
 
-  Result<HttpResponse> Exchange(const HttpUrl& url, const HttpRequest& request, const HttpSink& sink, bool* answered,
-                                DWORD* code) {
+  Result<HttpResponse> Exchange(const HttpUrl& url, const HttpRequest& request, const HttpSink& sink,
+                                bool* answered, DWORD* code) {
     const auto failed = [&]() -> Error {
       *code = GetLastError();
       return Unreachable(*code, request.url);
     };
     ASSIGN(const HINTERNET origin, Origin(url));
-    const Internet exchange(WinHttpOpenRequest(origin, Wide(request.method).c_str(), Wide(url.target).c_str(), nullptr,
-                                               WINHTTP_NO_REFERER, WINHTTP_DEFAULT_ACCEPT_TYPES,
-                                               (url.tls ? WINHTTP_FLAG_SECURE : 0) | WINHTTP_FLAG_ESCAPE_DISABLE));
+    const Internet exchange(WinHttpOpenRequest(
+        origin, Wide(request.method).c_str(), Wide(url.target).c_str(), nullptr, WINHTTP_NO_REFERER,
+        WINHTTP_DEFAULT_ACCEPT_TYPES, (url.tls ? WINHTTP_FLAG_SECURE : 0) | WINHTTP_FLAG_ESCAPE_DISABLE));
     if (!exchange) return failed();
-    // Redirects are followed above, alike on every platform; cookies have no place here; credentials are the caller's.
+    // Redirects are followed above, alike on every platform; cookies have no place here; credentials are the
+    // caller's.
     DWORD off = WINHTTP_DISABLE_REDIRECTS | WINHTTP_DISABLE_COOKIES;
     WinHttpSetOption(exchange.get(), WINHTTP_OPTION_DISABLE_FEATURE, &off, sizeof off);
     if (request.timeout_ms) {
@@ -166,11 +177,11 @@ class WinHttpClient : public HttpClient {
     }
     response->status = static_cast<int>(status);
     size = 0;
-    WinHttpQueryHeaders(exchange, WINHTTP_QUERY_RAW_HEADERS_CRLF, WINHTTP_HEADER_NAME_BY_INDEX, nullptr, &size,
-                        WINHTTP_NO_HEADER_INDEX);
+    WinHttpQueryHeaders(exchange, WINHTTP_QUERY_RAW_HEADERS_CRLF, WINHTTP_HEADER_NAME_BY_INDEX, nullptr,
+                        &size, WINHTTP_NO_HEADER_INDEX);
     std::wstring raw(size / sizeof(wchar_t), L'\0');
-    if (!WinHttpQueryHeaders(exchange, WINHTTP_QUERY_RAW_HEADERS_CRLF, WINHTTP_HEADER_NAME_BY_INDEX, raw.data(), &size,
-                             WINHTTP_NO_HEADER_INDEX)) {
+    if (!WinHttpQueryHeaders(exchange, WINHTTP_QUERY_RAW_HEADERS_CRLF, WINHTTP_HEADER_NAME_BY_INDEX,
+                             raw.data(), &size, WINHTTP_NO_HEADER_INDEX)) {
       return Unreachable(GetLastError(), request.url);
     }
     raw.resize(size / sizeof(wchar_t));
@@ -181,14 +192,16 @@ class WinHttpClient : public HttpClient {
       const std::string line = text.substr(at, end == std::string::npos ? end : end - at);
       if (const size_t colon = line.find(':'); colon != std::string::npos) {
         const size_t value = line.find_first_not_of(" \t", colon + 1);
-        response->headers.emplace_back(line.substr(0, colon), value == std::string::npos ? "" : line.substr(value));
+        response->headers.emplace_back(line.substr(0, colon),
+                                       value == std::string::npos ? "" : line.substr(value));
       }
       at = end;
     }
     return Ok();
   }
 
-  // WinHTTP takes a connection that breaks early for the end of the body: the announced length is checked here.
+  // WinHTTP takes a connection that breaks early for the end of the body: the announced length is checked
+  // here.
   static Status ReadBody(HINTERNET exchange, const HttpRequest& request, const HttpResponse& head,
                          const HttpSink& sink) {
     std::vector<uint8_t> piece(kPiece);
@@ -206,7 +219,8 @@ class WinHttpClient : public HttpClient {
     const bool bodiless = request.method == "HEAD" || head.status == 204 || head.status == 304;
     if (!bodiless && !length.empty() && length != std::to_string(received)) {
       return Error{Errc::kUnreachable, "asking " + request.url + ": the connection was closed after " +
-                                           std::to_string(received) + " of " + std::string(length) + " bytes"};
+                                           std::to_string(received) + " of " + std::string(length) +
+                                           " bytes"};
     }
     return Ok();
   }

@@ -1,8 +1,9 @@
-// SHA-256 and random bytes by CNG. It fails here only when out of memory, which leaves nothing sensible to go on with:
-// the program ends.
+// SHA-256 and random bytes by CNG. It fails here only when out of memory, which leaves nothing sensible to go
+// on with: the program ends.
+// clang-format off: bcrypt.h needs windows.h before it
 #include <windows.h>
-
 #include <bcrypt.h>
+// clang-format on
 
 #include <cstdio>
 #include <cstdlib>
@@ -50,7 +51,8 @@ void Sha256::Reset() {
 void Sha256::Update(std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
     const size_t n = bytes.size() < (1u << 30) ? bytes.size() : (1u << 30);
-    Require(BCryptHashData(impl_->hash, const_cast<PUCHAR>(bytes.data()), static_cast<ULONG>(n), 0), "SHA-256");
+    Require(BCryptHashData(impl_->hash, const_cast<PUCHAR>(bytes.data()), static_cast<ULONG>(n), 0),
+            "SHA-256");
     bytes = bytes.subspan(n);
   }
 }
@@ -63,8 +65,9 @@ Digest Sha256::Finish() {
 }
 
 void RandomBytes(std::span<uint8_t> out) {
-  Require(BCryptGenRandom(nullptr, out.data(), static_cast<ULONG>(out.size()), BCRYPT_USE_SYSTEM_PREFERRED_RNG),
-          "random numbers");
+  Require(
+      BCryptGenRandom(nullptr, out.data(), static_cast<ULONG>(out.size()), BCRYPT_USE_SYSTEM_PREFERRED_RNG),
+      "random numbers");
 }
 
 }  // namespace plume::os
