@@ -75,7 +75,7 @@ class Bench:
         row.update(group=group, name=name, unit=unit, note=note, values=values, baseline_values=baseline)
         self.rows.append(row)
         print(f"  {name:44s} {row['baseline']:10.2f} {row['figure']:10.2f} {unit}   {row['ratio']:6.3f}x "
-              f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]  +{row['added']:.2f} {unit}", flush=True)
+              f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]  {row['added']:+.2f} {unit}", flush=True)
 
     def header(self, text):
         print(f"\n{text}\n  {'':44s} {'local':>10s} {'Plume':>10s}", flush=True)
