@@ -146,12 +146,33 @@ def run(name, command, timeout, cwd=ROOT, env=None, grace=8):
     return Outcome(name, passed, failed, time.monotonic() - start, log, why)
 
 
+def known_gaps():
+    """tests/known-gaps.txt: lines "TEST-NAME MOST: reason". A gap is printed on every run and counted apart, never as
+    passed; more failures than MOST, or a failure anywhere else, fails the run."""
+    gaps = {}
+    try:
+        with open(os.path.join(ROOT, "tests/known-gaps.txt"), encoding="utf-8") as f:
+            for line in f:
+                m = re.match(r"(\S+) (\d+): (.+)", line)
+                if m:
+                    gaps[m.group(1)] = (int(m.group(2)), m.group(3).strip())
+    except FileNotFoundError:
+        pass
+    return gaps
+
+
 class Report:
     def __init__(self):
-        self.passed = self.failed = 0
+        self.passed = self.failed = self.gaps = 0
         self.bad = []
+        self.known = known_gaps()
 
     def add(self, outcome):
+        most, reason = self.known.get(outcome.name, (0, ""))
+        if 0 < outcome.failed <= most:
+            print(f"GAP  {outcome.name:<44} {outcome.failed} known: {reason}", flush=True)
+            self.gaps += outcome.failed
+            outcome.failed = 0
         self.passed += outcome.passed
         self.failed += outcome.failed
         sign = "FAIL" if outcome.failed else "ok  "
@@ -320,7 +341,7 @@ def main():
     if report.bad:
         print("failed: " + " ".join(report.bad))
     print(f"in {time.monotonic() - start:.0f} s")
-    print(f"{report.passed} passed, {report.failed} failed")
+    print(f"{report.passed} passed, {report.failed} failed" + (f", {report.gaps} skipped" if report.gaps else ""))
     return 1 if report.failed or report.passed == 0 else 0
 
 

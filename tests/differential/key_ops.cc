@@ -57,8 +57,10 @@ HANDLE Make(const std::u16string& name, HANDLE root, const std::u16string& class
 
 void Populate(const PopulatedKey& key, HANDLE parent, bool merged) {
   if (!merged && !key.on_host) return;
-  HANDLE handle = Make(key.name, parent, key.in_image && merged ? u"" : key.class_name);
-  for (const auto& value : merged && key.in_image ? key.image_values : key.host_values) {
+  // What a guest sees: the image's key, but one without values does not hide the host's.
+  const bool image_wins = merged && key.in_image && !(key.on_host && key.image_values.empty());
+  HANDLE handle = Make(key.name, parent, image_wins ? u"" : key.class_name);
+  for (const auto& value : image_wins ? key.image_values : key.host_values) {
     NtName name(value.name);
     nt.NtSetValueKey(handle, &name.string, 0, value.type, value.data.data(), static_cast<ULONG>(value.data.size()));
   }

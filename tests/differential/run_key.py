@@ -71,6 +71,10 @@ class Runner:
             options += ['--catalog', windows_path(os.path.join(self.folder, 'image.plc'))]
         code, log = self.program('plume-vmrun.exe', *options, '--', windows_path(os.path.join(self.bin, 'key_ops.exe')),
                                  'ops', '--root', self.root, '--out', windows_path(out), *arguments)
+        # A layer with file calls keeps what its guest writes in the VM.
+        written = os.path.join(vm, 'upper', 'Z') + out
+        if os.path.exists(written):
+            os.replace(written, out)
         self.forget(vm)
         if code != 0 or not os.path.exists(out):
             return f'the guest ended with {code}: {log}\n'
@@ -166,6 +170,8 @@ def batch(options, source, first, count):
         if len(found) > 3:
             report.append(f'  and {len(found) - 3} more seeds of this batch')
         return len(found), '\n'.join(report)
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        return count, f'batch {source} {first}: {error}'
     finally:
         runner.close()
 
@@ -180,7 +186,7 @@ def main():
     parser.add_argument('--batch', type=int, default=100)
     parser.add_argument('--jobs', type=int, default=2)
     parser.add_argument('--source', default='all', choices=['host', 'image', 'mixed', 'all'])
-    parser.add_argument('--timeout', type=int, default=300, help='seconds for one program')
+    parser.add_argument('--timeout', type=int, default=900, help='seconds for one program')
     parser.add_argument('--no-shrink', dest='shrink', action='store_false')
     options = parser.parse_args()
     sources = ['host', 'image', 'mixed'] if options.source == 'all' else [options.source]
@@ -191,10 +197,14 @@ def main():
         work.append((sources[i % len(sources)], first, min(options.batch, options.seed + options.count - first)))
     failures = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for count, report in pool.map(lambda w: batch(options, *w), work):
+        done = 0
+        for (_, _, size), (count, report) in zip(work, pool.map(lambda w: batch(options, *w), work)):
             failures += count
+            done += size
             if report:
                 print(report, flush=True)
+            if done % 1000 == 0 and done != options.count:
+                print(f'{done} done', flush=True)
     print(f'{options.count} sequences of {options.ops} operations ({", ".join(sources)}): {failures} differ')
     return 1 if failures else 0
 
