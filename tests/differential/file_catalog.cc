@@ -4,6 +4,7 @@
 #include <windows.h>
 
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "catalog/writer.h"
@@ -27,7 +28,13 @@ bool Add(const std::wstring& folder, const std::wstring& as, plume::catalog::Inp
     node.root = "C";
     node.path = U16(as + L"\\" + name);
     node.directory = (found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-    node.attributes = found.dwFileAttributes;
+    // By handle: Wine's listings call names that begin with a dot hidden.
+    HANDLE file = CreateFileW((folder + L"\\" + name).c_str(), FILE_READ_ATTRIBUTES, 7, nullptr, OPEN_EXISTING,
+                              FILE_FLAG_BACKUP_SEMANTICS, nullptr);
+    BY_HANDLE_FILE_INFORMATION info{};
+    ok &= GetFileInformationByHandle(file, &info) != 0;
+    CloseHandle(file);
+    node.attributes = info.dwFileAttributes;
     node.created = Time(found.ftCreationTime);
     node.modified = Time(found.ftLastWriteTime);
     node.short_name = U16(found.cAlternateFileName);
@@ -36,8 +43,11 @@ bool Add(const std::wstring& folder, const std::wstring& as, plume::catalog::Inp
       plume::catalog::ChunkNode chunk;
       chunk.size = chunk.stored = found.nFileSizeLow;
       node.chunks.push_back(static_cast<uint32_t>(input->chunks.size()));
-      node.content[0] = static_cast<uint8_t>(input->chunks.size());
-      chunk.offset = 0;
+      // Any names will do, as long as they differ.
+      const auto number = static_cast<uint32_t>(input->chunks.size()) + 1;
+      std::memcpy(node.content.data(), &number, sizeof number);
+      chunk.digest = node.content;
+      chunk.offset = uint64_t{number} << 20;
       input->chunks.push_back(chunk);
     }
     input->files.push_back(node);

@@ -240,6 +240,8 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
   bool may = link || (source.access & (DELETE | GENERIC_ALL | MAXIMUM_ALLOWED));
   // Wine removes the target before it finds that a folder cannot move into itself.
   may = may && !Below(Key(target), Key(source.path));
+  // A link through a handle for reading copies the file first, if it may be read.
+  may = may && (source.may_write || (source.share & FILE_SHARE_READ));
   if (!may || !MayMove(source.path, slot) || !MayMove(target, slot)) {
     std::fprintf(out_, "left out");
     return;

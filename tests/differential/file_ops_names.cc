@@ -71,7 +71,9 @@ void Runner::Win32(Rng& rng) {
     DWORD a = GetFileAttributesW(name.c_str());
     return a != INVALID_FILE_ATTRIBUTES && !(a & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY));
   };
-  if (kind == 10 && !(plain(from) && plain(to))) {
+  bool open = Key(path) == Key(other);
+  for (const Slot& slot : slots_) open |= slot.handle && (Key(slot.path) == Key(path) || Key(slot.path) == Key(other));
+  if (kind == 10 && (open || !(plain(from) && plain(to)))) {
     std::fprintf(out_, "left out");
     return;
   }

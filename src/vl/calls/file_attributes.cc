@@ -25,6 +25,9 @@ nt::NtStatus QueryName(const VlState& vl, CallScratch& scratch, const FileTarget
   }
   if (at.place != Place::kNone) {
     *info = at.info;
+    if (at.place == Place::kImage) {
+      info->file_attributes = AttributesByName(vl, target.path->Name(), info->file_attributes);
+    }
     return nt::kSuccess;
   }
   if (at.status == nt::kObjectNameNotFound && target.found.host_visible) return at.status;

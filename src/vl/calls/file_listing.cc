@@ -158,6 +158,7 @@ nt::NtStatus Builder::AddImages() {
       const WView name = reader.name(reader.entry(child));
       view::DirEntry e = FromInformation(name, EntryInformation(vl, layer.mount, child),
                                          view::HashAppend(path.hash[path.depth], name));
+      e.attributes = AttributesByName(vl, name, e.attributes);
       view::ShortName made;
       e.short_name = reader.short_name(reader.entry(child));
       if (e.short_name.empty() && vl.is_wine) {
@@ -267,11 +268,26 @@ bool OnlyOriginal(const VlState& vl, const Query& q) {
   return !view::IsListingClass(q.kind);
 }
 
+// The smallest buffer of a class; a query with less fails before it fixes the pattern.
+constexpr nt::Ulong SmallestBuffer(nt::FileInformationClass kind) {
+  switch (kind) {
+    case nt::kFileDirectoryInformation: return sizeof(nt::FileDirectoryInformation);
+    case nt::kFileFullDirectoryInformation: return sizeof(nt::FileFullDirectoryInformation);
+    case nt::kFileBothDirectoryInformation: return sizeof(nt::FileBothDirectoryInformation);
+    case nt::kFileIdBothDirectoryInformation: return sizeof(nt::FileIdBothDirectoryInformation);
+    case nt::kFileIdFullDirectoryInformation: return sizeof(nt::FileIdFullDirectoryInformation);
+    case nt::kFileIdGlobalTxDirectoryInformation: return sizeof(nt::FileIdGlobalTxDirectoryInformation);
+    case nt::kFileIdExtdDirectoryInformation: return sizeof(nt::FileIdExtdDirectoryInformation);
+    case nt::kFileIdExtdBothDirectoryInformation: return sizeof(nt::FileIdExtdBothDirectoryInformation);
+    default: return sizeof(nt::FileNamesInformation);
+  }
+}
+
 constexpr nt::AccessMask kMayList = nt::kFileListDirectory | nt::kGenericRead | nt::kGenericAll | nt::kMaximumAllowed;
 
 nt::NtStatus List(const VlState& vl, const Query& q) {
   auto* mask = const_cast<nt::UnicodeString*>(q.mask);
-  if (OnlyOriginal(vl, q)) return PassOn(vl, q, mask);
+  if (OnlyOriginal(vl, q) || q.length < SmallestBuffer(q.kind)) return PassOn(vl, q, mask);
   CallScratch scratch;
   HandleRef info = DirectoryInfo(vl, scratch, q.handle);
   if (!info || info->kind != HandleKind::kDirectory || !(info->access & kMayList)) return PassOn(vl, q, mask);

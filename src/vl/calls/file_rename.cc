@@ -86,7 +86,7 @@ nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Reques
   } else if (at.place == Place::kUpper) {
     *hide = request.replace && !target.found.lower_hidden && !at.directory();
   } else if (!view::EqualFolded(source.text, target.path->text)) {
-    if (vl.is_wine && target.path->trailing_backslash && !at.directory()) return nt::kNotADirectory;
+    if (vl.is_wine && !IsLink(request.kind) && target.path->trailing_backslash && !at.directory()) return nt::kNotADirectory;
     if (!request.replace) return nt::kObjectNameCollision;
     s = MayReplaceLower(vl, scratch, target, at);
     if (!nt::Ok(s)) return s;

@@ -98,6 +98,11 @@ nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const view::VP
 void RefineHostInformation(CallScratch& scratch, const view::VPath& path, nt::FileNetworkOpenInformation* info);
 // What a catalog says about an entry.
 nt::FileNetworkOpenInformation EntryInformation(const VlState& vl, int mount, uint32_t entry);
+// The attributes that a query by name and a listing give for a file with attributes `attributes`: see above.
+constexpr nt::Ulong AttributesByName(const VlState& vl, view::WView name, nt::Ulong attributes) {
+  return vl.is_wine && name.size() > 1 && name[0] == u'.' && name != view::WView(u"..", 2) ? attributes | nt::kAttrHidden
+                                                                                         : attributes;
+}
 
 // kObjectNameNotFound if the directory of `path` is visible, kObjectPathNotFound otherwise.
 nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const view::VPath& path);
