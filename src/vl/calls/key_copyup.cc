@@ -1,5 +1,5 @@
-// Copy-up. An upper key that exists is complete: class name and all values of the key it covers. Subkeys stay
-// where they are and are merged.
+// Copy-up. An upper key that exists is complete: class name and all values of the key it covers. Subkeys stay where
+// they are and are merged.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl::key {
@@ -19,8 +19,7 @@ NtStatus FillFromKey(void* context, Handle key) {
 bool IsVolatile(const VlState& vl, Handle key) {
   if (vl.is_wine) return false;
   Ulong flags[3] = {}, size = 0;
-  return nt::Ok(orig.NtQueryKey(key, nt::kKeyFlagsInformation, flags, sizeof(flags), &size)) &&
-         (flags[1] & 1) != 0;
+  return nt::Ok(orig.NtQueryKey(key, nt::kKeyFlagsInformation, flags, sizeof(flags), &size)) && (flags[1] & 1) != 0;
 }
 
 NtStatus BuildRoot(const VlState& vl, CallScratch& scratch, const VPath& path) {
@@ -45,8 +44,7 @@ NtStatus BuildFrom(const VlState& vl, CallScratch& scratch, const VPath& path, c
   builder.name = WView(node->name, node->name_length / 2);
   if (lower.mount >= 0 && MountDepth(vl, path, lower.mount) == path.depth) builder.name = path.Name();
   if (node->class_length) {
-    builder.class_name =
-        WView(reinterpret_cast<const char16_t*>(data + node->class_offset), node->class_length / 2);
+    builder.class_name = WView(reinterpret_cast<const char16_t*>(data + node->class_offset), node->class_length / 2);
   }
   builder.parent = UpperName(vl, scratch, path, path.depth - 1);
   if (Failed(builder.parent)) return nt::kNoMemory;
@@ -119,8 +117,7 @@ NtStatus CopyUpOne(const VlState& vl, CallScratch& outer, const VPath& whole, in
 bool UpperExists(const VlState& vl, CallScratch& scratch, const VPath& path, int components) {
   const WView name = UpperName(vl, scratch, path, components);
   Handle handle = nullptr;
-  if (Failed(name) || !nt::Ok(OpenReal(name, nt::kKeyQueryValue | kNative, nt::kObjOpenLink, &handle)))
-    return false;
+  if (Failed(name) || !nt::Ok(OpenReal(name, nt::kKeyQueryValue | kNative, nt::kObjOpenLink, &handle))) return false;
   orig.NtClose(handle);
   return true;
 }
@@ -154,17 +151,16 @@ NtStatus CopyUpTree(const VlState& vl, CallScratch& scratch, const VPath& path, 
   }
   if (!nt::Ok(status)) return status;
   Listing* listing = nullptr;
-  status = GetListing(vl, scratch, path, LookUp(vl, path), true, false, nullptr, &listing);
+  status = MakeListing(vl, scratch, path, LookUp(vl, path), &listing);
   if (!nt::Ok(status)) return status;
-  for (uint32_t i = 0; i < listing->array.count && nt::Ok(status); ++i) {
+  for (uint32_t i = 0; i < listing->count && nt::Ok(status); ++i) {
     CallScratch inner;
-    VPath* child = Child(inner, path, listing->array.keys[i].Name());
-    VPath* child_renamed = renamed ? Child(inner, *renamed, listing->array.keys[i].Name()) : nullptr;
-    status =
-        child && (child_renamed || !renamed) ? CopyUpTree(vl, inner, *child, child_renamed) : nt::kNoMemory;
+    VPath* child = Child(inner, path, listing->keys[i].Name());
+    VPath* child_renamed = renamed ? Child(inner, *renamed, listing->keys[i].Name()) : nullptr;
+    status = child && (child_renamed || !renamed) ? CopyUpTree(vl, inner, *child, child_renamed) : nt::kNoMemory;
     if (status == nt::kObjectNameNotFound) status = nt::kSuccess;  // deleted meanwhile
   }
-  ReleaseListing(listing);
+  FreeListing(listing);
   return status;
 }
 

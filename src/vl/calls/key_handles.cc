@@ -20,8 +20,8 @@ bool Move(KeyState* state, WView to) {
   return true;
 }
 
-// Applies the entries of the rename log this handle has not seen. Each is a value of the key "R" beside the
-// upper roots: name = number (8 hexadecimal digits), data = old path, 0, new path.
+// Applies the entries of the rename log this handle has not seen. Each is a value of the key "R" beside the upper
+// roots: name = number (8 hexadecimal digits), data = old path, 0, new path.
 void ApplyRenames(const VlState& vl, CallScratch& scratch, HandleInfo* info, KeyState* state) {
   const uint32_t last = vl.index.Renames().load(std::memory_order_acquire);
   if (state->renames == last) return;
@@ -36,8 +36,7 @@ void ApplyRenames(const VlState& vl, CallScratch& scratch, HandleInfo* info, Key
     for (int i = 0; i < 8; ++i) digits[i] = u"0123456789abcdef"[(number >> (28 - 4 * i)) & 15];
     nt::UnicodeString name{16, 16, digits};
     Ulong needed = 0;
-    if (!nt::Ok(orig.NtQueryValueKey(key, &name, nt::kKeyValuePartialInformation, data, kRoom, &needed)))
-      continue;
+    if (!nt::Ok(orig.NtQueryValueKey(key, &name, nt::kKeyValuePartialInformation, data, kRoom, &needed))) continue;
     const auto* value = reinterpret_cast<const nt::KeyValuePartialInformation*>(data);
     const WView both(reinterpret_cast<const char16_t*>(value->data), value->data_length / 2);
     size_t split = 0;
@@ -72,11 +71,7 @@ NtStatus Adopt(const VlState& vl, CallScratch& scratch, Handle handle, HandleRef
   VPath* path = ParsePath(scratch, canonical);
   if (!path) return nt::kSuccess;  // the layer's own keys ("R", scratch): nothing a guest can have
   opened.direct = LookUp(vl, *path).mode == view::Mode::kHost;
-  struct {
-    Ulong attributes;
-    AccessMask granted;
-    Ulong counts[12];
-  } basic = {};
+  struct { Ulong attributes; AccessMask granted; Ulong counts[12]; } basic = {};
   Ulong size = 0;
   orig.NtQueryObject(handle, nt::kObjectBasicInformation, &basic, 56, &size);
   // A lower key that was copied up before counts as changed.
@@ -93,8 +88,7 @@ NtStatus FindOrAdopt(const VlState& vl, CallScratch& scratch, Handle handle, Han
 }
 
 // The upper key of `path` for a lower handle, if there is one.
-NtStatus OpenShadow(const VlState& vl, CallScratch& scratch, const VPath& path, const HandleInfo& info,
-                    KeyState* state) {
+NtStatus OpenShadow(const VlState& vl, CallScratch& scratch, const VPath& path, const HandleInfo& info, KeyState* state) {
   const WView name = UpperName(vl, scratch, path, path.depth);
   if (Failed(name)) return nt::kNoMemory;
   Handle shadow = nullptr;
@@ -105,8 +99,7 @@ NtStatus OpenShadow(const VlState& vl, CallScratch& scratch, const VPath& path, 
 
 // Looks at the layers again for a lower handle. REQUIRES info.lock.
 NtStatus Look(const VlState& vl, CallScratch& scratch, HandleInfo* info, KeyState* state, uint32_t changes) {
-  if (state->shadow.load(std::memory_order_relaxed) || state->dead.load(std::memory_order_relaxed))
-    return nt::kSuccess;
+  if (state->shadow.load(std::memory_order_relaxed) || state->dead.load(std::memory_order_relaxed)) return nt::kSuccess;
   ApplyRenames(vl, scratch, info, state);
   VPath* path = ParsePath(scratch, CurrentPath(*info, *state));
   if (!path) return nt::kNoMemory;
@@ -149,15 +142,14 @@ NtStatus MakeWritable(const VlState& vl, CallScratch& scratch, HandleInfo* info,
 }  // namespace
 
 uint32_t Changes(const VlState& vl) {
-  return vl.index.Generation().load(std::memory_order_acquire) +
-         vl.index.CopyUps().load(std::memory_order_acquire) +
+  return vl.index.Generation().load(std::memory_order_acquire) + vl.index.CopyUps().load(std::memory_order_acquire) +
          vl.index.Renames().load(std::memory_order_acquire);
 }
 
 KeyState::~KeyState() {
   if (Handle handle = shadow.load(std::memory_order_acquire)) orig.NtClose(handle);
   HeapFree(moved);
-  ReleaseListing(listing);
+  FreeListing(listing);
 }
 
 KeyState* StateOf(HandleInfo* info) {
@@ -214,27 +206,24 @@ NtStatus PathOfHandle(const VlState& vl, CallScratch& scratch, Handle handle, VP
 NtStatus Begin(const VlState& vl, CallScratch& scratch, Handle handle, AccessMask right, Use* out) {
   bool root = false;
   out->real = handle;
-  if (const NtStatus status = FindOrAdopt(vl, scratch, handle, &out->ref, &root); !nt::Ok(status))
-    return status;
+  if (const NtStatus status = FindOrAdopt(vl, scratch, handle, &out->ref, &root); !nt::Ok(status)) return status;
   HandleInfo* info = out->info();
   if (!info || info->source == Source::kUpper || info->entry == kDirect) return nt::kSuccess;
   const uint32_t changes = Changes(vl);
   // The usual case: nothing happened in this VM since the key was opened.
   const bool write = (right & kWriteRights) != 0;
-  if (!write && static_cast<uint32_t>(info->hash) == changes &&
-      !info->extension.load(std::memory_order_acquire)) {
+  if (!write && static_cast<uint32_t>(info->hash) == changes && !info->extension.load(std::memory_order_acquire)) {
     out->lower = true;
     return nt::kSuccess;
   }
   KeyState* state = StateOf(info);
   if (!state) return nt::kNoMemory;
-  if (!state->shadow.load(std::memory_order_acquire) &&
-      state->seen.load(std::memory_order_acquire) != changes) {
+  if (!state->shadow.load(std::memory_order_acquire) && state->seen.load(std::memory_order_acquire) != changes) {
     LockGuard guard(info->lock);
     if (const NtStatus status = Look(vl, scratch, info, state, changes); !nt::Ok(status)) return status;
   }
-  if (write && !state->shadow.load(std::memory_order_acquire) &&
-      !state->dead.load(std::memory_order_acquire) && Grants(info->access, right)) {
+  if (write && !state->shadow.load(std::memory_order_acquire) && !state->dead.load(std::memory_order_acquire) &&
+      Grants(info->access, right)) {
     LockGuard guard(info->lock);
     if (!state->shadow.load(std::memory_order_acquire)) {
       if (const NtStatus status = MakeWritable(vl, scratch, info, state); !nt::Ok(status)) return status;

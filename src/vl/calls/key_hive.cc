@@ -1,5 +1,5 @@
-// Hives. Saving works on the merged subtree. Loading, replacing and restoring would bring a file's keys into
-// the host's registry: a guest has not the privilege to do that, and is told so in the system's own words.
+// Hives. Saving works on the merged subtree. Loading, replacing and restoring would bring a file's keys into the
+// host's registry: a guest has not the privilege to do that, and is told so in the system's own words.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl {
@@ -48,30 +48,22 @@ nt::NtStatus PLUME_NTAPI HookNtSaveKeyEx(nt::Handle handle, nt::Handle file, nt:
   return status;
 }
 
-nt::NtStatus PLUME_NTAPI HookNtRestoreKey(nt::Handle, nt::Handle, nt::Ulong) {
-  return key::kPrivilegeNotHeld;
-}
+nt::NtStatus PLUME_NTAPI HookNtRestoreKey(nt::Handle, nt::Handle, nt::Ulong) { return key::kPrivilegeNotHeld; }
 nt::NtStatus PLUME_NTAPI HookNtReplaceKey(nt::ObjectAttributes*, nt::Handle, nt::ObjectAttributes*) {
   return key::kPrivilegeNotHeld;
 }
-nt::NtStatus PLUME_NTAPI HookNtLoadKey(nt::ObjectAttributes*, nt::ObjectAttributes*) {
-  return key::kPrivilegeNotHeld;
-}
+nt::NtStatus PLUME_NTAPI HookNtLoadKey(nt::ObjectAttributes*, nt::ObjectAttributes*) { return key::kPrivilegeNotHeld; }
 nt::NtStatus PLUME_NTAPI HookNtLoadKey2(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong) {
   return key::kPrivilegeNotHeld;
 }
-nt::NtStatus PLUME_NTAPI HookNtLoadKeyEx(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong, nt::Handle,
-                                         nt::Handle, nt::AccessMask, nt::Handle*, nt::IoStatusBlock*) {
+nt::NtStatus PLUME_NTAPI HookNtLoadKeyEx(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong, nt::Handle, nt::Handle,
+                                         nt::AccessMask, nt::Handle*, nt::IoStatusBlock*) {
   return key::kPrivilegeNotHeld;
 }
 nt::NtStatus PLUME_NTAPI HookNtUnloadKey(nt::ObjectAttributes*) { return key::kPrivilegeNotHeld; }
 nt::NtStatus PLUME_NTAPI HookNtUnloadKey2(nt::ObjectAttributes*, nt::Ulong) { return key::kPrivilegeNotHeld; }
-nt::NtStatus PLUME_NTAPI HookNtUnloadKeyEx(nt::ObjectAttributes*, nt::Handle) {
-  return key::kPrivilegeNotHeld;
-}
+nt::NtStatus PLUME_NTAPI HookNtUnloadKeyEx(nt::ObjectAttributes*, nt::Handle) { return key::kPrivilegeNotHeld; }
 // Counts open handles below a key: of the host's key, which a guest has no business with.
-nt::NtStatus PLUME_NTAPI HookNtQueryOpenSubKeys(nt::ObjectAttributes*, nt::Ulong*) {
-  return key::kPrivilegeNotHeld;
-}
+nt::NtStatus PLUME_NTAPI HookNtQueryOpenSubKeys(nt::ObjectAttributes*, nt::Ulong*) { return key::kPrivilegeNotHeld; }
 
 }  // namespace plume::vl

@@ -1,6 +1,5 @@
-// Image keys become real keys when they are first touched: top-down, each complete before it has its name.
-// The tree is shared by all VMs of the image and by racing processes; whoever is first wins, the others' work
-// is thrown away.
+// Image keys become real keys when they are first touched: top-down, each complete before it has its name. The tree is
+// shared by all VMs of the image and by racing processes; whoever is first wins, the others' work is thrown away.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl::key {
@@ -20,8 +19,8 @@ NtStatus FillFromCatalog(void* context, Handle key) {
     const WView name = reader.name(value);
     nt::UnicodeString string{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
                              const_cast<char16_t*>(name.data())};
-    const NtStatus status = orig.NtSetValueKey(key, &string, 0, value.type(),
-                                               reader.raw().data()->data() + value.data(), value.data_size());
+    const NtStatus status = orig.NtSetValueKey(key, &string, 0, value.type(), reader.raw().data()->data() + value.data(),
+                                               value.data_size());
     if (!nt::Ok(status)) return status;
   }
   return nt::kSuccess;
@@ -76,8 +75,7 @@ NtStatus Materialise(const VlState& vl, CallScratch& scratch, const VPath& path,
     Filling filling{&reader, entry};
     KeyBuilder builder;
     builder.parent = view::Sub(place, 0, separator);
-    builder.name = i == first ? view::Sub(place, separator + 1, place.size() - separator - 1)
-                              : reader.name(reader.key(entry));
+    builder.name = i == first ? view::Sub(place, separator + 1, place.size() - separator - 1) : reader.name(reader.key(entry));
     if (reader.key(entry).value_count() != 0) {
       builder.fill = FillFromCatalog;
       builder.context = &filling;

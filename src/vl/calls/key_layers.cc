@@ -23,12 +23,11 @@ struct Named {
 NtStatus Create(WView name, Handle root, WView class_name, Ulong options, Handle* out) {
   Named named;
   if (!named.Set(name, root, nt::kObjCaseInsensitive)) return nt::kObjectNameInvalid;
-  nt::UnicodeString class_string{static_cast<uint16_t>(class_name.size() * 2),
-                                 static_cast<uint16_t>(class_name.size() * 2),
+  nt::UnicodeString class_string{static_cast<uint16_t>(class_name.size() * 2), static_cast<uint16_t>(class_name.size() * 2),
                                  const_cast<char16_t*>(class_name.data())};
   Ulong disposition = 0;
-  return orig.NtCreateKey(out, kBuildAccess, &named.attributes, 0,
-                          class_name.empty() ? nullptr : &class_string, options, &disposition);
+  return orig.NtCreateKey(out, kBuildAccess, &named.attributes, 0, class_name.empty() ? nullptr : &class_string, options,
+                          &disposition);
 }
 
 // "\uffff\uffff" and 16 hexadecimal digits of process and number.
@@ -38,19 +37,6 @@ WView TemporaryName(const VlState& vl, char16_t (&text)[18]) {
   text[0] = text[1] = kTemporaryMark;
   for (int i = 0; i < 16; ++i) text[2 + i] = u"0123456789abcdef"[(id >> (60 - 4 * i)) & 15];
   return WView(text, 18);
-}
-
-// The top image layer whose key has values, or -1.
-int MountWithValues(const VlState& vl, const VPath& path, const view::Lookup& look) {
-  if (look.mount < 0) return -1;
-  const auto has_values = [&](int mount, uint32_t entry) {
-    return vl.space.catalogs[vl.space.mounts[mount].layer].key(entry).value_count() != 0;
-  };
-  if (has_values(look.mount, look.entry)) return look.mount;
-  for (view::Contributor at; view::NextContributor(vl.space, path, true, look, &at);) {
-    if (has_values(at.mount, at.entry)) return at.mount;
-  }
-  return -1;
 }
 
 }  // namespace
@@ -63,10 +49,8 @@ NtStatus OpenReal(WView name, AccessMask access, Ulong attributes, Handle* out) 
 }
 
 AccessMask LowerAccess(AccessMask wanted) {
-  AccessMask access =
-      wanted & (nt::kKeyQueryValue | nt::kKeyEnumerateSubKeys | nt::kKeyNotify | nt::kReadControl);
-  if (wanted & (nt::kGenericRead | nt::kGenericExecute | nt::kGenericAll | nt::kMaximumAllowed))
-    access |= nt::kKeyRead;
+  AccessMask access = wanted & (nt::kKeyQueryValue | nt::kKeyEnumerateSubKeys | nt::kKeyNotify | nt::kReadControl);
+  if (wanted & (nt::kGenericRead | nt::kGenericExecute | nt::kGenericAll | nt::kMaximumAllowed)) access |= nt::kKeyRead;
   if (wanted & nt::kGenericWrite) access |= nt::kReadControl;
   if (!access && (wanted & ~kWow64Rights)) access = nt::kReadControl;
   return access | kNative;
@@ -79,8 +63,8 @@ bool Grants(AccessMask wanted, AccessMask right) {
   return (wanted & right) == right;
 }
 
-NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
-                 AccessMask access, Ulong attributes, Opened* out) {
+NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, AccessMask access,
+                 Ulong attributes, Opened* out) {
   if (look.mode == view::Mode::kDeny) return nt::kObjectNameNotFound;
   out->direct = look.mode == view::Mode::kHost;
   if (look.upper_possible) {
@@ -91,10 +75,12 @@ NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, con
     if (status != nt::kObjectNameNotFound) return status;
   }
   if (look.lower_hidden) return nt::kObjectNameNotFound;
-  // An image's key without values of its own is there for its subkeys (every ancestor of an image's key is
-  // such a one): the next layer's key of that name keeps its values.
-  const int mount = MountWithValues(vl, path, look);
-  if (look.mount >= 0 && mount < 0 && look.host_visible) {
+  // An image's key without values of its own is there for its subkeys (every ancestor of an image's key is such a one):
+  // the machine's key of that name keeps its values.
+  const bool only_subkeys =
+      look.mount >= 0 && look.host_visible &&
+      vl.space.catalogs[vl.space.mounts[look.mount].layer].key(look.entry).value_count() == 0;
+  if (only_subkeys) {
     const WView name = HostName(vl, scratch, path, path.depth);
     if (Failed(name)) return nt::kNoMemory;
     out->source = Source::kHost;
@@ -102,13 +88,13 @@ NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, con
     if (status != nt::kObjectNameNotFound) return status;
   }
   if (look.mount >= 0) {
-    out->mount = mount >= 0 ? mount : look.mount;
-    const WView name = ImageName(vl, scratch, path, path.depth, out->mount);
+    const WView name = ImageName(vl, scratch, path, path.depth, look.mount);
     if (Failed(name)) return nt::kNoMemory;
     out->source = Source::kImage;
+    out->mount = look.mount;
     NtStatus status = OpenReal(name, LowerAccess(access), attributes, &out->handle);
     if (status != nt::kObjectNameNotFound) return status;
-    status = Materialise(vl, scratch, path, out->mount);
+    status = Materialise(vl, scratch, path, look.mount);
     return nt::Ok(status) ? OpenReal(name, LowerAccess(access), attributes, &out->handle) : status;
   }
   NtStatus status = nt::kObjectNameNotFound;
@@ -127,16 +113,16 @@ NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, con
   return Failed(name) ? nt::kNoMemory : OpenReal(name, UpperAccess(access), attributes, &out->handle);
 }
 
-NtStatus QueryWhole(CallScratch& scratch, Handle handle, int64_t index,
-                    nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
+NtStatus QueryWhole(CallScratch& scratch, Handle handle, int64_t index, nt::KeyInformationClass information_class,
+                    uint8_t** data, Ulong* size) {
   Ulong room = 1024;
   for (int attempt = 0; attempt < 4; ++attempt) {
     *data = static_cast<uint8_t*>(scratch.Alloc(room));
     if (!*data) return nt::kNoMemory;
     Ulong needed = 0;
-    const NtStatus status = index < 0 ? orig.NtQueryKey(handle, information_class, *data, room, &needed)
-                                      : orig.NtEnumerateKey(handle, static_cast<Ulong>(index),
-                                                            information_class, *data, room, &needed);
+    const NtStatus status = index < 0
+        ? orig.NtQueryKey(handle, information_class, *data, room, &needed)
+        : orig.NtEnumerateKey(handle, static_cast<Ulong>(index), information_class, *data, room, &needed);
     *size = needed;
     if (status != nt::kBufferOverflow && status != nt::kBufferTooSmall) return status;
     room = needed + 256;
@@ -160,8 +146,8 @@ NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to) {
   if (!data) return nt::kNoMemory;
   for (Ulong index = 0;; ++index) {
     Ulong needed = 0;
-    NtStatus status = orig.NtEnumerateValueKey(from, index, nt::kKeyValueFullInformation, data,
-                                               static_cast<Ulong>(room), &needed);
+    NtStatus status =
+        orig.NtEnumerateValueKey(from, index, nt::kKeyValueFullInformation, data, static_cast<Ulong>(room), &needed);
     if (status == nt::kNoMoreEntries) return nt::kSuccess;
     if (status == nt::kBufferOverflow || status == nt::kBufferTooSmall) {
       // Somebody may be enlarging the value: ask again with room to spare.
@@ -173,10 +159,8 @@ NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to) {
     }
     if (!nt::Ok(status)) return status;
     auto* value = reinterpret_cast<nt::KeyValueFullInformation*>(data);
-    nt::UnicodeString name{static_cast<uint16_t>(value->name_length),
-                           static_cast<uint16_t>(value->name_length), value->name};
-    status = orig.NtSetValueKey(to, &name, value->title_index, value->type, data + value->data_offset,
-                                value->data_length);
+    nt::UnicodeString name{static_cast<uint16_t>(value->name_length), static_cast<uint16_t>(value->name_length), value->name};
+    status = orig.NtSetValueKey(to, &name, value->title_index, value->type, data + value->data_offset, value->data_length);
     if (!nt::Ok(status)) return status;
   }
 }
@@ -196,8 +180,7 @@ NtStatus BuildKey(const VlState& vl, CallScratch& scratch, const KeyBuilder& bui
   if (builder.fill) status = builder.fill(builder.context, key);
   if (nt::Ok(status)) {
     nt::UnicodeString final_name{static_cast<uint16_t>(builder.name.size() * 2),
-                                 static_cast<uint16_t>(builder.name.size() * 2),
-                                 const_cast<char16_t*>(builder.name.data())};
+                                 static_cast<uint16_t>(builder.name.size() * 2), const_cast<char16_t*>(builder.name.data())};
     status = orig.NtRenameKey(key, &final_name);
     if (!nt::Ok(status)) {
       // Another process was first? Then its key is complete.

@@ -47,8 +47,8 @@ void CountWhatFits(nt::KeyInformationClass information_class, uint8_t* data, Ulo
 }
 
 // Puts a whole answer of `size` bytes, in memory of the layer, into the caller's buffer as the system does.
-NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, uint8_t* data, Ulong size,
-                void* buffer, Ulong length, Ulong* result_length) {
+NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, uint8_t* data, Ulong size, void* buffer,
+                Ulong length, Ulong* result_length) {
   const Ulong fixed = FixedPart(information_class), bytes = length < size ? length : size;
   if (vl.is_wine && length < size && length >= fixed) CountWhatFits(information_class, data, length - fixed);
   if (bytes && !CopyOut(buffer, data, bytes)) return nt::kAccessViolation;
@@ -57,21 +57,24 @@ NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, ui
   return length < size ? nt::kBufferOverflow : nt::kSuccess;
 }
 
-// The listing of a handle, made or renewed. `renew`: whatever its age. REQUIRES the lock of the handle's
-// info.
+// The listing of a handle, made or renewed. `renew`: whatever its age. REQUIRES the lock of the handle's info.
 NtStatus CurrentListing(const VlState& vl, CallScratch& scratch, KeyState* state, const VPath& path,
-                        const view::Lookup& look, bool renew, bool afresh, Listing** out) {
-  Listing* listing = nullptr;
-  const NtStatus status = GetListing(vl, scratch, path, look, renew, afresh, state->listing, &listing);
+                        const view::Lookup& look, bool renew, Listing** out) {
+  if (state->listing && !renew &&
+      state->listing->generation == vl.index.Generation().load(std::memory_order_acquire)) {
+    *out = state->listing;
+    return nt::kSuccess;
+  }
+  Listing* fresh = nullptr;
+  const NtStatus status = MakeListing(vl, scratch, path, look, &fresh);
   if (!nt::Ok(status)) return status;
-  ReleaseListing(state->listing);
-  *out = state->listing = listing;
+  FreeListing(state->listing);
+  *out = state->listing = fresh;
   return status;
 }
 
 // A whole answer with `name` in place of the name it has. Basic and node only.
-NtStatus Renamed(CallScratch& scratch, nt::KeyInformationClass information_class, WView name, uint8_t** data,
-                 Ulong* size) {
+NtStatus Renamed(CallScratch& scratch, nt::KeyInformationClass information_class, WView name, uint8_t** data, Ulong* size) {
   const bool node = information_class == nt::kKeyNodeInformation;
   const auto* old = reinterpret_cast<const nt::KeyNodeInformation*>(*data);
   const Ulong fixed = FixedPart(information_class), name_bytes = static_cast<Ulong>(name.size() * 2);
@@ -97,24 +100,21 @@ NtStatus Renamed(CallScratch& scratch, nt::KeyInformationClass information_class
 void PutCounts(nt::KeyInformationClass information_class, uint8_t* data, const Listing& listing) {
   if (information_class == nt::kKeyFullInformation) {
     auto* full = reinterpret_cast<nt::KeyFullInformation*>(data);
-    full->sub_keys = listing.array.count;
+    full->sub_keys = listing.count;
     full->max_name_length = listing.max_name_bytes;
     full->max_class_length = listing.max_class_bytes;
   } else {
     auto* cached = reinterpret_cast<nt::KeyCachedInformation*>(data);
-    cached->sub_keys = listing.array.count;
+    cached->sub_keys = listing.count;
     cached->max_name_length = listing.max_name_bytes;
   }
 }
 
-bool Counts(nt::KeyInformationClass c) {
-  return c == nt::kKeyFullInformation || c == nt::kKeyCachedInformation;
-}
+bool Counts(nt::KeyInformationClass c) { return c == nt::kKeyFullInformation || c == nt::kKeyCachedInformation; }
 
 // The name a key shows where its real one differs: the roots, and the root of an image's mount.
 bool HasOwnName(const VlState& vl, const VPath& path, Source source, int mount) {
-  return path.depth == 0 ||
-         (source == Source::kImage && mount >= 0 && MountDepth(vl, path, mount) == path.depth);
+  return path.depth == 0 || (source == Source::kImage && mount >= 0 && MountDepth(vl, path, mount) == path.depth);
 }
 WView OwnName(const VlState& vl, const VPath& path) {
   if (path.depth != 0) return path.Name();
@@ -131,8 +131,7 @@ NtStatus NameAnswer(const VlState& vl, CallScratch& scratch, Handle real_key, ui
   const NtStatus status = RealNameOf(scratch, real_key, &real);
   if (!nt::Ok(status)) return status;
   WView name = real;
-  if (RealToCanonical(vl, scratch, real, &canonical, &source, &mount) == RealKind::kKey &&
-      source != Source::kHost) {
+  if (RealToCanonical(vl, scratch, real, &canonical, &source, &mount) == RealKind::kKey && source != Source::kHost) {
     name = DisplayName(vl, scratch, canonical);
   }
   const Ulong fixed = FixedPart(nt::kKeyNameInformation);
@@ -146,8 +145,8 @@ NtStatus NameAnswer(const VlState& vl, CallScratch& scratch, Handle real_key, ui
 }
 
 // Everything about one key, seen from outside, in scratch.
-NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path,
-                  nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
+NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path, nt::KeyInformationClass information_class,
+                  uint8_t** data, Ulong* size) {
   const view::Lookup look = LookUp(vl, path);
   Opened opened;
   NtStatus status = OpenTop(vl, scratch, path, look, nt::kKeyRead, nt::kObjOpenLink, &opened);
@@ -165,19 +164,19 @@ NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path,
   }
   if (!NeedsListing(vl, path, look)) return status;
   Listing* listing = nullptr;
-  status = GetListing(vl, scratch, path, look, true, false, nullptr, &listing);
+  status = MakeListing(vl, scratch, path, look, &listing);
   if (!nt::Ok(status)) return status;
   PutCounts(information_class, *data, *listing);
-  ReleaseListing(listing);
+  FreeListing(listing);
   return status;
 }
 
 // The answer for a subkey without opening it: its entry in the layer's own key, if it still is at that index.
 NtStatus FromLayer(CallScratch& scratch, const Listing& listing, const ListedKey& key,
                    nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
-  const RawKeys* layer = key.source == Source::kUpper ? listing.upper : listing.host;
+  const Handle layer = key.source == Source::kUpper ? listing.upper : key.source == Source::kHost ? listing.host : nullptr;
   if (!layer || key.index == UINT32_MAX) return nt::kNoMoreEntries;
-  const NtStatus status = QueryWhole(scratch, layer->key, key.index, information_class, data, size);
+  const NtStatus status = QueryWhole(scratch, layer, key.index, information_class, data, size);
   if (!nt::Ok(status)) return status;
   WView name;
   if (information_class == nt::kKeyBasicInformation) {
@@ -206,22 +205,20 @@ NtStatus FromCatalog(const VlState& vl, CallScratch& scratch, const ListedKey& k
   return Renamed(scratch, information_class, key.Name(), data, size);
 }
 
-NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, const VPath& path,
-                   const view::Lookup& look, Ulong index, nt::KeyInformationClass information_class,
-                   uint8_t** data, Ulong* size) {
+NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, const VPath& path, const view::Lookup& look,
+                   Ulong index, nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
   KeyState* state = StateOf(info);
   if (!state) return nt::kNoMemory;
   LockGuard guard(info->lock);
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     Listing* listing = nullptr;
-    NtStatus status = CurrentListing(vl, scratch, state, path, look, index == 0, attempt > 0, &listing);
+    NtStatus status = CurrentListing(vl, scratch, state, path, look, index == 0 || attempt > 0, &listing);
     if (!nt::Ok(status)) return status;
-    if (index >= listing->array.count) return nt::kNoMoreEntries;
-    const ListedKey& key = listing->array.keys[index];
+    if (index >= listing->count) return nt::kNoMoreEntries;
+    const ListedKey& key = listing->keys[index];
     if (!Counts(information_class) && information_class != nt::kKeyNameInformation) {
-      status = key.source == Source::kImage
-                   ? FromCatalog(vl, scratch, key, information_class, data, size)
-                   : FromLayer(scratch, *listing, key, information_class, data, size);
+      status = key.source == Source::kImage ? FromCatalog(vl, scratch, key, information_class, data, size)
+                                            : FromLayer(scratch, *listing, key, information_class, data, size);
       if (nt::Ok(status)) return status;
     }
     VPath* child = Child(scratch, path, key.Name());
@@ -236,25 +233,19 @@ NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, co
 }  // namespace
 }  // namespace key
 
-nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index,
-                                            nt::KeyInformationClass information_class, void* buffer,
-                                            nt::Ulong length, nt::Ulong* result_length) {
+nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, nt::KeyInformationClass information_class,
+                                            void* buffer, nt::Ulong length, nt::Ulong* result_length) {
   using namespace key;
   const VlState& vl = Enter();
   CallScratch scratch;
   Use use;
   NtStatus status = Begin(vl, scratch, handle, nt::kKeyEnumerateSubKeys, &use);
   if (!nt::Ok(status) && !NotAKey(status) && FixedPart(information_class)) return status;
-  const auto pass_on = [&] {
-    return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length);
-  };
-  const bool ours = information_class == nt::kKeyBasicInformation ||
-                    information_class == nt::kKeyNodeInformation || Counts(information_class) ||
-                    (information_class == nt::kKeyNameInformation && vl.is_wine);
+  const auto pass_on = [&] { return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length); };
+  const bool ours = information_class == nt::kKeyBasicInformation || information_class == nt::kKeyNodeInformation ||
+                    Counts(information_class) || (information_class == nt::kKeyNameInformation && vl.is_wine);
   // The system judges rights and unknown classes.
-  if (!use.ref || use.info()->entry == kDirect || !ours ||
-      !Grants(use.info()->access, nt::kKeyEnumerateSubKeys))
-    return pass_on();
+  if (!use.ref || use.info()->entry == kDirect || !ours || !Grants(use.info()->access, nt::kKeyEnumerateSubKeys)) return pass_on();
   VPath* path = PathOf(vl, scratch, use.info());
   if (!path) return nt::kNoMemory;
   const view::Lookup look = LookUp(vl, *path);
@@ -265,41 +256,21 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index,
     status = orig.NtQueryKey(use.real, nt::kKeyBasicInformation, nullptr, 0, &none);
     if (status == nt::kKeyDeleted) return status;
   }
-  if (!use.lower && information_class != nt::kKeyNameInformation && !Counts(information_class)) {
-    KeyState* state = StateOf(use.info());
-    if (!state) return nt::kNoMemory;
-    const uint64_t now = uint64_t{vl.index.Generation().load(std::memory_order_acquire)} + 1;
-    if (state->only_upper.load(std::memory_order_acquire) != now && OnlyUpper(vl, scratch, *path, look)) {
-      state->only_upper.store(now, std::memory_order_release);
-    }
-    if (state->only_upper.load(std::memory_order_acquire) == now) {
-      status = pass_on();
-      // Half-built keys sort behind all others.
-      char16_t first[2] = {};
-      const auto* answer = static_cast<const uint8_t*>(buffer) + FixedPart(information_class);
-      const bool whole = nt::Ok(status) && length >= FixedPart(information_class) + sizeof(first);
-      return whole && CopyIn(first, answer, sizeof(first)) && IsTemporary(WView(first, 2))
-                 ? nt::kNoMoreEntries
-                 : status;
-    }
-  }
   uint8_t* data = nullptr;
   Ulong size = 0;
   status = Enumerate(vl, scratch, use.info(), *path, look, index, information_class, &data, &size);
   return nt::Ok(status) ? Answer(vl, information_class, data, size, buffer, length, result_length) : status;
 }
 
-nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationClass information_class,
-                                        void* buffer, nt::Ulong length, nt::Ulong* result_length) {
+nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationClass information_class, void* buffer,
+                                        nt::Ulong length, nt::Ulong* result_length) {
   using namespace key;
   const VlState& vl = Enter();
   CallScratch scratch;
   Use use;
   NtStatus status = Begin(vl, scratch, handle, 0, &use);
   if (!nt::Ok(status) && !NotAKey(status) && FixedPart(information_class)) return status;
-  const auto pass_on = [&] {
-    return orig.NtQueryKey(use.real, information_class, buffer, length, result_length);
-  };
+  const auto pass_on = [&] { return orig.NtQueryKey(use.real, information_class, buffer, length, result_length); };
   if (!use.ref || use.info()->entry == kDirect || FixedPart(information_class) == 0) return pass_on();
   HandleInfo* info = use.info();
   const bool host = info->source == Source::kHost && use.lower;
@@ -325,13 +296,12 @@ nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationCla
     data = static_cast<uint8_t*>(scratch.Alloc(room + kLongestFixedPart));
     if (!data) return nt::kNoMemory;
     const NtStatus answered = orig.NtQueryKey(use.real, information_class, data, room, &size);
-    if (answered != nt::kBufferOverflow && answered != nt::kBufferTooSmall && !nt::Ok(answered))
-      return answered;
+    if (answered != nt::kBufferOverflow && answered != nt::kBufferTooSmall && !nt::Ok(answered)) return answered;
     KeyState* state = StateOf(info);
     if (!state) return nt::kNoMemory;
     LockGuard guard(info->lock);
     Listing* listing = nullptr;
-    status = CurrentListing(vl, scratch, state, *path, look, true, false, &listing);
+    status = CurrentListing(vl, scratch, state, *path, look, true, &listing);
     if (!nt::Ok(status)) return status;
     PutCounts(information_class, data, *listing);
     const Ulong bytes = room < size ? room : size;

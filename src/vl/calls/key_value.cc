@@ -6,8 +6,7 @@ namespace {
 
 // An unknown class is what the system objects to first.
 bool IsKnown(const VlState& vl, nt::KeyValueInformationClass information_class) {
-  return information_class <=
-         (vl.is_wine ? nt::kKeyValuePartialInformation : nt::kKeyValuePartialInformationAlign64);
+  return information_class <= (vl.is_wine ? nt::kKeyValuePartialInformation : nt::kKeyValuePartialInformationAlign64);
 }
 
 }  // namespace
@@ -25,9 +24,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryValueKey(nt::Handle handle, nt::UnicodeStrin
   return orig.NtQueryValueKey(use.real, name, information_class, buffer, length, result_length);
 }
 
-nt::NtStatus PLUME_NTAPI HookNtQueryMultipleValueKey(nt::Handle handle, nt::KeyValueEntry* entries,
-                                                     nt::Ulong count, void* buffer, nt::Ulong* length,
-                                                     nt::Ulong* needed) {
+nt::NtStatus PLUME_NTAPI HookNtQueryMultipleValueKey(nt::Handle handle, nt::KeyValueEntry* entries, nt::Ulong count,
+                                                     void* buffer, nt::Ulong* length, nt::Ulong* needed) {
   const VlState& vl = Enter();
   CallScratch scratch;
   key::Use use;
@@ -84,8 +82,7 @@ nt::NtStatus PLUME_NTAPI HookNtSetInformationKey(nt::Handle handle, nt::Ulong in
   const nt::AccessMask right = information_class == kWriteTime ? nt::kKeySetValue : 0;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, right, &use);
   if (!nt::Ok(status) && !key::NotAKey(status)) return status;
-  return orig.NtSetInformationKey(information_class == kWriteTime ? use.real : handle, information_class,
-                                  buffer, length);
+  return orig.NtSetInformationKey(information_class == kWriteTime ? use.real : handle, information_class, buffer, length);
 }
 
 }  // namespace plume::vl
