@@ -33,16 +33,18 @@ struct Options {
   uint32_t connections = 4;         // ranges of one hydration fetched at the same time
   uint64_t max_range = 4u << 20;    // bytes of one request
   uint64_t max_gap = 32u << 10;     // unneeded bytes between two chunks that are cheaper to read than to skip
-  uint32_t offline_millis = 5000;   // how long a failed connection is remembered before it is tried again
-  bool probe = true;                // reconnect in the background while offline
+  uint64_t read_ahead = 128u << 10;      // a request asks for at least this much of a pack ...
+  uint64_t read_ahead_kept = 16u << 20;  // ... and what was not needed yet is kept in memory, up to this much
+  uint32_t offline_millis = 5000;  // how long a failed connection is remembered before it is tried again
+  bool probe = true;               // reconnect in the background while offline
 };
 
 // Since Open; what reports and benchmarks print.
 struct Counters {
   uint64_t requests = 0;       // ranges asked of repositories
   uint64_t bytes = 0;          // bytes received in them
-  uint64_t files_fetched = 0;  // hydrated with at least one byte from a repository
-  uint64_t files_reused = 0;   // hydrated from other images of this cache alone
+  uint64_t files_fetched = 0;  // hydrated with bytes just fetched from a repository
+  uint64_t files_reused = 0;   // hydrated from other images, or bytes that came with another file's
   uint64_t bytes_reused = 0;   // plain bytes that did not have to be fetched
   uint64_t joined = 0;         // requests that found their file being fetched already
   uint64_t refused = 0;        // objects refused because their bytes were wrong

@@ -34,6 +34,7 @@ class CacheTest : public ::testing::Test {
     options_.probe = false;
     options_.offline_millis = 60'000;
     options_.max_range = 512u << 10;
+    options_.read_ahead = 0;  // so that each test knows which bytes are asked for
     Reopen();
   }
   void Reopen() {
@@ -174,7 +175,49 @@ TEST_F(CacheTest, ConcurrentRequestsShareOneFetch) {
   EXPECT_EQ(cache_->counters().joined, 11u);
 }
 
+TEST_F(CacheTest, NeighboursComeTogether) {
+  options_.read_ahead = 128u << 10;
+  Reopen();
+  std::vector<TestFile> files;
+  for (int i = 100; i < 200; ++i) files.push_back({"N\\f" + std::to_string(i), RandomText(5000)});
+  const std::string digest = maker_.Make("neighbours", "1", files);
+  const Image* image = Attach(digest);
+  const int before = repository_->reads;
+  for (const TestFile& file : files) {
+    ASSERT_TRUE(cache_->EnsureFile(digest, EntryOf(*image, file.path)).ok());
+    EXPECT_EQ(Contents(*cache_->PathOf(digest, EntryOf(*image, file.path))), file.bytes);
+  }
+  EXPECT_LE(repository_->reads - before, 4) << "500 KB in windows of 128, 256 and more KB";
+}
+
+// Wrong bytes that came ahead are refused when they are needed, and asked for again the next time.
+TEST_F(CacheTest, WrongBytesAhead) {
+  options_.read_ahead = 128u << 10;
+  Reopen();
+  std::vector<TestFile> files;
+  for (int i = 100; i < 120; ++i) files.push_back({"N\\f" + std::to_string(i), RandomText(5000)});
+  const std::string digest = maker_.Make("ahead", "1", files);
+  const Image* image = Attach(digest);
+  const auto ensure = [&](size_t i) { return cache_->EnsureFile(digest, EntryOf(*image, files[i].path)); };
+  repository_->fault = Fault::kCorrupt;  // one byte in the middle of the window
+  ASSERT_TRUE(ensure(0).ok());
+  repository_->fault = Fault::kNone;
+  size_t refused = 0;
+  for (size_t i = 1; i < files.size(); ++i) {
+    const Status done = ensure(i);
+    if (done.ok()) continue;
+    ++refused;
+    EXPECT_EQ(done.error().code, Errc::kCorrupt);
+    EXPECT_FALSE(std::filesystem::exists(*cache_->PathOf(digest, EntryOf(*image, files[i].path))));
+    EXPECT_TRUE(ensure(i).ok());
+  }
+  EXPECT_EQ(refused, 1u);
+  EXPECT_TRUE(cache_->Verify()->bad.empty());
+}
+
 TEST_F(CacheTest, ManyThreadsManyFiles) {
+  options_.read_ahead = 64u << 10;
+  Reopen();
   std::vector<TestFile> files;
   for (int i = 0; i < 60; ++i)
     files.push_back({"D\\f" + std::to_string(i), RandomText(static_cast<size_t>(i) * 3000)});

@@ -41,7 +41,7 @@ struct Hydrator::Output {
   std::unique_ptr<os::File> file;
   std::mutex mutex;  // File allows one writer at a time
   bool committed = false;
-  bool fetched = false;
+  std::atomic<bool> fetched{false};  // something came from the repository just now
 };
 
 bool Hydrator::Present(const ImageData& image, uint32_t e) {
@@ -125,49 +125,97 @@ Status Hydrator::Fill(const ImageData& image, uint32_t e, Output* output) {
 
   const auto source = image.source();
   if (source == nullptr) return Error{Errc::kUnreachable, "no repository is known for this image"};
-  output->fetched = true;
   const std::vector<Range> ranges = PlanRanges(&needs, options_.max_range, options_.max_gap);
   return workers_.ForEach(ranges.size(),
                           [&](size_t i) { return FetchRange(image, *source, ranges[i], needs, output); });
 }
 
+// Takes the bytes of a range as they come and writes each chunk that is complete and right.
+class Hydrator::Assembler {
+ public:
+  Assembler(const ImageData& image, const Range& range, const std::vector<Need>& needs, Output* output)
+      : image_(image),
+        needs_(needs),
+        output_(output),
+        position_(range.begin),
+        next_(range.first),
+        last_(range.first + range.count) {}
+
+  bool complete() const { return next_ == last_; }
+  // kCorrupt: a chunk is not what the catalog says. Bytes after the last chunk are ignored.
+  Status Feed(os::ByteView piece) {
+    while (!piece.empty() && !complete()) {
+      const Need& need = needs_[next_];
+      if (position_ < need.offset) {  // a gap
+        const uint64_t skip = std::min<uint64_t>(piece.size(), need.offset - position_);
+        piece = piece.subspan(static_cast<size_t>(skip));
+        position_ += skip;
+        continue;
+      }
+      const size_t take = std::min<size_t>(piece.size(), need.stored - stored_.size());
+      stored_.insert(stored_.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(take));
+      piece = piece.subspan(take);
+      position_ += take;
+      if (stored_.size() < need.stored) continue;
+      const catalog::Chunk& chunk = image_.chunk(need.chunk);
+      ASSIGN(const os::Bytes plain, image::DecodeChunk(stored_, chunk.size(), DigestOf(chunk)));
+      TRY(output_->Write(need, plain));
+      stored_.clear();
+      ++next_;
+    }
+    return Ok();
+  }
+
+ private:
+  const ImageData& image_;
+  const std::vector<Need>& needs_;
+  Output* const output_;
+  uint64_t position_;  // in the pack: where the next byte belongs
+  size_t next_;        // the need that is being collected
+  const size_t last_;
+  os::Bytes stored_;
+};
+
 Status Hydrator::FetchRange(const ImageData& image, Source& source, const Range& range,
                             const std::vector<Need>& needs, Output* output) {
+  const std::string pack = image.PackDigest(range.pack);
+  const ReadAhead::Answer answer =
+      read_ahead_.Ask(pack, range.begin, range.end, image.manifest().packs[range.pack].size);
+  Assembler assembler(image, range, needs, output);
+  const auto judge = [&](const Status& fed) -> Status {
+    if (fed.ok() && assembler.complete()) return Ok();
+    if (!fed.ok() && fed.error().code != Errc::kCorrupt) return fed;
+    return Error{Errc::kCorrupt,
+                 "the repository " + source.Name() + " sent wrong bytes (refused; nothing was stored)"};
+  };
+  if (answer.ready != nullptr) {
+    Status used = judge(assembler.Feed(answer.ready->Part(range.begin, range.end)));
+    // They came with an earlier request; the next one for them goes to the server.
+    if (!used.ok()) read_ahead_.Drop(answer.ready);
+    return used;
+  }
+
   ++counters_.requests;
-  const Error wrong{Errc::kCorrupt,
-                    "the repository " + source.Name() + " sent wrong bytes (refused; nothing was stored)"};
-  uint64_t position = range.begin;  // in the pack: where the next byte belongs
-  size_t next = range.first;        // the need that is being collected
-  const size_t last = range.first + range.count;
-  os::Bytes stored;
-  Status read = source.ReadBlob(
-      image.PackDigest(range.pack), range.begin, range.end - range.begin, [&](os::ByteView piece) -> Status {
-        counters_.bytes += piece.size();
-        while (!piece.empty() && next < last) {
-          const Need& need = needs[next];
-          if (position < need.offset) {  // a gap
-            const uint64_t skip = std::min<uint64_t>(piece.size(), need.offset - position);
-            piece = piece.subspan(static_cast<size_t>(skip));
-            position += skip;
-            continue;
-          }
-          const size_t take = std::min<size_t>(piece.size(), need.stored - stored.size());
-          stored.insert(stored.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(take));
-          piece = piece.subspan(take);
-          position += take;
-          if (stored.size() < need.stored) continue;
-          const catalog::Chunk& chunk = image.chunk(need.chunk);
-          auto plain = image::DecodeChunk(stored, chunk.size(), DigestOf(chunk));
-          if (!plain.ok()) return plain.error().code == Errc::kCorrupt ? wrong : plain.error();
-          TRY(output->Write(need, *plain));
-          stored.clear();
-          ++next;
-        }
-        position += piece.size();
-        return position > range.end ? Status(wrong) : Ok();
-      });
+  output->fetched = true;
+  const auto window = std::make_shared<ReadWindow>(ReadWindow{pack, range.begin, answer.fetch_end, {}});
+  const bool ahead = answer.fetch_end > range.end;
+  const uint64_t wanted = answer.fetch_end - range.begin;
+  uint64_t received = 0;
+  Status fed = Ok();
+  Status read = source.ReadBlob(pack, range.begin, wanted, [&](os::ByteView piece) -> Status {
+    counters_.bytes += piece.size();
+    received += piece.size();
+    if (received > wanted) return fed = Error{Errc::kCorrupt, "too many bytes"};
+    if (ahead) window->bytes.insert(window->bytes.end(), piece.begin(), piece.end());
+    return fed = assembler.Feed(piece);
+  });
+  if (!read.ok() || received != wanted) window->bytes.clear();
+  if (ahead) read_ahead_.Finish(window);
+  if (!fed.ok()) return judge(fed);
+  // What was asked for is here and right: that the rest of the window broke off is nobody's failure.
+  if (assembler.complete()) return Ok();
   TRY(std::move(read));
-  return next == last ? Ok() : Status(wrong);
+  return judge(Ok());
 }
 
 }  // namespace plume::cache

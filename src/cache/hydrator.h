@@ -7,6 +7,7 @@
 
 #include "cache/image_data.h"
 #include "cache/plan.h"
+#include "cache/read_ahead.h"
 #include "cache/reuse.h"
 #include "cache/workers.h"
 
@@ -26,6 +27,7 @@ class Hydrator {
         places_(places),
         reuse_(reuse),
         counters_(counters),
+        read_ahead_(options.read_ahead, options.read_ahead_kept),
         workers_(options.connections - 1) {}
 
   // Whether the entry is there already. A file is if it has its name and its size: it got the name last.
@@ -34,6 +36,7 @@ class Hydrator {
 
  private:
   struct Output;
+  class Assembler;
   Status MakeDirectory(const ImageData& image, uint32_t entry);
   Status Fill(const ImageData& image, uint32_t entry, Output* output);
   Status FetchRange(const ImageData& image, Source& source, const Range& range,
@@ -44,6 +47,7 @@ class Hydrator {
   const Places& places_;
   ReuseIndex& reuse_;
   AtomicCounters& counters_;
+  ReadAhead read_ahead_;
   Workers workers_;
 };
 
