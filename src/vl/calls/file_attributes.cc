@@ -31,7 +31,7 @@ nt::NtStatus QueryName(const VlState& vl, CallScratch& scratch, const FileTarget
     return nt::kSuccess;
   }
   if (at.status == nt::kObjectNameNotFound && target.found.host_visible) return at.status;
-  return MissingStatus(vl, scratch, *target.path);
+  return MissingStatus(vl, scratch, *target.path, target.found.host_visible ? at.status : nt::kSuccess);
 }
 
 }  // namespace

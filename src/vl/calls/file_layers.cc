@@ -140,11 +140,15 @@ nt::NtStatus Locate(const VlState& vl, CallScratch& scratch, const VPath& path, 
   return LocateLower(vl, scratch, path, found, out);
 }
 
-nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const VPath& path) {
+nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const VPath& path, nt::NtStatus of_host) {
   if (path.depth == 0) return nt::kObjectPathNotFound;
   const VPath* parent = ParentPath(scratch, path);
   if (!parent) return nt::kNoMemory;
   const view::Lookup found = view::LookUp(vl.space, *parent, false);
+  // Where only the host can have the directory, it has said already that it has not.
+  if (of_host == nt::kObjectPathNotFound && !found.upper_possible && found.mount < 0 && !found.virtual_directory) {
+    return of_host;
+  }
   Located at;
   if (const nt::NtStatus s = Locate(vl, scratch, *parent, found, &at); !nt::Ok(s)) return nt::kObjectPathNotFound;
   return at.place != Place::kNone && at.directory() ? nt::kObjectNameNotFound : nt::kObjectPathNotFound;

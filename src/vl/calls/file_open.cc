@@ -81,10 +81,13 @@ nt::NtStatus FromMountOnly(Open& open) {
   return nt::Ok(s) ? FromUpper(open) : s;
 }
 
+nt::NtStatus OfHost(const Open& open, nt::NtStatus known) { return open.found().host_visible ? known : nt::kSuccess; }
+
 nt::NtStatus Missing(const Open& open, nt::NtStatus known) {
   // "The name is not in its directory" stays true whatever other layers have; "no such path" needs a closer look.
   return known == nt::kObjectNameNotFound && open.found().host_visible ? known
-                                                                      : MissingStatus(open.vl, open.scratch, open.path());
+                                                                      : MissingStatus(open.vl, open.scratch, open.path(),
+                                                                                      OfHost(open, known));
 }
 
 // A new name. The upper layer decides everything that concerns the file itself.
@@ -99,8 +102,13 @@ nt::NtStatus CreateNew(Open& open) {
 }
 
 // Is this directory opened to be watched (file_notify.cc)?
-bool IsForWatching(const OpenArguments& a) {
+bool IsForWatching(const VlState& vl, const OpenArguments& a) {
   constexpr nt::Ulong kSynchronousModes = nt::kSynchronousNonAlert | nt::kSynchronousAlert;
+  // The way Wine's FindFirstChangeNotification opens, whose caller waits for the handle itself.
+  if (vl.is_wine && a.access == (nt::kFileListDirectory | nt::kSynchronize) &&
+      a.options == (nt::kDirectoryFile | nt::kSynchronousNonAlert)) {
+    return true;
+  }
   return (a.access & (nt::kFileListDirectory | nt::kGenericRead)) && (a.options & nt::kOpenForBackupIntent) &&
          !(a.options & (kSynchronousModes | nt::kNonDirectoryFile));
 }
@@ -119,7 +127,7 @@ nt::NtStatus OpenForWatching(Open& open) {
 nt::NtStatus OpenForReading(Open& open) {
   open.arguments.disposition = nt::kOpen;
   nt::NtStatus s = nt::kObjectPathNotFound;
-  if (IsForWatching(open.arguments)) {
+  if (IsForWatching(open.vl, open.arguments)) {
     s = OpenForWatching(open);
     if (!IsMissing(s)) return s;
   }

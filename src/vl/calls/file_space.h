@@ -104,8 +104,10 @@ constexpr nt::Ulong AttributesByName(const VlState& vl, view::WView name, nt::Ul
                                                                                          : attributes;
 }
 
-// kObjectNameNotFound if the directory of `path` is visible, kObjectPathNotFound otherwise.
-nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const view::VPath& path);
+// kObjectNameNotFound if the directory of `path` is visible, kObjectPathNotFound otherwise. `of_host`: what the host said,
+// if it was asked for `path`.
+nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const view::VPath& path,
+                           nt::NtStatus of_host = nt::kSuccess);
 
 // Makes the real directory of an image directory exist, with the catalog's attributes and times.
 nt::NtStatus EnsureImageDirectory(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry);
