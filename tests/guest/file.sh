@@ -44,5 +44,6 @@ compare "relative names" relative
 compare "prefixes" prefixes
 compare "bad pointers" pointers
 compare "big listing" big
+for round in 1 2 3 4 5; do compare "threads and a child at once, $round" race; done
 echo "file guest: $passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -7,6 +7,7 @@
 //   prefixes   the ways to write the same name
 //   pointers   bad pointers and handles
 //   big        a listing of some thousand entries
+//   race       eight threads and a child process write, delete and list the same files at once
 // clang-format off
 #include <windows.h>
 // clang-format on
@@ -402,6 +403,71 @@ int Big() {
   return 0;
 }
 
+// How many of the 16-byte records that WriteRecords writes a file has.
+std::string CountRecords(const wchar_t* path) {
+  HANDLE file = CreateFileW(path, GENERIC_READ, 7, nullptr, OPEN_EXISTING, 0, nullptr);
+  if (file == INVALID_HANDLE_VALUE) return "error " + std::to_string(GetLastError());
+  std::vector<char> data(1 << 16);
+  DWORD done = 0;
+  ReadFile(file, data.data(), static_cast<DWORD>(data.size()), &done, nullptr);
+  CloseHandle(file);
+  int records = 0;
+  for (DWORD at = 64; at + 16 <= done; at += 16) records += data[at] == '#';
+  return std::to_string(done) + " bytes, " + std::to_string(records) + " records";
+}
+
+constexpr int kRounds = 40;
+
+// Writes records into files that all share, opening them anew each time.
+void WriteRecords(int who) {
+  for (int i = 0; i < kRounds; ++i) {
+    const wchar_t* path = i % 2 ? L"C:\\fg\\changed.txt" : L"C:\\fg\\Lower File.txt";
+    HANDLE file = CreateFileW(path, GENERIC_WRITE, 7, nullptr, OPEN_ALWAYS, 0, nullptr);
+    char record[17];
+    std::snprintf(record, sizeof record, "#%07d%7d\n", who, i);
+    OVERLAPPED place{};
+    place.Offset = 64 + 16 * static_cast<DWORD>(who * kRounds + i);
+    DWORD done;
+    WriteFile(file, record, 16, &done, &place);
+    CloseHandle(file);
+    const std::wstring own = L"C:\\fg\\big\\file number " + std::to_wstring(who * kRounds + i) + L".txt";
+    if (i % 4 == 0) DeleteFileW(own.c_str());
+    if (i % 4 == 1) MoveFileW(own.c_str(), (own + L".moved").c_str());
+    if (i % 8 == 2) {
+      // Everybody makes, uses and removes the same folder's children.
+      CreateDirectoryW(L"C:\\fg\\shared", nullptr);
+      const std::wstring child = L"C:\\fg\\shared\\" + std::to_wstring(who);
+      WriteText(child.c_str(), "x");
+      DeleteFileW(child.c_str());
+    }
+  }
+}
+
+int Race(const wchar_t* program) {
+  std::wstring command = std::wstring(L"\"") + program + L"\" race-child";
+  STARTUPINFOW startup{};
+  startup.cb = sizeof startup;
+  PROCESS_INFORMATION child{};
+  Put("child", CreateProcessW(nullptr, command.data(), nullptr, nullptr, FALSE, 0, nullptr, nullptr, &startup, &child));
+  std::vector<std::thread> threads;
+  for (int who = 0; who < 8; ++who) threads.emplace_back(WriteRecords, who);
+  for (auto& thread : threads) thread.join();
+  WaitForSingleObject(child.hProcess, 60000);
+  std::printf("changed: %s\n", CountRecords(L"C:\\fg\\changed.txt").c_str());
+  std::printf("lower: %s\n", CountRecords(L"C:\\fg\\Lower File.txt").c_str());
+  unsigned names = 0, moved = 0;
+  WIN32_FIND_DATAW found;
+  HANDLE find = FindFirstFileW(L"C:\\fg\\big\\*", &found);
+  do {
+    ++names;
+    moved += std::wcsstr(found.cFileName, L".moved") != nullptr;
+  } while (FindNextFileW(find, &found));
+  FindClose(find);
+  std::printf("%u names, %u moved\n", names, moved);
+  Put("shared folder removed", RemoveDirectoryW(L"C:\\fg\\shared"));
+  return 0;
+}
+
 }  // namespace
 
 int wmain(int argc, wchar_t** argv) {
@@ -419,6 +485,13 @@ int wmain(int argc, wchar_t** argv) {
   if (verb == L"prefixes") return Prefixes();
   if (verb == L"pointers") return Pointers();
   if (verb == L"big") return Big();
+  wchar_t self[512];
+  GetModuleFileNameW(nullptr, self, 512);
+  if (verb == L"race") return Race(self);
+  if (verb == L"race-child") {
+    for (int who = 8; who < 12; ++who) WriteRecords(who);
+    return 0;
+  }
   std::fprintf(stderr, "file_guest: unknown verb\n");
   return 2;
 }
