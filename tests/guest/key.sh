@@ -35,7 +35,7 @@ compare() {  # compare VERB
   fi
 }
 
-for verb in api tree classes predefined views notify save pointers processes threads; do compare "$verb"; done
+for verb in api tree classes security predefined views notify save pointers processes threads; do compare "$verb"; done
 
 # A second program of the same VM sees what the first left; another VM does not.
 run "$guest" prepare >/dev/null

@@ -1,11 +1,12 @@
-// What a program sees of the registry through the Win32 interface. Each verb prints lines that must be the same bare
-// and in a VM (key.sh compares); "prepare", "clean" and "dump" are run bare around it.
+// What a program sees of the registry through the Win32 interface. Each verb prints lines that must be the
+// same bare and in a VM (key.sh compares); "prepare", "clean" and "dump" are run bare around it.
 //   prepare / clean     makes and removes what the verbs start from: Software\KeyGuest of HKLM and HKCU
 //   dump                everything below these keys
 //   api                 values, information, enumeration, renaming, copying
 //   tree                RegDeleteTree on keys of the host, and making them again
 //   classes             HKEY_CLASSES_ROOT
 //   predefined          predefined handles, overriding one
+//   security            RegSetKeySecurity on a key of the host
 //   views               KEY_WOW64_32KEY and KEY_WOW64_64KEY
 //   notify              RegNotifyChangeKeyValue
 //   save                RegSaveKey, RegLoadKey without the privilege
@@ -40,7 +41,8 @@ std::string Narrow(const std::wstring& w) {
 HKEY Make(HKEY root, const std::wstring& path, REGSAM access = KEY_ALL_ACCESS, DWORD options = 0) {
   HKEY key = nullptr;
   DWORD disposition = 0;
-  const LSTATUS status = RegCreateKeyExW(root, path.c_str(), 0, nullptr, options, access, nullptr, &key, &disposition);
+  const LSTATUS status =
+      RegCreateKeyExW(root, path.c_str(), 0, nullptr, options, access, nullptr, &key, &disposition);
   std::printf("create %s: %ld %lu\n", Narrow(path).c_str(), static_cast<long>(status), disposition);
   return key;
 }
@@ -61,8 +63,8 @@ void ShowText(HKEY key, const wchar_t* name) {
   wchar_t text[256] = {};
   DWORD size = sizeof(text) - 2, type = 0;
   const LSTATUS status = RegQueryValueExW(key, name, nullptr, &type, reinterpret_cast<BYTE*>(text), &size);
-  std::printf("value %s: %ld type %lu \"%s\"\n", Narrow(name ? name : L"(null)").c_str(), static_cast<long>(status), type,
-              status ? "" : Narrow(text).c_str());
+  std::printf("value %s: %ld type %lu \"%s\"\n", Narrow(name ? name : L"(null)").c_str(),
+              static_cast<long>(status), type, status ? "" : Narrow(text).c_str());
 }
 
 std::wstring NtName(HKEY key) {
@@ -106,7 +108,8 @@ int DumpAll() {
       HKEY key = nullptr;
       if (RegOpenKeyExW(root, path, 0, KEY_READ, &key)) continue;
       FILETIME written = {};
-      RegQueryInfoKeyW(key, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, &written);
+      RegQueryInfoKeyW(key, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                       nullptr, &written);
       std::printf("%s %08lx%08lx\n", Narrow(path).c_str(), written.dwHighDateTime, written.dwLowDateTime);
       Dump(key, "  ");
       RegCloseKey(key);
@@ -150,10 +153,10 @@ int Prepare() {
 
 void ShowInformation(HKEY key) {
   DWORD subkeys = 0, longest_key = 0, longest_class = 0, values = 0, longest_name = 0, longest_data = 0;
-  Say("information", RegQueryInfoKeyW(key, nullptr, nullptr, nullptr, &subkeys, &longest_key, &longest_class, &values,
-                                      &longest_name, &longest_data, nullptr, nullptr));
-  std::printf("  %lu subkeys (%lu, %lu) %lu values (%lu, %lu)\n", subkeys, longest_key, longest_class, values, longest_name,
-              longest_data);
+  Say("information", RegQueryInfoKeyW(key, nullptr, nullptr, nullptr, &subkeys, &longest_key, &longest_class,
+                                      &values, &longest_name, &longest_data, nullptr, nullptr));
+  std::printf("  %lu subkeys (%lu, %lu) %lu values (%lu, %lu)\n", subkeys, longest_key, longest_class, values,
+              longest_name, longest_data);
 }
 
 int Api() {
@@ -165,7 +168,8 @@ int Api() {
   ShowText(reader, L"name");  // opened before the change
   ShowText(reader, nullptr);
   ShowText(reader, L"missing");
-  Say("set without right", RegSetValueExW(reader, L"x", 0, REG_DWORD, reinterpret_cast<const BYTE*>("abcd"), 4));
+  Say("set without right",
+      RegSetValueExW(reader, L"x", 0, REG_DWORD, reinterpret_cast<const BYTE*>("abcd"), 4));
   DWORD size = 0;
   Say("size", RegGetValueW(HKEY_CURRENT_USER, kPath, L"name", RRF_RT_REG_SZ, nullptr, nullptr, &size));
   std::printf("  %lu\n", size);
@@ -231,11 +235,14 @@ int Classes() {
 }
 
 int Predefined() {
-  const struct { const char* name; HKEY root; } roots[] = {{"HKLM", HKEY_LOCAL_MACHINE},
-                                                          {"HKCU", HKEY_CURRENT_USER},
-                                                          {"HKU", HKEY_USERS},
-                                                          {"HKCR", HKEY_CLASSES_ROOT},
-                                                          {"HKCC", HKEY_CURRENT_CONFIG}};
+  const struct {
+    const char* name;
+    HKEY root;
+  } roots[] = {{"HKLM", HKEY_LOCAL_MACHINE},
+               {"HKCU", HKEY_CURRENT_USER},
+               {"HKU", HKEY_USERS},
+               {"HKCR", HKEY_CLASSES_ROOT},
+               {"HKCC", HKEY_CURRENT_CONFIG}};
   for (const auto& root : roots) {
     HKEY key = nullptr;
     Say(root.name, RegOpenKeyExW(root.root, nullptr, 0, KEY_READ, &key));
@@ -250,6 +257,27 @@ int Predefined() {
   HKEY made = Make(HKEY_CURRENT_CONFIG, L"overridden");
   std::printf("  %s\n", Narrow(NtName(made)).c_str());
   Say("no override", RegOverridePredefKey(HKEY_CURRENT_CONFIG, nullptr));
+  return 0;
+}
+
+int Security() {
+  HKEY key = Open(HKEY_CURRENT_USER, std::wstring(kPath) + L"\\d", KEY_ALL_ACCESS);
+  HKEY reader = Open(HKEY_CURRENT_USER, std::wstring(kPath) + L"\\d");
+  SECURITY_DESCRIPTOR open_to_all;
+  InitializeSecurityDescriptor(&open_to_all, SECURITY_DESCRIPTOR_REVISION);
+  SetSecurityDescriptorDacl(&open_to_all, TRUE, nullptr, FALSE);
+  Say("set without right", RegSetKeySecurity(reader, DACL_SECURITY_INFORMATION, &open_to_all));
+  Say("set", RegSetKeySecurity(key, DACL_SECURITY_INFORMATION, &open_to_all));
+  BYTE buffer[1024];
+  for (HKEY k : {key, reader}) {
+    DWORD size = sizeof(buffer);
+    BOOL present = FALSE, defaulted = FALSE;
+    ACL* dacl = nullptr;
+    Say("get", RegGetKeySecurity(k, DACL_SECURITY_INFORMATION, buffer, &size));
+    GetSecurityDescriptorDacl(buffer, &present, &dacl, &defaulted);
+    std::printf("  %lu bytes, list %d %s\n", size, present, dacl ? "with entries" : "empty");
+  }
+  ShowText(reader, L"who");
   return 0;
 }
 
@@ -282,12 +310,15 @@ int Views() {
 }
 
 int Notify() {
-  const struct { const char* name; bool subtree; DWORD filter; } cases[] = {
-      {"value", false, REG_NOTIFY_CHANGE_LAST_SET},
-      {"subkey", false, REG_NOTIFY_CHANGE_NAME},
-      {"delete", false, REG_NOTIFY_CHANGE_NAME},
-      {"deep value", true, REG_NOTIFY_CHANGE_LAST_SET},
-      {"deep delete", true, REG_NOTIFY_CHANGE_NAME}};
+  const struct {
+    const char* name;
+    bool subtree;
+    DWORD filter;
+  } cases[] = {{"value", false, REG_NOTIFY_CHANGE_LAST_SET},
+               {"subkey", false, REG_NOTIFY_CHANGE_NAME},
+               {"delete", false, REG_NOTIFY_CHANGE_NAME},
+               {"deep value", true, REG_NOTIFY_CHANGE_LAST_SET},
+               {"deep delete", true, REG_NOTIFY_CHANGE_NAME}};
   for (const auto& c : cases) {
     HKEY key = Open(HKEY_CURRENT_USER, kPath);
     HANDLE event = CreateEventW(nullptr, TRUE, FALSE, nullptr);
@@ -364,15 +395,21 @@ int Save() {
 int Pointers() {
   HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
   const auto get = [&](const char* name) { return reinterpret_cast<void*>(GetProcAddress(ntdll, name)); };
-  const auto open = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*)>(get("NtOpenKey"));
-  const auto create = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*, ULONG, UNICODE_STRING*,
-                                                        ULONG, ULONG*)>(get("NtCreateKey"));
+  const auto open =
+      reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*)>(get("NtOpenKey"));
+  const auto create = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*, ULONG,
+                                                        UNICODE_STRING*, ULONG, ULONG*)>(get("NtCreateKey"));
   const auto rename = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE, UNICODE_STRING*)>(get("NtRenameKey"));
   const auto query = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE, int, void*, ULONG, ULONG*)>(get("NtQueryKey"));
-  const auto set = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE, UNICODE_STRING*, ULONG, ULONG, const void*, ULONG)>(get("NtSetValueKey"));
-  const auto value = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE, UNICODE_STRING*, int, void*, ULONG, ULONG*)>(get("NtQueryValueKey"));
+  const auto set =
+      reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE, UNICODE_STRING*, ULONG, ULONG, const void*, ULONG)>(
+          get("NtSetValueKey"));
+  const auto value = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE, UNICODE_STRING*, int, void*, ULONG, ULONG*)>(
+      get("NtQueryValueKey"));
   const auto remove = reinterpret_cast<NTSTATUS(NTAPI*)(HANDLE)>(get("NtDeleteKey"));
-  const auto show = [](const char* what, NTSTATUS s) { std::printf("%s: %08lx\n", what, static_cast<unsigned long>(s)); };
+  const auto show = [](const char* what, NTSTATUS s) {
+    std::printf("%s: %08lx\n", what, static_cast<unsigned long>(s));
+  };
   HKEY key = Open(HKEY_CURRENT_USER, kPath, KEY_ALL_ACCESS);
   HANDLE handle = nullptr;
   wchar_t text[] = L"\\Registry\\Machine\\Software\\KeyGuest";
@@ -423,7 +460,8 @@ int Run(const std::wstring& arguments) {
   start.cb = sizeof(start);
   PROCESS_INFORMATION process = {};
   std::fflush(stdout);
-  if (!CreateProcessW(nullptr, command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &start, &process)) return -1;
+  if (!CreateProcessW(nullptr, command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &start, &process))
+    return -1;
   WaitForSingleObject(process.hProcess, 60000);
   DWORD code = 99;
   GetExitCodeProcess(process.hProcess, &code);
@@ -449,8 +487,8 @@ int Processes() {
   SECURITY_ATTRIBUTES inherit = {sizeof(inherit), nullptr, TRUE};
   HKEY key = nullptr;
   DWORD disposition = 0;
-  Say("inheritable", RegCreateKeyExW(HKEY_CURRENT_USER, L"Software\\KeyGuest\\d", 0, nullptr, 0, KEY_ALL_ACCESS, &inherit, &key,
-                                     &disposition));
+  Say("inheritable", RegCreateKeyExW(HKEY_CURRENT_USER, L"Software\\KeyGuest\\d", 0, nullptr, 0,
+                                     KEY_ALL_ACCESS, &inherit, &key, &disposition));
   std::printf("child: %d\n", Run(L"inherited " + std::to_wstring(reinterpret_cast<uintptr_t>(key))));
   ShowText(key, L"inherited");
   return 0;
@@ -483,10 +521,16 @@ int Threads() {
       for (int i = 0; i < 100; ++i) {
         HKEY key = nullptr, made = nullptr;
         const std::wstring child = L"a\\deep\\t" + std::to_wstring((t * 3 + i) % 5);
-        if (RegOpenKeyExW(HKEY_CURRENT_USER, kPath, 0, KEY_ALL_ACCESS, &key)) { ++errors[t]; continue; }
-        if (RegCreateKeyExW(key, child.c_str(), 0, nullptr, 0, KEY_ALL_ACCESS, nullptr, &made, nullptr)) ++errors[t];
+        if (RegOpenKeyExW(HKEY_CURRENT_USER, kPath, 0, KEY_ALL_ACCESS, &key)) {
+          ++errors[t];
+          continue;
+        }
+        if (RegCreateKeyExW(key, child.c_str(), 0, nullptr, 0, KEY_ALL_ACCESS, nullptr, &made, nullptr))
+          ++errors[t];
         const DWORD number = static_cast<DWORD>(i);
-        if (RegSetValueExW(key, (L"n" + std::to_wstring(t)).c_str(), 0, REG_DWORD, reinterpret_cast<const BYTE*>(&number), 4)) ++errors[t];
+        if (RegSetValueExW(key, (L"n" + std::to_wstring(t)).c_str(), 0, REG_DWORD,
+                           reinterpret_cast<const BYTE*>(&number), 4))
+          ++errors[t];
         wchar_t name[64];
         DWORD units = 64;
         if (RegEnumKeyExW(key, 0, name, &units, nullptr, nullptr, nullptr, nullptr)) ++errors[t];
@@ -506,10 +550,14 @@ int Threads() {
 
 extern "C" int wmain(int argc, wchar_t** argv) {
   const std::wstring verb = argc > 1 ? argv[1] : L"";
-  const struct { const wchar_t* name; int (*run)(); } verbs[] = {
-      {L"prepare", Prepare}, {L"clean", Clean},   {L"dump", DumpAll},     {L"api", Api},           {L"tree", Tree},
-      {L"classes", Classes}, {L"views", Views},   {L"notify", Notify},    {L"save", Save},         {L"pointers", Pointers},
-      {L"change", Change},   {L"threads", Threads}, {L"processes", Processes}, {L"predefined", Predefined}};
+  const struct {
+    const wchar_t* name;
+    int (*run)();
+  } verbs[] = {{L"prepare", Prepare},   {L"clean", Clean},         {L"dump", DumpAll},
+               {L"api", Api},           {L"tree", Tree},           {L"classes", Classes},
+               {L"security", Security}, {L"views", Views},         {L"notify", Notify},
+               {L"save", Save},         {L"pointers", Pointers},   {L"change", Change},
+               {L"threads", Threads},   {L"processes", Processes}, {L"predefined", Predefined}};
   for (const auto& v : verbs) {
     if (verb == v.name) return v.run();
   }

@@ -31,7 +31,7 @@ NtStatus LongNameStatus(const VlState& vl, CallScratch& scratch, const VPath* ba
   const view::NameKind kind = base ? view::ParseRelative(*base, parent, room, path) : view::ParseKeyName(parent, room, path);
   if (kind != view::NameKind::kKeyPath) return nt::kObjectNameInvalid;
   NtStatus status = FollowLinks(vl, scratch, path, true);
-  if (!nt::Ok(status)) return nt::kObjectNameNotFound;
+  if (!nt::Ok(status)) return status;
   Opened opened;
   status = OpenTop(vl, scratch, *path, LookUp(vl, *path), nt::kKeyQueryValue, nt::kObjCaseInsensitive, &opened);
   if (!nt::Ok(status)) return nt::kObjectNameNotFound;

@@ -6,7 +6,8 @@ namespace {
 
 // An unknown class is what the system objects to first.
 bool IsKnown(const VlState& vl, nt::KeyValueInformationClass information_class) {
-  return information_class <= (vl.is_wine ? nt::kKeyValuePartialInformation : nt::kKeyValuePartialInformationAlign64);
+  return information_class <=
+         (vl.is_wine ? nt::kKeyValuePartialInformation : nt::kKeyValuePartialInformationAlign64);
 }
 
 }  // namespace
@@ -24,8 +25,9 @@ nt::NtStatus PLUME_NTAPI HookNtQueryValueKey(nt::Handle handle, nt::UnicodeStrin
   return orig.NtQueryValueKey(use.real, name, information_class, buffer, length, result_length);
 }
 
-nt::NtStatus PLUME_NTAPI HookNtQueryMultipleValueKey(nt::Handle handle, nt::KeyValueEntry* entries, nt::Ulong count,
-                                                     void* buffer, nt::Ulong* length, nt::Ulong* needed) {
+nt::NtStatus PLUME_NTAPI HookNtQueryMultipleValueKey(nt::Handle handle, nt::KeyValueEntry* entries,
+                                                     nt::Ulong count, void* buffer, nt::Ulong* length,
+                                                     nt::Ulong* needed) {
   const VlState& vl = Enter();
   CallScratch scratch;
   key::Use use;
@@ -82,7 +84,41 @@ nt::NtStatus PLUME_NTAPI HookNtSetInformationKey(nt::Handle handle, nt::Ulong in
   const nt::AccessMask right = information_class == kWriteTime ? nt::kKeySetValue : 0;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, right, &use);
   if (!nt::Ok(status) && !key::NotAKey(status)) return status;
-  return orig.NtSetInformationKey(information_class == kWriteTime ? use.real : handle, information_class, buffer, length);
+  return orig.NtSetInformationKey(information_class == kWriteTime ? use.real : handle, information_class,
+                                  buffer, length);
+}
+
+// Security descriptors of any object come through here; only keys are looked at.
+
+nt::NtStatus PLUME_NTAPI HookNtQuerySecurityObject(nt::Handle handle, nt::Ulong information, void* descriptor,
+                                                   nt::Ulong length, nt::Ulong* needed) {
+  const VlState& vl = Enter();
+  HandleRef known = Handles().Find(handle);
+  if (!known || known->kind != HandleKind::kKey) {
+    return orig.NtQuerySecurityObject(handle, information, descriptor, length, needed);
+  }
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kReadControl, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtQuerySecurityObject(use.real, information, descriptor, length, needed);
+}
+
+nt::NtStatus PLUME_NTAPI HookNtSetSecurityObject(nt::Handle handle, nt::Ulong information, void* descriptor) {
+  const VlState& vl = Enter();
+  HandleRef known = Handles().Find(handle);
+  if (!known || known->kind != HandleKind::kKey)
+    return orig.NtSetSecurityObject(handle, information, descriptor);
+  constexpr nt::Ulong kOwner = 1, kGroup = 2, kDacl = 4, kSacl = 8;
+  nt::AccessMask right = 0;
+  if (information & (kOwner | kGroup)) right |= nt::kWriteOwner;
+  if (information & kDacl) right |= nt::kWriteDac;
+  if (information & kSacl) right |= nt::kAccessSystemSecurity;
+  CallScratch scratch;
+  key::Use use;
+  const nt::NtStatus status = key::Begin(vl, scratch, handle, right, &use);
+  if (!nt::Ok(status)) return status;
+  return orig.NtSetSecurityObject(use.real, information, descriptor);
 }
 
 }  // namespace plume::vl
