@@ -38,8 +38,8 @@ std::string Shown(const os::Path& relative) {
 }
 
 // "" if the file has the bytes of its entry, else what is wrong with it.
-Result<std::string> CheckFile(os::FileSystem& files, const ImageData& image, uint32_t e, const os::Path& path,
-                              const os::FileInfo& info) {
+std::string CheckFile(os::FileSystem& files, const ImageData& image, uint32_t e, const os::Path& path,
+                      const os::FileInfo& info) {
   const catalog::Entry& entry = image.catalog().entry(e);
   if (image.IsDirectory(e)) return std::string("it is a directory in the image");
   if (info.size != entry.size()) {
@@ -81,6 +81,14 @@ Status WalkFiles(os::FileSystem& files, const os::Path& root,
   return Walk(files, root, os::Path(), visit);
 }
 
+std::string CheckHydrated(os::FileSystem& files, const ImageData& image, uint32_t entry) {
+  const os::Path path = image.PathOf(entry);
+  auto info = files.Stat(path);
+  if (!info.ok())
+    return info.error().code == Errc::kNotFound ? "" : "it cannot be read: " + info.error().message;
+  return CheckFile(files, image, entry, path, *info);
+}
+
 Result<VerifyReport> Audit(os::FileSystem& files, const Places& places,
                            const std::vector<std::shared_ptr<ImageData>>& images, const Progress& progress) {
   VerifyReport report;
@@ -100,7 +108,7 @@ Result<VerifyReport> Audit(os::FileSystem& files, const Places& places,
       const uint32_t entry = image->EntryOf(relative);
       std::string why = "no catalog knows it";
       if (entry != catalog::kNone) {
-        ASSIGN(why, CheckFile(files, *image, entry, root / relative, info));
+        why = CheckFile(files, *image, entry, root / relative, info);
       }
       if (!why.empty()) report.bad.push_back(BadFile{image->image().digest, Shown(relative), std::move(why)});
       ++report.files;

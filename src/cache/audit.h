@@ -13,6 +13,9 @@ namespace plume::cache {
 Status WalkFiles(os::FileSystem& files, const os::Path& root,
                  const std::function<Status(const os::Path& relative, const os::FileInfo& info)>& visit);
 
+// "" if the hydrated file of this entry is absent or has the right bytes, else what is wrong with it.
+std::string CheckHydrated(os::FileSystem& files, const ImageData& image, uint32_t entry);
+
 // Reports by name; a damaged catalog is a BadFile with an empty path.
 Result<VerifyReport> Audit(os::FileSystem& files, const Places& places,
                            const std::vector<std::shared_ptr<ImageData>>& images, const Progress& progress);

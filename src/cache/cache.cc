@@ -35,8 +35,9 @@ class CacheImpl final : public Cache {
         places_{std::move(state)},
         lock_(std::move(lock)),
         prober_(options_.offline_millis),
+        settler_(files_, *options_.clock, places_.Markers()),
         reuse_(files_),
-        hydrator_(files_, options_, places_, reuse_, counters_) {}
+        hydrator_(files_, options_, places_, reuse_, settler_, counters_) {}
 
   Status Recover();
 
@@ -74,6 +75,7 @@ class CacheImpl final : public Cache {
   const Places places_;
   const os::FileLock lock_;
   Prober prober_;
+  Settler settler_;
   AtomicCounters counters_;
   ReuseIndex reuse_;
   Hydrator hydrator_;
@@ -104,7 +106,19 @@ Status CacheImpl::Recover() {
     // A damaged one is left to Attach, which fetches it again, and to Verify, which names it.
     if (image.ok()) images_[digest] = std::move(*image);
   }
-  return Ok();
+  const auto check = [this](const Settler::Marker& marker) {
+    const auto image = Get(marker.digest);
+    if (image == nullptr || !image->Holds(marker.entry)) {
+      // Nothing can be said about its files until its catalog is fetched again; so are they.
+      (void)os::RemoveTree(files_, places_.Files(marker.digest.substr(7)));
+    } else if (!CheckHydrated(files_, *image, marker.entry).empty()) {
+      (void)files_.Remove(image->PathOf(marker.entry));
+    }
+  };
+  return settler_.Recover(check, [this](const Settler::Marker& marker) {
+    const auto image = Get(marker.digest);
+    return image == nullptr || !image->Holds(marker.entry) ? os::Path() : image->PathOf(marker.entry);
+  });
 }
 
 std::shared_ptr<ImageData> CacheImpl::Get(const std::string& digest) const {

@@ -6,6 +6,7 @@
 //   state/catalogs/<hex>.config.json     the config blob
 //   state/images/<hex>/<root>/...        hydrated files, complete and verified before they got their name
 //   state/images/tmp/                    files being hydrated; emptied by Open
+//   state/images/unsettled/              markers of files the system may not have written out yet (settle.h)
 //
 // Invariants: (1) a file with its final name has exactly the bytes, times and attributes of its catalog
 // entry; (2) a crash at any instant leaves only (1) and rubbish that Open removes; (3) bytes that do not
@@ -96,7 +97,7 @@ class Cache {
   virtual const Image* Find(const std::string& digest) const = 0;  // attached ones; nullptr if not
 
   // Returns once the file (or directory) of this catalog entry is complete at PathOf. The miss path: present?
-  // join a running fetch; take it from another image; fetch, verify, write, flush, rename. Errors: kCorrupt
+  // join a running fetch; take it from another image; fetch, verify, write, rename. Errors: kCorrupt
   // naming the file, kUnreachable (at once while known to be offline), kNoSpace, kInvalid (no such image or
   // entry). After any error nothing has the final name and the next call starts over.
   virtual Status EnsureFile(const std::string& digest, uint32_t entry) = 0;

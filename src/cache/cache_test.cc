@@ -55,6 +55,10 @@ class CacheTest : public ::testing::Test {
   os::Path PathOf(const std::string& path) {
     return *cache_->PathOf(digest_, EntryOf(*cache_->Find(digest_), path));
   }
+  // Those of all images, temporary ones included; markers are no files of an image.
+  size_t HydratedFiles() const {
+    return FilesBelow(scratch_.path() / "images") - FilesBelow(scratch_.path() / "images" / "unsettled");
+  }
   os::Path Folder() const { return scratch_.path() / "images" / digest_.substr(7); }
 
   Scratch scratch_;
@@ -68,7 +72,7 @@ class CacheTest : public ::testing::Test {
 
 TEST_F(CacheTest, HydratesExactly) {
   ASSERT_NE(Attach(), nullptr);
-  EXPECT_EQ(FilesBelow(scratch_.path() / "images"), 0u) << "attaching fetches no file";
+  EXPECT_EQ(HydratedFiles(), 0u) << "attaching fetches no file";
   for (const TestFile& file : files_) {
     const Status done = Ensure(file.path);
     ASSERT_TRUE(done.ok()) << done.error().message;
@@ -114,7 +118,7 @@ TEST_F(CacheTest, RefusesWrongBytes) {
       EXPECT_FALSE(std::filesystem::exists(PathOf(path)));
     }
   }
-  EXPECT_EQ(FilesBelow(scratch_.path() / "images"), 0u);
+  EXPECT_EQ(HydratedFiles(), 0u);
   EXPECT_GT(cache_->counters().refused, 0u);
   repository_->fault = Fault::kNone;
   EXPECT_TRUE(Ensure("App\\big.bin").ok());
@@ -281,7 +285,7 @@ TEST_F(CacheTest, CompleteThenVerifyRepairRemove) {
 
   ASSERT_TRUE(cache_->Remove(digest_).ok());
   EXPECT_EQ(cache_->Find(digest_), nullptr);
-  EXPECT_EQ(FilesBelow(scratch_.path() / "images") + FilesBelow(scratch_.path() / "catalogs"), 0u);
+  EXPECT_EQ(HydratedFiles() + FilesBelow(scratch_.path() / "catalogs"), 0u);
   EXPECT_FALSE(cache_->Remove(digest_).ok());
   Attach();
   EXPECT_TRUE(Ensure("App\\small.txt").ok());
@@ -348,6 +352,24 @@ TEST_F(CacheTest, ProgramFilesAreLinkedOnlyUnderTheSameName) {
   EXPECT_EQ(Contents(*cache_->PathOf(b, EntryOf(*second, "B\\x.dll"))), program);
 }
 
+// The system went down before it had written a file out: the file is there, its bytes are not.
+TEST_F(CacheTest, PowerFailure) {
+  Attach();
+  ASSERT_TRUE(cache_->Complete(digest_).ok());
+  const os::Path big = PathOf("App\\big.bin"), small = PathOf("App\\small.txt");
+  const std::string entry = std::to_string(EntryOf(*cache_->Find(digest_), "App\\big.bin"));
+  cache_.reset();
+  ASSERT_TRUE(os::SystemFiles().SetAttributes(big, 0).ok());
+  std::ofstream(big, std::ios::binary) << std::string(files_[2].bytes.size(), '\0');
+  std::ofstream(scratch_.path() / "images" / "unsettled" / (digest_.substr(7) + "-" + entry)) << "1";
+  Reopen();
+  EXPECT_FALSE(std::filesystem::exists(big));
+  EXPECT_TRUE(std::filesystem::exists(small));
+  Attach();
+  ASSERT_TRUE(Ensure("App\\big.bin").ok());
+  EXPECT_EQ(Contents(big), files_[2].bytes);
+}
+
 TEST_F(CacheTest, OneAgentAtATime) {
   auto second = Cache::Open(scratch_.path(), options_);
   ASSERT_FALSE(second.ok());
@@ -360,6 +382,8 @@ TEST_F(CacheTest, EveryFailingStep) {
   Attach();
   for (uint64_t nth = 0;; ++nth) {
     cache_.reset();
+    // Nothing left to do in the background, which would take steps of its own.
+    std::filesystem::remove_all(scratch_.path() / "images" / "unsettled");
     os::FaultPlan plan(os::FaultPlan::kNever);
     const auto faulty_never = os::MakeFaultyFiles(os::SystemFiles(), plan);
     Options options = options_;
@@ -394,7 +418,7 @@ TEST_F(CacheTest, EveryFailingStep) {
     ASSERT_LT(nth, 200u);
   }
   Reopen();
-  EXPECT_EQ(FilesBelow(scratch_.path() / "images"), 0u) << "Open removes what was left";
+  EXPECT_EQ(HydratedFiles(), 0u) << "Open removes what was left";
 }
 
 // A process is killed at a random moment of a hydration, again and again; what is there is always right.

@@ -67,10 +67,13 @@ Status Hydrator::Hydrate(const ImageData& image, uint32_t e) {
   const catalog::Entry& entry = image.catalog().entry(e);
   const os::Path path = image.PathOf(e);
   TRY(files_.MakeDirectories(path.parent_path()));
+  const Settler::Marker marker{image.image().digest, e};
+  TRY(settler_.Mark(marker));
   if (reuse_.Link(image, e, path)) {
+    settler_.Settle(marker, path);  // the file it is a link to may not be settled either
     ++counters_.files_reused;
     counters_.bytes_reused += entry.size();
-    return files_.SyncDirectory(path.parent_path());
+    return Ok();
   }
 
   auto run = [&]() -> Status {
@@ -80,7 +83,6 @@ Status Hydrator::Hydrate(const ImageData& image, uint32_t e) {
     ASSIGN(const uint64_t size, output.file->Size());
     if (size != entry.size()) return Error{Errc::kInternal, "its chunks do not add up to its size"};
     TRY(output.file->SetTimes(os::FileTimes{entry.created(), entry.modified(), 0}));
-    TRY(output.file->Flush());
     TRY(output.file->Close());
     output.file.reset();
     TRY(files_.SetAttributes(output.path, entry.attributes()));
@@ -88,7 +90,7 @@ Status Hydrator::Hydrate(const ImageData& image, uint32_t e) {
     // Replacing: what is there under this name is not the file (Present), for instance cut off by somebody.
     TRY(files_.Rename(output.path, path, true));
     output.committed = true;
-    TRY(files_.SyncDirectory(path.parent_path()));
+    settler_.Settle(marker, path);
     ++(output.fetched ? counters_.files_fetched : counters_.files_reused);
     return Ok();
   };

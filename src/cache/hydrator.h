@@ -9,6 +9,7 @@
 #include "cache/plan.h"
 #include "cache/read_ahead.h"
 #include "cache/reuse.h"
+#include "cache/settle.h"
 #include "cache/workers.h"
 
 namespace plume::cache {
@@ -21,11 +22,12 @@ struct AtomicCounters {
 class Hydrator {
  public:
   Hydrator(os::FileSystem& files, const Options& options, const Places& places, ReuseIndex& reuse,
-           AtomicCounters& counters)
+           Settler& settler, AtomicCounters& counters)
       : files_(files),
         options_(options),
         places_(places),
         reuse_(reuse),
+        settler_(settler),
         counters_(counters),
         read_ahead_(options.read_ahead, options.read_ahead_kept),
         workers_(options.connections - 1) {}
@@ -46,6 +48,7 @@ class Hydrator {
   const Options& options_;
   const Places& places_;
   ReuseIndex& reuse_;
+  Settler& settler_;
   AtomicCounters& counters_;
   ReadAhead read_ahead_;
   Workers workers_;

@@ -23,6 +23,7 @@ struct Places {
   os::Path Images() const { return state / "images"; }
   os::Path Files(const std::string& hex) const { return Images() / hex; }
   os::Path Temporary() const { return Images() / "tmp"; }
+  os::Path Markers() const { return Images() / "unsettled"; }
 };
 
 class ImageData {

@@ -57,6 +57,6 @@ kill_server() { kill -9 "$server_pid" 2>/dev/null; wait "$server_pid" 2>/dev/nul
 
 state_of() { find "$1/drive_c/users" -maxdepth 4 -type d -path '*Local/Plume' | head -1; }
 empty_cache() { find "$(state_of "$1")/images" -mindepth 1 -maxdepth 1 -regextype egrep -regex '.*/[0-9a-f]{64}' -exec rm -rf {} +; }
-cached_files() { find "$(state_of "$1")/images" -path '*/tmp' -prune -o -type f -print 2>/dev/null | wc -l; }
+cached_files() { find "$(state_of "$1")/images" \( -name tmp -o -name unsettled \) -prune -o -type f -print 2>/dev/null | wc -l; }
 cache_is_clean() { plume_in "$1" cache verify; }
 registry_is_whole() { tests/fault/_check_registry.py "$1"; }
