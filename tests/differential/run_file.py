@@ -179,7 +179,7 @@ def main():
             failures.update(task.result())
     for number, seed in enumerate(sorted(failures)):
         if number == 10:
-            print(f"... and {len(failures) - 10} more")
+            print(f"... and {len(failures) - 10} more:", *sorted(failures)[10:][:200])
             break
         print(f"seed {seed} differs:")
         show(*failures[seed])

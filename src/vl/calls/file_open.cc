@@ -90,15 +90,31 @@ nt::NtStatus Missing(const Open& open, nt::NtStatus known) {
                                                                                       OfHost(open, known));
 }
 
+// Creates in the upper layer. No lower layer has the name, so a new directory hides what they might get later; then
+// nothing below it ever needs to be looked up there, as in a directory that an installer fills.
+nt::NtStatus CreateInUpper(Open& open) {
+  nt::NtStatus s = Mark(open.vl, open.path(), view::VmIndex::kUpper);
+  if (!nt::Ok(s)) return s;
+  s = FromUpper(open);
+  if (nt::Ok(s) && (open.arguments.options & nt::kDirectoryFile) && open.io->information == nt::kInfoCreated) {
+    Mark(open.vl, open.path(), view::VmIndex::kUpper | view::VmIndex::kWhiteout);
+  }
+  return s;
+}
+
 // A new name. The upper layer decides everything that concerns the file itself.
 nt::NtStatus CreateNew(Open& open) {
   if (open.path().depth == 0) return nt::kObjectPathNotFound;
-  nt::NtStatus s = MissingStatus(open.vl, open.scratch, open.path());
+  nt::NtStatus s;
+  if (open.vl.index.Flags(open.path(), open.path().depth - 1) & view::VmIndex::kUpper) {
+    // The directory is in the upper layer already, most likely; then it is visible.
+    s = CreateInUpper(open);
+    if (s != nt::kObjectPathNotFound) return s;
+  }
+  s = MissingStatus(open.vl, open.scratch, open.path());
   if (s != nt::kObjectNameNotFound) return s;
   s = EnsureUpperDirectory(open.vl, open.scratch, open.path(), open.path().depth - 1);
-  if (!nt::Ok(s)) return s;
-  s = Mark(open.vl, open.path(), view::VmIndex::kUpper);
-  return nt::Ok(s) ? FromUpper(open) : s;
+  return nt::Ok(s) ? CreateInUpper(open) : s;
 }
 
 // Is this directory opened to be watched (file_notify.cc)?

@@ -209,6 +209,8 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
     if (directory && may && IsMerged(source_found) && !view::HasPrefix(*target.path, source->text)) {
       s = PrepareTree(vl, scratch, *source, target);
       if (!nt::Ok(s)) return s;
+      // It must not mix with anything that a lower layer might get at its new place.
+      hide = IsMerged(target.found);
     }
     s = Original(scratch, request, handle, nullptr, real, io);
     if (nt::Ok(s)) Moved(handle, *target.path);
