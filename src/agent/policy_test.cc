@@ -55,9 +55,9 @@ TEST(Policy, ApplicationKeepsDocumentsLocal) {
   catalog::Input input;
   for (const char16_t* path :
        {u"Program Files\\A\\a.exe", u"Tools\\t.exe", u"users\\Public\\A\\x", u"windows\\a.ini"})
-    input.files.push_back({.root = "C", .path = path, .content = {}, .chunks = {}});
+    input.files.push_back({.root = "C", .path = path, .short_name = {}, .content = {}, .chunks = {}});
   for (const char16_t* path : {u".a\\settings", u"Documents\\sample.txt", u"AppData\\Roaming\\A\\x"})
-    input.files.push_back({.root = "Profile", .path = path, .content = {}, .chunks = {}});
+    input.files.push_back({.root = "Profile", .path = path, .short_name = {}, .content = {}, .chunks = {}});
   const auto bytes = catalog::Write(input);
   ASSERT_TRUE(bytes.ok());
   catalog::Reader image;
