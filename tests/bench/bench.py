@@ -26,6 +26,7 @@ class Failure(Exception):
 class Bench:
     def __init__(self, options):
         self.o = options
+        self.load_at_start = os.getloadavg()[0]
         self.rows = []       # one dict for each line of the table
         self.facts = {}
         self.pin = ["taskset", "-c", options.cpu] if options.cpu else []
@@ -74,11 +75,9 @@ class Bench:
         row = stats.compare(values, baseline)
         row.update(group=group, name=name, unit=unit, note=note, values=values, baseline_values=baseline)
         self.rows.append(row)
-        print(f"  {name:44s} {row['baseline']:10.2f} {row['figure']:10.2f} {unit}   {row['ratio']:6.3f}x "
-              f"[{row['ratio_low']:.3f}, {row['ratio_high']:.3f}]  {row['added']:+.2f} {unit}", flush=True)
 
-    def header(self, text):
-        print(f"\n{text}\n  {'':44s} {'local':>10s} {'Plume':>10s}", flush=True)
+    def progress(self, text):
+        print(f"bench: {text}", file=sys.stderr, flush=True)
 
     # --- starts of an application ----------------------------------------------------------------------------------
     def empty_cache(self):
@@ -90,7 +89,7 @@ class Bench:
 
     def starts(self, label, local, streamed, rounds):
         """local, streamed: functions that start the program once and return seconds."""
-        self.header(f"Start of {label}, with the command line, {rounds} rounds in turns (ms)")
+        self.progress(f"start of {label}, {rounds} rounds in turns")
         lan, wan = {"rtt_ms": 0, "mbit": 0}, {"rtt_ms": 50, "mbit": 20}
         samples = {k: [] for k in ("local", "cold", "wan", "warm", "offline")}
         wan_bytes = []
@@ -114,23 +113,24 @@ class Bench:
                 wan_bytes.append(self.line_stats()["down"] - before["down"])
                 self.line(**lan)
         base = samples["local"]
-        self.add(label, f"{label}: warm", samples["warm"], base, "ms")
-        self.add(label, f"{label}: offline, server unreachable", samples["offline"], base, "ms")
-        self.add(label, f"{label}: cold, empty cache, loopback", samples["cold"], base, "ms")
+        group = f"Start of {label}"
+        self.add(group, "streamed cold (empty cache), loopback", samples["cold"], base, "ms")
+        self.add(group, "streamed warm", samples["warm"], base, "ms")
+        self.add(group, "streamed, offline (server refuses)", samples["offline"], base, "ms")
         if samples["wan"]:
             bound = stats.faster_half(base) + max(wan_bytes) * 8 / 20e6 * 1000
-            self.add(label, f"{label}: cold, 50 ms and 20 Mbit/s", samples["wan"], base, "ms",
-                     f"{max(wan_bytes)} bytes; bytes/bandwidth + local start = {bound:.0f} ms")
+            self.add(group, "streamed cold, 50 ms and 20 Mbit/s", samples["wan"], base, "ms",
+                     f"{max(wan_bytes)} bytes: their time on the line and a local start make {bound:.0f} ms")
 
     def inner_starts(self, label, local_program, streamed_program, arguments, vm, count, rounds):
         """The start alone, by a program that is already in the VM: what opening a document from a running program costs."""
-        self.header(f"Start of {label} by a running program, {rounds} rounds of {count} in turns (ms)")
+        self.progress(f"start of {label} by a running program, {rounds} rounds of {count} in turns")
         local, streamed = [], []
         for _ in range(rounds):
             local += self.calls(self.bare(self.o.calls, "start", str(count), local_program, *arguments))["start"]
             streamed += self.calls(self.plume("vm", "run", vm, "--", self.o.calls, "start", str(count), streamed_program,
                                               *arguments))["start"]
-        self.add(label, f"{label}: warm, started inside", [v / 1000 for v in streamed], [v / 1000 for v in local], "ms")
+        self.add(f"Start of {label}", "streamed warm, by a program of the VM", [v / 1000 for v in streamed], [v / 1000 for v in local], "ms")
 
     @staticmethod
     def calls(result):
@@ -144,7 +144,7 @@ class Bench:
         return found
 
     def single_calls(self, where, bare_arguments, guest_arguments, vm, rounds):
-        self.header(f"Single calls, {where}, {rounds} rounds in turns (us)")
+        self.progress(f"single calls, {where}, {rounds} rounds in turns")
         bare, guest = {}, {}
         for _ in range(rounds):
             for into, result in ((bare, self.bare(self.o.calls, *bare_arguments)),
@@ -152,24 +152,46 @@ class Bench:
                 for name, values in self.calls(result).items():
                     into.setdefault(name, []).extend(values)
         for name in bare:
-            self.add(where, f"{where}: {name}", guest[name], bare[name], "us")
+            scale, unit = (1000, "ms") if min(bare[name]) > 1000 else (1, "us")
+            self.add(f"Single calls, {where}", name, [v / scale for v in guest[name]], [v / scale for v in bare[name]], unit)
 
     # --- the report -------------------------------------------------------------------------------------------------
+    COLUMNS = ("", "outside", "in the VM", "ratio", "95 % of it", "added")
+
+    @staticmethod
+    def cells(row):
+        return (row["name"], f"{row['baseline']:.2f} {row['unit']}", f"{row['figure']:.2f} {row['unit']}",
+                f"{row['ratio']:.2f}x", f"{row['ratio_low']:.2f} - {row['ratio_high']:.2f}",
+                f"{row['added']:+.2f} {row['unit']}")
+
+    def groups(self):
+        groups = {}
+        for row in self.rows:
+            groups.setdefault(row["group"], []).append(row)
+        return groups
+
+    def table(self):
+        """The same program outside and inside a VM, side by side."""
+        lines = []
+        for group, rows in self.groups().items():
+            lines += ["", "{:<42}{:>12}{:>12}{:>8}{:>15}{:>13}".format(group, *self.COLUMNS[1:])]
+            lines += ["  {:<40}{:>12}{:>12}{:>8}{:>15}{:>13}".format(*self.cells(r)) for r in rows]
+        return "\n".join(lines)
+
     def write(self, folder):
         os.makedirs(folder, exist_ok=True)
-        self.facts.update(kernel=platform.release(), cpus=os.cpu_count(), pinned_to=self.o.cpu or "not pinned",
-                          rounds=self.o.rounds, load_at_end=os.getloadavg()[0])
+        version = subprocess.run(["wine", "--version"], stdout=subprocess.PIPE, text=True, env=self.environment).stdout
+        self.facts.update(wine=version.strip(), kernel=platform.release(), cpus=os.cpu_count(),
+                          client_bound_to_cpu=self.o.cpu or "none", rounds=self.o.rounds,
+                          load_at_start=round(self.load_at_start, 1))
         with open(os.path.join(folder, "results.json"), "w") as f:
             json.dump({"facts": self.facts, "rows": self.rows}, f, indent=1)
         with open(os.path.join(folder, "results.md"), "w") as f:
-            f.write("Measured by `make bench`: baseline and Plume in turns in one run; mean of the faster half of the\n"
-                    "samples; 95 % interval by bootstrap. " +
-                    "; ".join(f"{k.replace('_', ' ')}: {v}" for k, v in self.facts.items()) + ".\n\n"
-                    "| what | local | Plume | ratio | 95 % | added | p90 local / Plume | note |\n|---|---|---|---|---|---|---|---|\n")
-            for r in self.rows:
-                f.write(f"| {r['name']} | {r['baseline']:.2f} {r['unit']} | {r['figure']:.2f} {r['unit']} | {r['ratio']:.3f}x "
-                        f"| {r['ratio_low']:.3f} .. {r['ratio_high']:.3f} | {r['added']:+.2f} {r['unit']} "
-                        f"| {r['baseline_p90']:.2f} / {r['p90']:.2f} | {r['note']} |\n")
+            f.write("; ".join(f"{k.replace('_', ' ')}: {v}" for k, v in self.facts.items()) + ".\n")
+            for group, rows in self.groups().items():
+                f.write(f"\n| {group} | " + " | ".join(self.COLUMNS[1:]) + " | note |\n|---|--:|--:|--:|--:|--:|---|\n")
+                for r in rows:
+                    f.write("| " + " | ".join(self.cells(r)) + f" | {r['note']} |\n")
 
 
 def main():
@@ -205,7 +227,9 @@ def main():
         code = 1
     if bench.rows:
         bench.write(o.results)
-        print(f"\nwritten: {o.results}/results.json, results.md")
+        print(bench.table())
+        print(f"\nEach figure is the mean of the faster half of its samples; both sides were measured in turns.\n"
+              f"written: {o.results}/results.json, results.md")
     sys.exit(code)
 
 
