@@ -1,7 +1,8 @@
 // Writes a catalog (catalog.fbs): plain lists in, one verified-by-construction flat buffer out. Hosted.
 //
-// Deterministic: the output depends on the set of nodes, not on their order. Missing parent directories and keys are made
-// (directory, modified 0). Children of a directory or key are contiguous and sorted by NT-upcased name.
+// Deterministic: the output depends on the set of nodes, not on their order. Missing parent directories and
+// keys are made (directory, modified 0). Children of a directory or key are contiguous and sorted by
+// NT-upcased name.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -22,23 +23,23 @@ struct FileNode {
   bool pe = false;
   uint32_t attributes = 0;
   int64_t created = 0, modified = 0;
-  std::u16string short_name;
+  std::u16string short_name{};
   uint64_t size = 0;
-  DigestBytes content{};             // SHA-256 of the whole file; ignored if size is 0
-  std::vector<uint32_t> chunks;      // indices into Input::chunks, in order
+  DigestBytes content{};           // SHA-256 of the whole file; ignored if size is 0
+  std::vector<uint32_t> chunks{};  // indices into Input::chunks, in order
 };
 
 struct ValueNode {
   std::u16string name;
   uint32_t type = 0;
-  std::vector<uint8_t> data;
+  std::vector<uint8_t> data{};
 };
 
 struct KeyNode {
-  std::string root;     // "M", "CU"
+  std::string root;  // "M", "CU"
   std::u16string path;
   int64_t modified = 0;
-  std::vector<ValueNode> values;
+  std::vector<ValueNode> values{};
 };
 
 struct ChunkNode {
@@ -61,7 +62,8 @@ struct Input {
 };
 
 // kInvalid names the offending path: two names equal when folded, a file that has children, an illegal name
-// (empty, ".", "..", a control character or one of \/:*?"<>| in a file name; a backslash in a key), chunk sizes that do not add up to the size.
+// (empty, ".", "..", a control character or one of \/:*?"<>| in a file name; a backslash in a key), chunk
+// sizes that do not add up to the size.
 Result<std::vector<uint8_t>> Write(const Input& input);
 
 }  // namespace plume::catalog
