@@ -4,93 +4,19 @@
 #include <optional>
 #include <utility>
 
-#define TOML_EXCEPTIONS 0
-#include "agent/environment.h"
-#include "agent/state.h"
+#include "agent/policy_reader.h"
 #include "agent/text.h"
-#include "toml++/toml.h"
 
 namespace plume::agent {
 namespace {
 
 using view::Mode;
-using Variables = std::vector<std::pair<std::u16string, std::u16string>>;
 
 bool Below(std::u16string_view path, std::u16string_view prefix) {
   return prefix.empty() ||
          (path.size() >= prefix.size() && view::EqualFolded(path.substr(0, prefix.size()), prefix) &&
           (path.size() == prefix.size() || path[prefix.size()] == u'\\'));
 }
-
-Variables FactVariables(const MachineFacts& f) {
-  Variables out = {{u"USERPROFILE", f.profile},
-                   {u"APPDATA", f.roaming},
-                   {u"LOCALAPPDATA", f.local},
-                   {u"TEMP", f.temp},
-                   {u"TMP", f.temp},
-                   {u"SystemRoot", f.system_root},
-                   {u"windir", f.system_root},
-                   {u"ProgramData", f.program_data},
-                   {u"ALLUSERSPROFILE", f.program_data},
-                   {u"PUBLIC", f.public_folder},
-                   {u"SystemDrive", f.system_root.substr(0, 2)}};
-  if (!f.program_folders.empty()) out.emplace_back(u"ProgramFiles", f.program_folders.front());
-  if (f.program_folders.size() > 1) out.emplace_back(u"ProgramFiles(x86)", f.program_folders[1]);
-  std::erase_if(out, [](const auto& v) { return v.second.empty(); });
-  return out;
-}
-
-std::optional<Mode> ModeFromName(std::string_view name) {
-  for (Mode m : {Mode::kMerge, Mode::kHost, Mode::kPrivate, Mode::kDeny})
-    if (name == ModeName(m)) return m;
-  return std::nullopt;
-}
-
-// Reads the tables of a policy file; every complaint carries the place.
-class PolicyReader {
- public:
-  PolicyReader(const std::string& file, const MachineFacts& facts) : file_(file), facts_(facts) {}
-
-  Error Complain(const toml::source_region& where, const std::string& why) const {
-    return Error{Errc::kInvalid, "reading the policy failed: " + file_ + ":" +
-                                     std::to_string(where.begin.line) + ":" +
-                                     std::to_string(where.begin.column) + ": " + why +
-                                     " (see `plume vm create --help` for an example)"};
-  }
-
-  Status Rules(const toml::node& node, bool registry, std::vector<PolicyRule>* out) const {
-    const toml::table* table = node.as_table();
-    if (table == nullptr)
-      return Complain(node.source(), "this must be a table of \"prefix\" = \"mode\" lines");
-    for (const auto& [key, value] : *table) {
-      const auto text = value.value<std::string>();
-      const auto mode = text ? ModeFromName(*text) : std::nullopt;
-      if (!mode)
-        return Complain(value.source(), "the mode must be \"merge\", \"host\", \"private\" or \"deny\"");
-      const std::u16string written = Environment().Expand(ToUtf16(key.str()), FactVariables(facts_));
-      PolicyRule rule{{}, *mode, file_ + ":" + std::to_string(value.source().begin.line)};
-      if (!written.empty() && written != u"*") {
-        if (const size_t percent = written.find(u'%');
-            !registry && percent != written.npos && written.find(u'%', percent + 1) != written.npos) {
-          return Complain(value.source(), "'" + std::string(key.str()) + "' names an unknown variable");
-        }
-        auto canonical = registry ? CanonicalKey(written, facts_.user_sid) : CleanPath(written);
-        if (!canonical.ok()) {
-          return Complain(value.source(),
-                          "'" + std::string(key.str()) + "' is not " +
-                              (registry ? "a key like HKCU\\Software\\X" : "a path like C:\\X"));
-        }
-        rule.prefix = *canonical;
-      }
-      out->push_back(std::move(rule));
-    }
-    return Ok();
-  }
-
- private:
-  const std::string& file_;
-  const MachineFacts& facts_;
-};
 
 // Later rules replace earlier ones of the same prefix.
 void AddRule(std::vector<PolicyRule>& rules, PolicyRule rule) {
@@ -228,10 +154,23 @@ Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_n
       TRY(reader.Rules(node, false, &out.files));
     } else if (key == "registry") {
       TRY(reader.Rules(node, true, &out.keys));
+    } else if (key == "objects") {
+      TRY(reader.NameRules(node, {Mode::kHost, Mode::kPrivate, Mode::kDeny}, &out.objects));
+    } else if (key == "devices") {
+      TRY(reader.NameRules(node, {Mode::kHost, Mode::kDeny}, &out.devices));
+    } else if (key == "windows") {
+      TRY(reader.NameRules(node, {Mode::kHost, Mode::kPrivate}, &out.windows));
+    } else if (key == "processes") {
+      TRY(reader.Processes(node, &out));
+    } else if (key == "clipboard") {
+      TRY(reader.Clipboard(node, &out));
+    } else if (key == "network") {
+      TRY(reader.Network(node, &out));
     } else {
-      return reader.Complain(
-          key.source(),
-          "'" + std::string(key.str()) + "' is not known here; a policy has inherit, [files] and [registry]");
+      return reader.Complain(key.source(),
+                             "'" + std::string(key.str()) +
+                                 "' is not known here; a policy has inherit, [files], [registry], [objects], "
+                                 "[processes], [windows], [clipboard], [devices] and [network]");
     }
   }
   return out;
@@ -248,6 +187,22 @@ Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
   AddRule(out.keys, {u"", Mode::kMerge, "registry: copied on write"});
   for (const PolicyRule& r : user.files) AddRule(out.files, r);
   for (const PolicyRule& r : user.keys) AddRule(out.keys, r);
+
+  out.objects = user.objects;
+  out.devices = user.devices;
+  out.windows = user.windows;
+  out.show_all_processes = user.show_all_processes;
+  out.clipboard = user.clipboard;
+  if (!out.clipboard) {
+    const bool application = user.base == BasePolicy::kApplication;
+    out.clipboard = ClipboardPolicy{
+        application ? ClipboardMode::kShared : ClipboardMode::kIsolated,
+        {},
+        0,
+        application ? "application: one clipboard with the machine" : "sandbox: a clipboard of its own"};
+  }
+  out.network =
+      user.network ? user.network : NetworkPolicy{NetworkMode::kAll, {}, {}, "base: the network is open"};
 
   // Plume's own state: nothing below it can be opened up again.
   std::vector<std::u16string> hidden = facts.state_aliases;

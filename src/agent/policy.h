@@ -3,6 +3,7 @@
 // A VM has a base policy, the user's rules on top of it (TOML), and the mandatory rules, which nothing
 // overrides: Plume's own state is never visible to a guest.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,9 +36,47 @@ struct PolicyRule {
   std::string origin;  // what `plume vm explain` says about it
 };
 
+// A rule for a name that lies in no tree: kernel objects, devices, window classes (view/name_rules.h). kHost:
+// the machine's own; kPrivate: the VM's own; kDeny: refused.
+struct PolicyNameRule {
+  std::u16string pattern;
+  view::Mode mode = view::Mode::kPrivate;
+  std::string origin;
+};
+
+// Directions in which the clipboard is open, as bits.
+enum class ClipboardMode : uint8_t { kIsolated = 0, kToHost = 1, kFromHost = 2, kShared = 3 };
+
+struct ClipboardPolicy {
+  ClipboardMode mode = ClipboardMode::kIsolated;
+  std::vector<std::string> formats;  // "text", "image", "files", "private"; empty = all
+  uint64_t max_bytes = 0;            // of one item that crosses; 0 = no limit
+  std::string origin;
+};
+
+enum class NetworkMode : uint8_t { kAll = 0, kNone = 1, kList = 2 };
+
+// One reachable place. host: name, address, or address/bits; "*" = any.
+struct NetworkPlace {
+  std::string host;
+  uint16_t first_port = 0, last_port = 65535;
+  std::string origin;
+};
+
+struct NetworkPolicy {
+  NetworkMode mode = NetworkMode::kAll;
+  std::vector<NetworkPlace> allow;      // for kList
+  std::vector<uint16_t> private_ports;  // loopback listeners that are the VM's own
+  std::string origin;
+};
+
 struct Policy {
   BasePolicy base = BasePolicy::kSandbox;
   std::vector<PolicyRule> files, keys;
+  std::vector<PolicyNameRule> objects, devices, windows;  // the first that matches decides
+  bool show_all_processes = false;
+  std::optional<ClipboardPolicy> clipboard;  // unset: the base's
+  std::optional<NetworkPolicy> network;
 };
 
 // The user's policy file. Errors are kInvalid with FILE:LINE:COLUMN. `inherit` missing = `base`.

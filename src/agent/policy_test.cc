@@ -148,5 +148,84 @@ TEST(Keys, BothWays) {
   EXPECT_EQ(KeyForPeople(u"U\\S-1-5-18\\x", sid), u"HKU\\S-1-5-18\\x");
 }
 
+TEST(Policy, OtherSpaces) {
+  const auto parsed = ParsePolicy(R"(
+[objects]
+'Global\Z*' = "host"
+'Global\A*' = "deny"
+[processes]
+show = "all"
+[windows]
+'Shell_*' = "host"
+[clipboard]
+mode = "to-host"
+formats = ["text", "files"]
+max = "2 MB"
+[devices]
+'\Device\Serial0' = "host"
+[network]
+mode = "list"
+allow = ["example.org:443", "10.0.0.0/8", "[::1]:8000-8010", "fe80::1", "*:53"]
+private_ports = [8080]
+)",
+                                  "p.toml", Facts(), BasePolicy::kSandbox);
+  ASSERT_TRUE(parsed.ok()) << parsed.error().message;
+  const Policy p = CompletePolicy(*parsed, Facts(), {});
+  ASSERT_EQ(p.objects.size(), 2u);
+  EXPECT_EQ(p.objects[0].pattern, u"Global\\Z*");  // in the order of the lines
+  EXPECT_EQ(p.objects[0].mode, Mode::kHost);
+  EXPECT_EQ(p.objects[0].origin, "p.toml:3");
+  EXPECT_EQ(p.objects[1].mode, Mode::kDeny);
+  EXPECT_TRUE(p.show_all_processes);
+  EXPECT_EQ(p.windows.size(), 1u);
+  EXPECT_EQ(p.devices.size(), 1u);
+  EXPECT_EQ(p.clipboard->mode, ClipboardMode::kToHost);
+  EXPECT_EQ(p.clipboard->max_bytes, 2u << 20);
+  ASSERT_EQ(p.network->allow.size(), 5u);
+  EXPECT_EQ(p.network->allow[0].host, "example.org");
+  EXPECT_EQ(p.network->allow[0].last_port, 443);
+  EXPECT_EQ(p.network->allow[1].host, "10.0.0.0/8");
+  EXPECT_EQ(p.network->allow[1].last_port, 65535);
+  EXPECT_EQ(p.network->allow[2].host, "::1");
+  EXPECT_EQ(p.network->allow[2].first_port, 8000);
+  EXPECT_EQ(p.network->allow[3].host, "fe80::1");
+  EXPECT_EQ(p.network->allow[4].host, "*");
+  EXPECT_EQ(p.network->private_ports, std::vector<uint16_t>{8080});
+}
+
+TEST(Policy, ClipboardOfTheBases) {
+  EXPECT_EQ(CompletePolicy(Policy(), Facts(), {}).clipboard->mode, ClipboardMode::kIsolated);
+  Policy application;
+  application.base = BasePolicy::kApplication;
+  EXPECT_EQ(CompletePolicy(application, Facts(), {}).clipboard->mode, ClipboardMode::kShared);
+}
+
+TEST(Policy, ErrorsOfOtherSpacesNameThePlace) {
+  const struct {
+    const char *text, *at, *why;
+  } kBad[] = {
+      {"[objects]\n'x' = \"merge\"", "p.toml:2:", "\"host\" or \"private\" or \"deny\""},
+      {"[devices]\n'x' = \"private\"", "p.toml:2:", "\"host\" or \"deny\""},
+      {"[windows]\n'' = \"host\"", "p.toml:2:", "empty"},
+      {"[processes]\nhide = 1", "p.toml:2:", "hide"},
+      {"[clipboard]\nmode = \"both\"", "p.toml:2:", "isolated"},
+      {"[clipboard]\nformats = [\"sound\"]", "p.toml:2:", "sound"},
+      {"[clipboard]\nmax = \"many\"", "p.toml:2:", "size"},
+      {"[clipboard]\nmax = \"99999999999 GB\"", "p.toml:2:", "size"},
+      {"[network]\nmode = \"list\"\nallow = [\"a:b\"]", "p.toml:3:", "place"},
+      {"[network]\nallow = [\"a:9-3\"]\nmode = \"list\"", "p.toml:2:", "place"},
+      {"[network]\nallow = [\"a\"]", "p.toml:1:", "list"},
+      {"[network]\nprivate_ports = [0]", "p.toml:2:", "65535"},
+      {"objects = 3", "p.toml:1:", "table"},
+      {"[sounds]\nx = 1", "p.toml:1:", "[network]"},
+  };
+  for (const auto& bad : kBad) {
+    const auto parsed = ParsePolicy(bad.text, "p.toml", Facts(), BasePolicy::kSandbox);
+    ASSERT_FALSE(parsed.ok()) << bad.text;
+    EXPECT_NE(parsed.error().message.find(bad.at), std::string::npos) << parsed.error().message;
+    EXPECT_NE(parsed.error().message.find(bad.why), std::string::npos) << parsed.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace plume::agent

@@ -25,6 +25,37 @@ Offset<flatbuffers::Vector<Offset<wire::Rule>>> Rules(FlatBufferBuilder& b,
   return b.CreateVector(out);
 }
 
+Offset<flatbuffers::Vector<Offset<wire::NameRule>>> NameRules(FlatBufferBuilder& b,
+                                                              const std::vector<PolicyNameRule>& rules) {
+  std::vector<Offset<wire::NameRule>> out;
+  for (const PolicyNameRule& r : rules) {
+    const auto origin = b.CreateString(r.origin);
+    const auto pattern = Text(b, r.pattern);
+    out.push_back(wire::CreateNameRule(b, pattern, static_cast<uint8_t>(r.mode), origin));
+  }
+  return b.CreateVector(out);
+}
+
+Offset<wire::Clipboard> ClipboardTable(FlatBufferBuilder& b, const ClipboardPolicy& clipboard) {
+  std::vector<Offset<flatbuffers::String>> formats;
+  for (const std::string& f : clipboard.formats) formats.push_back(b.CreateString(f));
+  const auto formats_at = b.CreateVector(formats);
+  return wire::CreateClipboard(b, static_cast<uint8_t>(clipboard.mode), formats_at, clipboard.max_bytes);
+}
+
+Offset<wire::Network> NetworkTable(FlatBufferBuilder& b, const NetworkPolicy& network,
+                                   const std::vector<AddressRange>& allow) {
+  std::vector<Offset<wire::NetworkRule>> rules;
+  for (const AddressRange& r : allow) {
+    const auto address = b.CreateVector(r.address);
+    const auto origin = b.CreateString(r.origin);
+    rules.push_back(wire::CreateNetworkRule(b, address, r.bits, r.first_port, r.last_port, origin));
+  }
+  const auto allow_at = b.CreateVector(rules);
+  const auto ports = b.CreateVector(network.private_ports);
+  return wire::CreateNetwork(b, static_cast<uint8_t>(network.mode), allow_at, ports);
+}
+
 std::u16string DigestHex(const std::string& digest) {
   const size_t colon = digest.find(':');
   return ToUtf16(colon == digest.npos ? digest : digest.substr(colon + 1));
@@ -84,8 +115,16 @@ Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
   const auto layers_at = b.CreateVector(layers);
   const auto file_rules = Rules(b, in.policy.files);
   const auto key_rules = Rules(b, in.policy.keys);
-  const auto view = wire::CreateView(b, 1, vm_id, vm_name, upper, scratch, index, registry_upper, user, pipe,
-                                     job, vl64, vl32, layers_at, file_rules, key_rules);
+  const auto object_rules = NameRules(b, in.policy.objects);
+  const auto device_rules = NameRules(b, in.policy.devices);
+  const auto window_rules = NameRules(b, in.policy.windows);
+  const auto clipboard = ClipboardTable(b, in.policy.clipboard.value_or(ClipboardPolicy()));
+  const auto network = NetworkTable(b, in.policy.network.value_or(NetworkPolicy()), in.network_allow);
+  const auto trace = in.trace.empty() ? Offset<flatbuffers::Vector<uint16_t>>() : Text(b, in.trace);
+  const auto view =
+      wire::CreateView(b, 1, vm_id, vm_name, upper, scratch, index, registry_upper, user, pipe, job, vl64,
+                       vl32, layers_at, file_rules, key_rules, object_rules, device_rules, window_rules,
+                       in.policy.show_all_processes, clipboard, network, trace);
   wire::FinishViewBuffer(b, view);
   return std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
 }

@@ -18,14 +18,24 @@ struct LayerInput {
   const catalog::Reader* catalog = nullptr;
 };
 
+// A resolved NetworkPlace: the first `bits` of `address` (4 or 16 bytes, network order) must agree.
+struct AddressRange {
+  std::vector<uint8_t> address;
+  uint8_t bits = 0;
+  uint16_t first_port = 0, last_port = 65535;
+  std::string origin;
+};
+
 struct ViewInput {
   const StatePaths* state = nullptr;
   const MachineFacts* facts = nullptr;
   std::u16string vm_id, vm_name;
-  std::u16string program_folder;   // where plume-vl64.dll is
-  std::u16string objects;          // NT directory of named objects: "\Sessions\1\BaseNamedObjects"
-  Policy policy;                   // complete
-  std::vector<LayerInput> layers;  // top first
+  std::u16string program_folder;            // where plume-vl64.dll is
+  std::u16string objects;                   // NT directory of named objects: "\Sessions\1\BaseNamedObjects"
+  Policy policy;                            // complete
+  std::vector<LayerInput> layers;           // top first
+  std::vector<AddressRange> network_allow;  // policy.network->allow, names resolved
+  std::u16string trace;                     // NT path of the folder for traces; empty: not traced
 };
 
 // Layer ids are positions. kInvalid if an image has a root that Plume does not know.

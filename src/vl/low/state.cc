@@ -43,6 +43,49 @@ std::span<const view::Rule> Rules(const flatbuffers::Vector<flatbuffers::Offset<
   return {rules, rows->size()};
 }
 
+std::span<const view::NameRule> NameRules(
+    const flatbuffers::Vector<flatbuffers::Offset<wire::NameRule>>* rows) {
+  if (!rows) return {};
+  auto* rules = NewArray<view::NameRule>(rows->size());
+  for (uint32_t i = 0; i < rows->size(); ++i) {
+    rules[i] =
+        view::NameRule{Text(rows->Get(i)->pattern()), static_cast<view::Mode>(rows->Get(i)->mode() & 3)};
+  }
+  return {rules, rows->size()};
+}
+
+void FillClipboard(const wire::Clipboard* c, ClipboardRules* out) {
+  if (!c) return;
+  out->to_host = c->mode() & 1;
+  out->from_host = c->mode() & 2;
+  out->max_bytes = c->max_bytes();
+  if (!c->formats() || c->formats()->size() == 0) return;
+  out->kinds = 0;
+  for (const flatbuffers::String* f : *c->formats()) {
+    // The names of docs/formats/policy.md differ in their first letter.
+    const char first = f->size() ? f->Data()[0] : 0;
+    out->kinds |= first == 't'   ? kClipText
+                  : first == 'i' ? kClipImage
+                  : first == 'f' ? kClipFiles
+                                 : kClipPrivate;
+  }
+}
+
+void FillNetwork(const wire::Network* n, NetworkRules* out) {
+  if (!n) return;
+  out->all = n->mode() == 0;
+  if (n->mode() == 2 && n->allow()) {
+    auto* rules = NewArray<NetworkRule>(n->allow()->size());
+    for (uint32_t i = 0; i < n->allow()->size(); ++i) {
+      const wire::NetworkRule* r = n->allow()->Get(i);
+      rules[i] = NetworkRule{
+          {r->address()->data(), r->address()->size()}, r->bits(), r->first_port(), r->last_port()};
+    }
+    out->allow = {rules, n->allow()->size()};
+  }
+  if (n->private_ports()) out->private_ports = {n->private_ports()->data(), n->private_ports()->size()};
+}
+
 void FillLayers(const wire::View& v, VlState* state) {
   const auto& layers = *v.layers();
   uint32_t mounts = 0;
@@ -125,6 +168,13 @@ const VlState* Build() {
   state->vl32 = Text(v.vl32());
   state->space.file_rules = Rules(v.file_rules());
   state->space.key_rules = Rules(v.key_rules());
+  state->object_rules = NameRules(v.object_rules());
+  state->device_rules = NameRules(v.device_rules());
+  state->window_rules = NameRules(v.window_rules());
+  state->show_all_processes = v.show_all_processes();
+  FillClipboard(v.clipboard(), &state->clipboard);
+  FillNetwork(v.network(), &state->network);
+  if (v.trace()) state->trace_folder = Text(v.trace());
   FillLayers(v, state);
 
   const WView index = Text(v.index());

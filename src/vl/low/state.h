@@ -11,9 +11,30 @@
 #include <span>
 
 #include "view/lookup.h"
+#include "view/name_rules.h"
 #include "vl/nt/nt.h"
 
 namespace plume::vl {
+
+// What may cross between the VM's clipboard and the machine's; kinds as bits.
+struct ClipboardRules {
+  bool to_host = false, from_host = false;
+  uint8_t kinds = 0xf;
+  uint64_t max_bytes = 0;  // 0 = no limit
+};
+inline constexpr uint8_t kClipText = 1, kClipImage = 2, kClipFiles = 4, kClipPrivate = 8;
+
+// As wire::NetworkRule; `address` points into the view.
+struct NetworkRule {
+  std::span<const uint8_t> address;
+  uint8_t bits;
+  uint16_t first_port, last_port;
+};
+struct NetworkRules {
+  bool all = true;  // else only `allow`
+  std::span<const NetworkRule> allow;
+  std::span<const uint16_t> private_ports;
+};
 
 struct VlState {
   view::Space space;      // rules, mounts, catalogs, VM index: input of view::LookUp
@@ -34,6 +55,12 @@ struct VlState {
   view::WView vm_folder;   // "\??\C:\...\vms\<id>", where guest.log is
   view::WView view_path;   // NT path of the view file
   view::WView exe;         // virtual DOS path of this process's program
+  // The first rule that matches decides; none = private (objects, windows) or refused (devices).
+  std::span<const view::NameRule> object_rules, device_rules, window_rules;
+  ClipboardRules clipboard;
+  NetworkRules network;
+  bool show_all_processes = false;
+  view::WView trace_folder;  // empty: not traced
   uint32_t pid = 0;
   bool is_wine = false;
   bool trace = false;
