@@ -21,30 +21,42 @@ check "subscribe" plume_in "$client" add "$docker_url/apps/nssm"
 plume_in "$client" apps --json >"$work/apps.json" 2>&1
 check "plume apps names it" grep -q nssm "$work/apps.json"
 
-picture() {  # picture NAME: the window's pixels, once two looks in a row are the same
+# A caret blinks and a control may be drawn late: the local window is looked at for a while, and the streamed one until it
+# looks like one of those looks.
+look() {  # look WINDOW FILE: the window's pixels
+  timeout 20 import -window "$1" "$work/look.png" && convert "$work/look.png" "rgb:$2"
+}
+looks() {  # looks: local.1.rgb and so on, from when two looks in a row were the same
   local id i
-  id=$(wait_window 'NSSM service installer') || { fail "$1: no window appeared"; return 1; }
+  id=$(wait_window 'NSSM service installer') || { fail "local: no window appeared"; return 1; }
   xdotool mousemove 1000 700
-  timeout 20 import -window "$id" "$work/$1.png"
-  for i in $(seq 20); do
-    sleep 0.3
-    timeout 20 import -window "$id" "$work/$1-next.png"
-    cmp -s <(convert "$work/$1.png" rgb:-) <(convert "$work/$1-next.png" rgb:-) && break
-    mv "$work/$1-next.png" "$work/$1.png"
+  for i in $(seq 30); do
+    look "$id" "$work/local.a"; sleep 0.3; look "$id" "$work/local.b"
+    cmp -s "$work/local.a" "$work/local.b" && break
   done
-  convert "$work/$1.png" "rgb:$work/$1.rgb"
+  for i in $(seq 8); do sleep 0.25; look "$id" "$work/local.$i.rgb"; done
+}
+same_look() {  # same_look: the streamed window, until it is like a local look; 20 s at most
+  local id i l
+  id=$(wait_window 'NSSM service installer') || { fail "client: no window appeared"; return 1; }
+  xdotool mousemove 1000 700
+  for i in $(seq 60); do
+    look "$id" "$work/client.rgb"
+    for l in "$work"/local.*.rgb; do cmp -s "$l" "$work/client.rgb" && break 2; done
+    sleep 0.3
+  done
+  same "pixels of the streamed window" "$l" "$work/client.rgb"
 }
 gone() { local i; for i in $(seq 50); do xdotool search --name '^NSSM service installer$' >/dev/null 2>&1 || return 0; sleep 0.2; done; return 1; }
 
 bare "$local" 'C:\Program Files\NSSM\nssm.exe' install >/dev/null 2>&1 &
-picture local
+looks
 tools/prefix.sh stop "$local"
 check "the local window is gone" gone
 
 plume_in "$client" run nssm -- install >"$work/gui.log" 2>&1 &
 gui=$!
-if picture client; then
-  same "pixels of the streamed window" "$work/local.rgb" "$work/client.rgb"
+if same_look; then
   plume_in "$client" vm ps nssm >"$work/ps" 2>&1
   check "its process belongs to the VM" grep -qi nssm.exe "$work/ps"
 else
