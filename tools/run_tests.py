@@ -195,7 +195,7 @@ def build(preset, report):
         ["sh", "-c", "command -v ccache"], stdout=subprocess.DEVNULL).returncode == 0 else []
     script = " && ".join([
         " ".join(["cmake", "--preset", preset] + ccache),
-        f"cmake --build build/{preset} -j{os.cpu_count() or 2}",
+        f"cmake --build build/{preset} -j{os.cpu_count() or 2} -- -k 0",
     ])
     outcome = run(f"build/{preset}", ["bash", "-c", script], 3600)
     if outcome.failed:
