@@ -43,6 +43,7 @@ ARGUMENTS = {
     ],
     "tests/differential/run_key.py": [
         ("all", ["--bin", "{bin}", "--native", "{native}", "--count", "600"]),
+        ("once-failed", ["--bin", "{bin}", "--native", "{native}", "--seeds", "tests/differential/key_seeds.txt"]),
     ],
 }
 WANTS_PREFIX = r"^tests/differential/"

@@ -2,6 +2,7 @@
 """Registry differential test: the same seeded sequences bare and in a VM.
 
   run_key.py --bin FOLDER [--native FOLDER] [--count 1000] [--seed 1] [--source host|image|mixed|all] [--jobs 2]
+  run_key.py --bin FOLDER [--native FOLDER] --seeds FILE
 
 For every batch: the host key is populated, dumped with its last-write times, the sequences run in a fresh VM, the host
 key is dumped again (it must not have changed), then the sequences run bare on an equal tree. Transcripts must be
@@ -182,6 +183,7 @@ def main():
     parser.add_argument('--native', help='folder of key_catalog (image and mixed sources)')
     parser.add_argument('--count', type=int, default=1000)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--seeds', help='a file of "SEED SOURCE" lines: these sequences alone, instead of a range')
     parser.add_argument('--ops', type=int, default=50)
     parser.add_argument('--batch', type=int, default=100)
     parser.add_argument('--jobs', type=int, default=2)
@@ -195,6 +197,11 @@ def main():
     work = []
     for i, first in enumerate(range(options.seed, options.seed + options.count, options.batch)):
         work.append((sources[i % len(sources)], first, min(options.batch, options.seed + options.count - first)))
+    if options.seeds:
+        with open(options.seeds, encoding='ascii') as f:
+            pairs = [line.split()[:2] for line in f if line.strip() and not line.startswith('#')]
+        work = [(source, int(seed), 1) for seed, source in pairs if source in sources]
+        options.count = len(work)
     failures = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         done = 0
