@@ -3,12 +3,13 @@
 #   make demo     a real application captured, published, streamed and run on a client that never installed it
 #   make test     every gate and test; ends with "N passed, N failed"
 #   make unit     the native unit tests alone (seconds)
+#   make conformance   what a VM keeps apart: every check bare, in a VM, between VMs, between a VM and the machine
 #   make bench    benchmarks against baselines measured in the same run
 #   make fuzz     every fuzzer for FUZZ_SECONDS (60) each
 #   make format | lint | clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all setup native mingw64 mingw32 demo test unit bench fuzz format lint clean
+.PHONY: all setup native mingw64 mingw32 demo test unit conformance bench fuzz format lint clean
 
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 JOBS ?= $(shell nproc)
@@ -54,6 +55,9 @@ test: all
 
 unit: setup | build/log
 	@tools/run_tests.py --only unit
+
+conformance: all
+	@tests/conformance/test_isolation.sh $(ARGS)
 
 bench: all
 	@tests/bench/run.sh

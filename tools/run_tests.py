@@ -2,7 +2,7 @@
 """Runs every gate and test of Plume and ends with "N passed, N failed" (exit code 1 if anything failed).
 
   tools/run_tests.py                  all kinds
-  tools/run_tests.py --only unit      gates, unit, guest, differential, fault, apps or fuzz (may be repeated)
+  tools/run_tests.py --only unit      gates, unit, guest, differential, conformance, fault, apps or fuzz (may be repeated)
   tools/run_tests.py --match REGEX    only tests whose name matches
 
 Each test has its own session, time-out and log file (build/log). A test's processes carry a mark in their
@@ -30,6 +30,7 @@ MARK = "PLUME_TEST_MARK"
 SCRIPTS = {
     "guest": (["guest/*.sh", "guest/run*.py", "guest/test_*.py"], 600),
     "differential": (["differential/run_*.py", "differential/*.sh"], 900),
+    "conformance": (["conformance/test_*.sh"], 900),
     "fault": (["fault/*.sh", "fault/run_*.py", "fault/test_*.py"], 900),
     "apps": (["apps/test_*.sh", "apps/test_*.py"], 900),
 }
@@ -48,9 +49,9 @@ ARGUMENTS = {
 }
 WANTS_PREFIX = r"^tests/differential/"
 # Scripts that are no tests: what tests and demo share, and what has its own make target.
-HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh"}
+HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh", "tests/conformance/run.py"}
 HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
-KINDS = ["gates", "unit", "guest", "differential", "fault", "apps", "fuzz"]
+KINDS = ["gates", "unit", "guest", "differential", "conformance", "fault", "apps", "fuzz"]
 
 
 class Outcome:
@@ -330,7 +331,7 @@ def main():
         gate_tests(programs, args.match, report)
     if "unit" in kinds:
         unit_tests(programs, args.match, args.jobs, report)
-    for kind in ("guest", "differential", "fault", "apps"):
+    for kind in ("guest", "differential", "conformance", "fault", "apps"):
         if kind in kinds:
             if subprocess.run(["tools/prefix.sh", "base"], cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
                 report.add(Outcome("prefix", 0, 1, 0, why="no Wine prefix could be made"))

@@ -208,7 +208,7 @@ NtStatus MakeListing(const VlState& vl, CallScratch& scratch, const VPath& path,
   auto* listing = HeapNew<Listing>();
   if (!listing) return nt::kNoMemory;
   // Taken first: a change while the layers are read makes the listing old at once.
-  listing->generation = vl.index.Generation().load(std::memory_order_acquire);
+  listing->generation = ListingStamp(vl);
   const NtStatus status = Fill(vl, scratch, path, look, listing);
   if (!nt::Ok(status)) {
     FreeListing(listing);

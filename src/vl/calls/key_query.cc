@@ -61,7 +61,7 @@ NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, ui
 NtStatus CurrentListing(const VlState& vl, CallScratch& scratch, KeyState* state, const VPath& path,
                         const view::Lookup& look, bool renew, Listing** out) {
   if (state->listing && !renew &&
-      state->listing->generation == vl.index.Generation().load(std::memory_order_acquire)) {
+      state->listing->generation == ListingStamp(vl)) {
     *out = state->listing;
     return nt::kSuccess;
   }
