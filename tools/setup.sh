@@ -13,7 +13,7 @@ packages="
   skopeo docker-registry nsis wixl msitools
   xvfb x11-utils xdotool imagemagick x11-apps
   clang clang-format clang-tidy libclang-rt-14-dev
-  curl dpkg-dev iproute2 jq"
+  curl dpkg-dev iproute2 jq e2fsprogs mount util-linux"
 
 missing=""
 for package in $packages; do

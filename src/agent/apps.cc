@@ -141,11 +141,17 @@ Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Reposito
   app.version = config.version;
   app.display_name = config.display_name;
   const std::lock_guard lock(mutex_);
-  if (AppRecord* known = FindLocked(app.name))
+  AppRecord* known = FindLocked(app.name);
+  if (known != nullptr && known->ToJson() == app.ToJson()) return app;  // nothing new, and no room needed
+  const std::vector<AppRecord> before = apps_;
+  if (known != nullptr)
     *known = app;
   else
     apps_.push_back(app);
-  TRY(SaveLocked());
+  if (Status saved = SaveLocked(); !saved.ok()) {
+    apps_ = before;  // as the next agent would find it
+    return saved.error();
+  }
   return app;
 }
 
@@ -266,10 +272,12 @@ Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, cons
 
 Status Apps::Remove(const std::string& name) {
   const std::lock_guard lock(mutex_);
-  const size_t before = apps_.size();
+  const std::vector<AppRecord> before = apps_;
   std::erase_if(apps_, [&](const AppRecord& app) { return SameName(app.name, name); });
-  if (apps_.size() == before) return NoSuchApp(name);
-  return SaveLocked();
+  if (apps_.size() == before.size()) return NoSuchApp(name);
+  Status saved = SaveLocked();
+  if (!saved.ok()) apps_ = before;
+  return saved;
 }
 
 Result<const cache::Image*> Apps::Attach(const std::string& digest) {

@@ -23,20 +23,25 @@ Error Busy(const std::string& what, const VmRecord& vm) {
                                 "' failed: it is running (stop it first: plume vm stop " + vm.name + ")"};
 }
 
-// Unflushed: what is written can be made again. Readers never see half of it.
+constexpr std::string_view kViewTemporary = "view";
+
+// Unflushed: what is written can be made again. Readers never see half of it. What is there already and the
+// same stays: a VM can then be used on a disk that is full.
 Status WriteReplace(const os::Path& path, os::ByteView bytes) {
   os::FileSystem& files = os::SystemFiles();
-  const os::Path temporary = os::TemporaryName(path.parent_path(), "view");
-  {
+  if (const auto there = os::ReadFile(files, path, bytes.size());
+      there.ok() && std::equal(there->begin(), there->end(), bytes.begin(), bytes.end()))
+    return Ok();
+  const os::Path temporary = os::TemporaryName(path.parent_path(), kViewTemporary);
+  const auto write = [&]() -> Status {
     ASSIGN(const auto file, files.Open(temporary, os::OpenMode::kCreateNew));
     TRY(file->WriteAt(0, bytes));
-    TRY(file->Close());
-  }
-  if (Status done = files.Rename(temporary, path, true); !done.ok()) {
-    (void)files.Remove(temporary);
-    return done;
-  }
-  return Ok();
+    return file->Close();
+  };
+  Status done = write();
+  if (done.ok()) done = files.Rename(temporary, path, true);
+  if (!done.ok()) (void)files.Remove(temporary);
+  return done;
 }
 
 }  // namespace
@@ -191,8 +196,9 @@ Status Vms::PrepareFolderLocked(const Vm& vm) const {
   TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"upper\\C"))));
   TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"scratch"))));
   bool created = false;
-  ASSIGN(os::MappedFile index, os::MappedFile::OpenShared(HostPath(state_.VmFile(id, u"index.plx")),
-                                                          view::VmIndex::kFileBytes, &created));
+  ASSIGN(os::MappedFile index,
+         os::MappedFile::OpenShared(HostPath(state_.VmFile(id, u"index.plx")), view::VmIndex::kFileBytes,
+                                    &created, view::VmIndex::kHeaderBytes));
   // An agent killed between making the file and formatting it leaves zeros: still an empty index.
   uint32_t magic = 0;
   memcpy(&magic, index.data(), sizeof(magic));

@@ -63,7 +63,13 @@ Status Hydrator::MakeDirectory(const ImageData& image, uint32_t e) {
 
 Status Hydrator::Hydrate(const ImageData& image, uint32_t e) {
   if (image.removed) return Error{Errc::kInvalid, "image " + image.image().digest + " was removed"};
-  if (image.IsDirectory(e)) return MakeDirectory(image, e);
+  Status done = image.IsDirectory(e) ? MakeDirectory(image, e) : MakeFile(image, e);
+  if (done.ok()) return done;
+  if (done.error().code == Errc::kCorrupt) ++counters_.refused;
+  return done.error().In("fetching " + Shown(image, e) + " failed");
+}
+
+Status Hydrator::MakeFile(const ImageData& image, uint32_t e) {
   const catalog::Entry& entry = image.catalog().entry(e);
   const os::Path path = image.PathOf(e);
   TRY(files_.MakeDirectories(path.parent_path()));
@@ -76,28 +82,22 @@ Status Hydrator::Hydrate(const ImageData& image, uint32_t e) {
     return Ok();
   }
 
-  auto run = [&]() -> Status {
-    Output output(files_, places_.Temporary() / (os::RandomHex(12) + ".tmp"));
-    ASSIGN(output.file, files_.Open(output.path, os::OpenMode::kCreateNew));
-    TRY(Fill(image, e, &output));
-    ASSIGN(const uint64_t size, output.file->Size());
-    if (size != entry.size()) return Error{Errc::kInternal, "its chunks do not add up to its size"};
-    TRY(output.file->SetTimes(os::FileTimes{entry.created(), entry.modified(), 0}));
-    TRY(output.file->Close());
-    output.file.reset();
-    TRY(files_.SetAttributes(output.path, entry.attributes()));
-    if (image.removed) return Error{Errc::kInvalid, "the image was removed meanwhile"};
-    // Replacing: what is there under this name is not the file (Present), for instance cut off by somebody.
-    TRY(files_.Rename(output.path, path, true));
-    output.committed = true;
-    settler_.Settle(marker, path);
-    ++(output.fetched ? counters_.files_fetched : counters_.files_reused);
-    return Ok();
-  };
-  Status done = run();
-  if (done.ok()) return done;
-  if (done.error().code == Errc::kCorrupt) ++counters_.refused;
-  return done.error().In("fetching " + Shown(image, e) + " failed");
+  Output output(files_, places_.Temporary() / (os::RandomHex(12) + ".tmp"));
+  ASSIGN(output.file, files_.Open(output.path, os::OpenMode::kCreateNew));
+  TRY(Fill(image, e, &output));
+  ASSIGN(const uint64_t size, output.file->Size());
+  if (size != entry.size()) return Error{Errc::kInternal, "its chunks do not add up to its size"};
+  TRY(output.file->SetTimes(os::FileTimes{entry.created(), entry.modified(), 0}));
+  TRY(output.file->Close());
+  output.file.reset();
+  TRY(files_.SetAttributes(output.path, entry.attributes()));
+  if (image.removed) return Error{Errc::kInvalid, "the image was removed meanwhile"};
+  // Replacing: what is there under this name is not the file (Present), for instance cut off by somebody.
+  TRY(files_.Rename(output.path, path, true));
+  output.committed = true;
+  settler_.Settle(marker, path);
+  ++(output.fetched ? counters_.files_fetched : counters_.files_reused);
+  return Ok();
 }
 
 Status Hydrator::Fill(const ImageData& image, uint32_t e, Output* output) {

@@ -40,6 +40,7 @@ class Hydrator {
   struct Output;
   class Assembler;
   Status MakeDirectory(const ImageData& image, uint32_t entry);
+  Status MakeFile(const ImageData& image, uint32_t entry);
   Status Fill(const ImageData& image, uint32_t entry, Output* output);
   Status FetchRange(const ImageData& image, Source& source, const Range& range,
                     const std::vector<Need>& needs, Output* output);

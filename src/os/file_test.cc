@@ -1,6 +1,7 @@
 #include "os/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -130,6 +131,20 @@ TEST(MappedFile, SharesChangesAndGrowsSparsely) {
   EXPECT_EQ(read->size(), 1u << 20);
   EXPECT_EQ(read->bytes()[12345], 7);
   EXPECT_EQ(MappedFile::OpenRead(folder / "none").error().code, Errc::kNotFound);
+}
+
+TEST(MappedFile, ReservesTheBeginning) {
+  TestFolder folder;
+  Result<MappedFile> one = MappedFile::OpenShared(folder / "m", 1 << 20, nullptr, 4096);
+  ASSERT_TRUE(one.ok());
+  one->data()[7] = 7;
+  struct stat info;
+  ASSERT_EQ(stat((folder / "m").c_str(), &info), 0);
+  EXPECT_GE(info.st_blocks * 512, 4096);
+  EXPECT_LT(info.st_blocks * 512, 1 << 20) << "the rest is sparse";
+  Result<MappedFile> two = MappedFile::OpenShared(folder / "m", 1 << 20, nullptr, 4096);
+  ASSERT_TRUE(two.ok());
+  EXPECT_EQ(two->data()[7], 7) << "what is there already is not touched";
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A file mapped into memory: catalogs, compiled views (read-only), the VM index (read-write, shared by processes).
+// A file mapped into memory: catalogs, compiled views (read-only), the VM index (read-write, shared by
+// processes).
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -17,9 +18,12 @@ class MappedFile {
   ~MappedFile();
 
   static Result<MappedFile> OpenRead(const Path& path);
-  // Creates the file if missing and extends it (sparsely, zero-filled) to at least `bytes`. Other processes that map
-  // the same file see each other's writes at once. *created says whether it did not exist before.
-  static Result<MappedFile> OpenShared(const Path& path, uint64_t bytes, bool* created);
+  // Creates the file if missing and extends it (sparsely, zero-filled) to at least `bytes`. Other processes
+  // that map the same file see each other's writes at once. *created says whether it did not exist before.
+  // The first `reserved` bytes have room on the disk, or the error is kNoSpace; behind them the first write
+  // to a page on a full disk is a fault of the thread.
+  static Result<MappedFile> OpenShared(const Path& path, uint64_t bytes, bool* created,
+                                       uint64_t reserved = 0);
 
   uint8_t* data() const { return data_; }
   uint64_t size() const { return size_; }

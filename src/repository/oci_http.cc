@@ -23,9 +23,10 @@ Error Refused(const std::string& doing, int status, std::string_view body) {
     if (errors && !errors->empty()) {
       const image::Json* message = image::Member(errors->front(), "message");
       if (message && message->is_string() && !message->get<std::string>().empty())
-        why += " (" + message->get<std::string>() + ")";
+        why += ": " + message->get<std::string>();
     }
   }
+  if (status == 507) why += " (free some space there, for instance with plume-server gc, then try again)";
   Errc code = Errc::kInvalid;
   if (status == 404) {
     code = Errc::kNotFound;

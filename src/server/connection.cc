@@ -200,6 +200,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   if (ending_) exchange.keep_alive = false;
   const bool sent = co_await Send(reply, &exchange);
   exchange.record.status = reply.status;
+  exchange.record.trouble = reply.trouble;
   exchange.record.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
   if (context_->log) context_->log(exchange.record);
   if (!sent) co_return false;

@@ -34,6 +34,7 @@ struct RequestRecord {  // what is logged of a request
   std::string peer, method, target;
   unsigned status = 0;
   uint64_t received = 0, sent = 0;  // body bytes
+  std::string trouble;              // what the storage could not do; empty = nothing
   std::chrono::microseconds took{0};
 };
 

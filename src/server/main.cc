@@ -64,6 +64,11 @@ int Serve(const ServeArguments& arguments) {
       logger->info("{} {} {} {} in={} out={} {:.1f}ms", record.peer, record.method, record.target,
                    record.status, record.received, record.sent,
                    static_cast<double>(record.took.count()) / 1000.0);
+      if (!record.trouble.empty()) logger->error("{}", record.trouble);
+    };
+  } else {
+    options.log = [logger](const RequestRecord& record) {
+      if (!record.trouble.empty()) logger->error("{}", record.trouble);
     };
   }
   // Before the first thread exists, so that no signal is missed.
@@ -125,7 +130,7 @@ int Main(int argc, char** argv) {
   serve_verb->add_option("--port-file", serve.port_file,
                          "Write the port to this file once the server is ready");
   serve_verb->add_flag("--read-only", serve.read_only, "Refuse every change");
-  serve_verb->add_flag("--quiet", serve.quiet, "No line per request");
+  serve_verb->add_flag("--quiet", serve.quiet, "No line per request, only for troubles");
   serve_verb->footer("Example: plume-server serve --root /srv/plume --listen 0.0.0.0:5000");
 
   std::string gc_root;

@@ -86,16 +86,27 @@ Reply Service::FromError(const ApiError& error) {
   return reply;
 }
 
+namespace {
+
+// The peer learns no paths of the server; its log does.
+Reply InternalFault(unsigned status, const char* for_peer, const Error& error) {
+  Reply reply = Service::FromError({status, "UNKNOWN", for_peer});
+  reply.trouble = error.message;
+  return reply;
+}
+
+}  // namespace
+
 Reply Service::FromStorage(const Error& error) {
   switch (error.code) {
     case Errc::kNoSpace:
-      return FromError({507, "UNKNOWN", "the server's disk is full"});
+      return InternalFault(507, "the server's disk is full", error);
     case Errc::kInvalid:
       return FromError({413, "SIZE_INVALID", error.message});
     case Errc::kBusy:
       return FromError({429, "TOOMANYREQUESTS", error.message});
     default:
-      return FromError({500, "UNKNOWN", "the server could not read or write its storage"});
+      return InternalFault(500, "the server could not read or write its storage", error);
   }
 }
 

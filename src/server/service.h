@@ -36,6 +36,7 @@ struct Reply {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   std::optional<FileBody> file;
+  std::string trouble;  // for the server's log alone: what its storage could not do
 };
 
 // Where the body of a request goes.

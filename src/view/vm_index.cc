@@ -28,7 +28,7 @@ void VmIndex::Format(void* memory) {
   std::atomic_ref<uint32_t>(h->magic).store(kMagic, std::memory_order_release);
 }
 
-bool VmIndex::Attach(void* memory, uint64_t bytes) {
+bool VmIndex::Attach(void* memory, uint64_t bytes, Provide provide) {
   static_assert(sizeof(kMix) / sizeof(kMix[0]) == kLevels);
   static_assert(sizeof(Header) <= kHeaderBytes && kFileBytes / 8 <= 0xffffffff);
   auto* h = static_cast<Header*>(memory);
@@ -37,6 +37,15 @@ bool VmIndex::Attach(void* memory, uint64_t bytes) {
     return false;
   }
   base_ = static_cast<uint8_t*>(memory);
+  provide_ = provide;
+  return true;
+}
+
+bool VmIndex::CanWrite(uint64_t offset, uint64_t bytes) const {
+  if (provide_ == nullptr) return true;
+  for (uint64_t at = offset; at < offset + bytes; at = (at / kPageBytes + 1) * kPageBytes) {
+    if (!provide_(base_ + at)) return false;
+  }
   return true;
 }
 
@@ -80,7 +89,10 @@ VmIndex::Record* VmIndex::Walk(uint64_t hash, Match&& match, Make&& make) const 
       Slot& slot = slots_of_bucket[((mixed >> 24) + i) % kBucket];
       uint64_t value = slot.load(std::memory_order_acquire);
       if (value == 0) {
-        if (fresh == 0 && (fresh = make()) == 0) return nullptr;
+        if (fresh == 0) {
+          const auto at = static_cast<uint64_t>(reinterpret_cast<uint8_t*>(&slot) - base_);
+          if (!CanWrite(at, sizeof(Slot)) || (fresh = make()) == 0) return nullptr;
+        }
         if (slot.compare_exchange_strong(value, tag << 32 | fresh, std::memory_order_acq_rel,
                                          std::memory_order_acquire)) {
           return At(fresh);
@@ -99,7 +111,7 @@ VmIndex::Record* VmIndex::New(uint64_t hash, WView text, uint32_t flags) const {
   // Checked before adding, so that failing writers do not push the counter without end.
   uint64_t offset = header()->arena_next.load(std::memory_order_relaxed);
   do {
-    if (offset > kFileBytes - bytes) return nullptr;
+    if (offset > kFileBytes - bytes || !CanWrite(offset, bytes)) return nullptr;
   } while (!header()->arena_next.compare_exchange_weak(offset, offset + bytes, std::memory_order_relaxed));
   auto* record = new (base_ + offset) Record;
   record->hash = hash;

@@ -31,6 +31,7 @@ namespace plume::view {
 class VmIndex {
  public:
   static constexpr uint64_t kFileBytes = 128ull << 20;  // sparse; touched pages only
+  static constexpr uint64_t kHeaderBytes = 4096;        // has room on the disk before the file is mapped
   enum Flag : uint32_t {
     kUpper = 1,
     kWhiteout = 2,
@@ -49,12 +50,16 @@ class VmIndex {
 
   // Initialises `memory` (kFileBytes, zero-filled, 8-aligned) as an empty index. Done once by the agent.
   static void Format(void* memory);
+  // Makes sure that the page of `at` can be written, without changing it; false if it cannot. The file is
+  // sparse: the first write to a page takes room on the disk, and one that finds none is a fault of the
+  // writing thread.
+  using Provide = bool (*)(void* at);
   // Attaches to a formatted mapping, which must outlive this object. False if magic, version or size do not
-  // fit.
-  bool Attach(void* memory, uint64_t bytes);
+  // fit. Set asks `provide` before it writes to what may be a fresh page; null: writes just happen.
+  bool Attach(void* memory, uint64_t bytes, Provide provide = nullptr);
 
-  // For the agent, when it prepares a VM: after a power failure the counter of used bytes may be older than the
-  // records. Guests may be running. False as Attach.
+  // For the agent, when it prepares a VM: after a power failure the counter of used bytes may be older than
+  // the records. Guests may be running. False as Attach.
   static bool Recover(void* memory, uint64_t bytes);
 
   // The record of the first `components` components of `path`, or null. Wait-free.
@@ -62,7 +67,8 @@ class VmIndex {
   // The record of the child `name` of `directory`, or null. Wait-free; for listings.
   const Record* FindChild(const VPath& directory, WView name) const;
   // Sets `flags` on that record, creating it if needed. With kWhiteout, kChildWhiteout is first set on the
-  // directory above. False only when the index is full: then nothing may be done that relies on the flags.
+  // directory above. False only when the index or the disk is full: then nothing may be done that relies on
+  // the flags.
   // Lock-free.
   bool Set(const VPath& path, int components, uint32_t flags);
   uint32_t Flags(const VPath& path, int components) const {
@@ -92,7 +98,7 @@ class VmIndex {
   // Slots are in buckets of 16 (two cache lines). A record's place is the first free slot of a fixed
   // sequence: its bucket of level 0, then its bucket of level 1, ... Slots are never emptied, so two writers
   // of one path meet at the same slot, and a search ends at the first empty one.
-  static constexpr uint64_t kHeaderBytes = 4096;
+  static constexpr uint64_t kPageBytes = 4096;
   static constexpr int kLevels = 8, kBucket = 16;
   static constexpr int kLevel0Bits = 14;  // 16384 slots; every level doubles
   static constexpr uint64_t LevelSlots(int level) { return 1ull << (kLevel0Bits + level); }
@@ -115,8 +121,10 @@ class VmIndex {
   template <typename Match, typename Make>
   Record* Walk(uint64_t hash, Match&& match, Make&& make) const;
   Record* New(uint64_t hash, WView text, uint32_t flags) const;
+  bool CanWrite(uint64_t offset, uint64_t bytes) const;
 
   uint8_t* base_ = nullptr;
+  Provide provide_ = nullptr;
 };
 
 template <typename F>

@@ -130,6 +130,50 @@ TEST_F(VmIndexTest, HoldsManyOverSeveralLevels) {
   for (const auto& [text, count] : seen) ASSERT_EQ(count, 1) << ToUtf8(text);
 }
 
+// A disk that is full: only provided pages may be written (any other write is a fault, as in a guest), and no
+// more than the budget are.
+int g_budget = 0;
+bool ProvideWithinBudget(void* at) {
+  const auto page = reinterpret_cast<uintptr_t>(at) & ~uintptr_t{4095};
+  return g_budget-- > 0 && mprotect(reinterpret_cast<void*>(page), 4096, PROT_READ | PROT_WRITE) == 0;
+}
+
+TEST_F(VmIndexTest, WritesOnlyProvidedPages) {
+  auto* memory = static_cast<uint8_t*>(map_.memory());
+  ASSERT_EQ(mprotect(memory + VmIndex::kHeaderBytes, VmIndex::kFileBytes - VmIndex::kHeaderBytes, PROT_READ),
+            0);
+  VmIndex index;
+  ASSERT_TRUE(index.Attach(memory, VmIndex::kFileBytes, ProvideWithinBudget));
+  int attempts = 0, refused = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const Path p(Numbered(i));
+    for (;; ++refused) {
+      const int given = g_budget = attempts++ % 7;
+      if (index.Set(p, 2, VmIndex::kWhiteout)) break;
+      ASSERT_LT(given, 6) << "a path and its directory: two slots, two records of at most two pages";
+      EXPECT_EQ(index.Flags(p, 2), 0u);
+    }
+    ASSERT_EQ(index.Flags(p, 2), VmIndex::kWhiteout);
+    g_budget = 0;
+    EXPECT_TRUE(index.Set(p, 2, VmIndex::kUpper)) << "flags of a record that is there take no room";
+  }
+  EXPECT_GT(refused, 500);
+  ASSERT_EQ(mprotect(memory, VmIndex::kFileBytes, PROT_READ | PROT_WRITE), 0);
+  int found = 0;
+  index_.ForEach([&](const VmIndex::Record&) { ++found; });
+  EXPECT_EQ(found, 2000 + 97);
+}
+
+TEST_F(VmIndexTest, RefusalsUseUpNothing) {
+  VmIndex index;
+  ASSERT_TRUE(index.Attach(map_.memory(), VmIndex::kFileBytes, [](void*) { return false; }));
+  uint64_t before, after;  // the arena's counter
+  std::memcpy(&before, static_cast<uint8_t*>(map_.memory()) + 16, 8);
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(index.Set(Path(Numbered(i)), 2, VmIndex::kUpper));
+  std::memcpy(&after, static_cast<uint8_t*>(map_.memory()) + 16, 8);
+  EXPECT_EQ(before, after);
+}
+
 TEST_F(VmIndexTest, SaysWhenFull) {
   std::u16string text = u"C:";
   while (text.size() < 30000) text += u"\\" + std::u16string(250, u'x');

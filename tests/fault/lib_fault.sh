@@ -55,7 +55,7 @@ restart_server() {
 }
 kill_server() { kill -9 "$server_pid" 2>/dev/null; wait "$server_pid" 2>/dev/null; }
 
-state_of() { find "$1/drive_c/users" -maxdepth 4 -type d -path '*Local/Plume' | head -1; }
+state_of() { [ -n "${PLUME_HOME:-}" ] && echo "$PLUME_HOME" || find "$1/drive_c/users" -maxdepth 4 -type d -path "*Local/Plume" | head -1; }
 empty_cache() { find "$(state_of "$1")/images" -mindepth 1 -maxdepth 1 -regextype egrep -regex '.*/[0-9a-f]{64}' -exec rm -rf {} +; }
 cached_files() { find "$(state_of "$1")/images" \( -name tmp -o -name unsettled \) -prune -o -type f -print 2>/dev/null | wc -l; }
 cache_is_clean() { plume_in "$1" cache verify; }

@@ -9,6 +9,9 @@
 
 namespace plume::os {
 
+// The message names the path before it, and so the disk.
+inline constexpr char kDiskFull[] = "the disk is full (free some space on it, then try again)";
+
 inline Error ErrnoError(int code, const std::string& what) {
   Errc kind = Errc::kInternal;
   switch (code) {
@@ -56,7 +59,7 @@ inline Error ErrnoError(int code, const std::string& what) {
     default:
       break;
   }
-  std::string reason = std::strerror(code);
+  std::string reason = kind == Errc::kNoSpace ? kDiskFull : std::strerror(code);
   if (!reason.empty()) reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
   return Error{kind, what + ": " + reason};
 }

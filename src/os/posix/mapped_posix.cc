@@ -46,7 +46,8 @@ Result<MappedFile> MappedFile::OpenRead(const Path& path) {
   return mapped;
 }
 
-Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool* created) {
+Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool* created,
+                                          uint64_t reserved) {
   bool is_new = true;
   int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0 && errno == EEXIST) {
@@ -62,6 +63,7 @@ Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool
       error == 0 && static_cast<uint64_t>(info.st_size) > bytes ? static_cast<uint64_t>(info.st_size) : bytes;
   if (!error && static_cast<uint64_t>(info.st_size) < bytes && ftruncate(fd, static_cast<off_t>(bytes)) != 0)
     error = errno;
+  if (!error && reserved > 0) error = posix_fallocate(fd, 0, static_cast<off_t>(reserved));
   if (!error && mapped.size_ > 0) {
     void* at = mmap(nullptr, static_cast<size_t>(mapped.size_), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED)

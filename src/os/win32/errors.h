@@ -10,6 +10,8 @@
 namespace plume::os {
 
 Error Win32Error(DWORD code, const std::string& what);
+// The message names the path before it, and so the disk.
+inline constexpr char kDiskFull[] = "the disk is full (free some space on it, then try again)";
 // Absolute, with the \\?\ prefix, so that more than 260 units work.
 std::wstring LongPath(const Path& path);
 

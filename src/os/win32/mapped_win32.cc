@@ -1,6 +1,8 @@
 #include <windows.h>
 #include <winioctl.h>
 
+#include <vector>
+
 #include "os/mapped_file.h"
 #include "os/win32/errors.h"
 
@@ -48,7 +50,8 @@ Result<MappedFile> MappedFile::OpenRead(const Path& path) {
   return mapped;
 }
 
-Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool* created) {
+Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool* created,
+                                          uint64_t reserved) {
   const Handle file(CreateFileW(LongPath(path).c_str(), GENERIC_READ | GENERIC_WRITE,
                                 FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_ALWAYS,
                                 FILE_ATTRIBUTE_NORMAL, nullptr));
@@ -61,6 +64,16 @@ Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool
     DWORD returned;
     // Where the file system has no sparse files the file just takes its full size.
     DeviceIoControl(file.get(), FSCTL_SET_SPARSE, nullptr, 0, nullptr, 0, &returned, nullptr);
+    // Only what is not there yet: somebody else may have mapped it.
+    const auto there = static_cast<uint64_t>(size.QuadPart);
+    const std::vector<uint8_t> zeros(there < reserved ? static_cast<size_t>(reserved - there) : 0);
+    OVERLAPPED at = {};
+    at.Offset = static_cast<DWORD>(there);
+    DWORD written = 0;
+    if (!zeros.empty() &&
+        !WriteFile(file.get(), zeros.data(), static_cast<DWORD>(zeros.size()), &written, &at)) {
+      return Win32Error(GetLastError(), "writing " + Utf8(path));
+    }
   }
   ASSIGN(mapped.data_, MapWhole(file.get(), mapped.size_, true, path));
   if (created) *created = opened != ERROR_ALREADY_EXISTS;

@@ -54,6 +54,7 @@ Errc Kind(DWORD code) {
 }  // namespace
 
 Error Win32Error(DWORD code, const std::string& what) {
+  if (Kind(code) == Errc::kNoSpace) return Error{Errc::kNoSpace, what + ": " + kDiskFull};
   wchar_t* text = nullptr;
   const DWORD n = FormatMessageW(
       FORMAT_MESSAGE_ALLOCATE_BUFFER | FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, nullptr,

@@ -6,6 +6,7 @@
 #include "vl/low/layer.h"
 
 extern "C" int plume_guarded_copy(void* to, const void* from, size_t n);
+extern "C" int plume_guarded_touch(void* at);
 
 namespace plume::vl {
 namespace {
@@ -77,6 +78,9 @@ bool CopyIn(void* to, const void* user, size_t bytes) {
 bool CopyOut(void* user, const void* from, size_t bytes) {
   return UserRange(user, bytes) && Copy(user, from, bytes);
 }
+
+// As Copy: before the heap exists no fault could be caught, so the write that follows takes its chance.
+bool TouchPage(void* at) { return !Guarded() || plume_guarded_touch(at) != 0; }
 
 nt::NtStatus CaptureString(CallScratch& scratch, const nt::UnicodeString* user, view::WView* out) {
   *out = view::WView();

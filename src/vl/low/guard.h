@@ -18,6 +18,10 @@ namespace plume::vl {
 bool CopyIn(void* to, const void* user, size_t bytes);
 bool CopyOut(void* user, const void* from, size_t bytes);
 
+// Makes the page of `at` writable for good by a write that changes nothing, even if others write there
+// meanwhile. False if it faults: of a mapped file that is sparse, the disk is full.
+bool TouchPage(void* at);
+
 // Typed forms.
 template <typename T>
 bool ReadUser(T* to, const T* user) {

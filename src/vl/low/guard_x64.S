@@ -1,5 +1,6 @@
 // int plume_guarded_copy(void* to, const void* from, size_t n): 1 if copied, 0 if an access faulted.
-// A scope table with the constant filter EXCEPTION_EXECUTE_HANDLER; found through the function table that guard.cc
+// int plume_guarded_touch(void* at): 1 if the byte can be written, 0 if that faulted; it keeps its value.
+// Scope tables with the constant filter EXCEPTION_EXECUTE_HANDLER; found through the function table that guard.cc
 // registers, because the layer is not a loaded module.
     .text
     .globl plume_guarded_copy
@@ -34,5 +35,31 @@ guarded_fault:
     .rva guarded_begin, guarded_end
     .long 1
     .rva guarded_fault
+    .text
+    .seh_endproc
+
+    .globl plume_guarded_touch
+    .def plume_guarded_touch; .scl 2; .type 32; .endef
+    .seh_proc plume_guarded_touch
+plume_guarded_touch:
+    subq $8, %rsp
+    .seh_stackalloc 8
+    .seh_endprologue
+touch_begin:
+    lock orb $0, (%rcx)
+touch_end:
+    movl $1, %eax
+touch_out:
+    addq $8, %rsp
+    ret
+touch_fault:
+    xorl %eax, %eax
+    jmp touch_out
+    .seh_handler __C_specific_handler, @except
+    .seh_handlerdata
+    .long 1
+    .rva touch_begin, touch_end
+    .long 1
+    .rva touch_fault
     .text
     .seh_endproc

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "vl/low/fail.h"
+#include "vl/low/guard.h"
 #include "vl/low/hooks.h"
 #include "vl/low/layer.h"
 #include "vl/low/map_file.h"
@@ -104,7 +105,7 @@ void FillLayers(const wire::View& v, VlState* state) {
     if (const nt::NtStatus s = MapFile(name, false, &base, &size); !nt::Ok(s)) {
       Fail(Site::kCatalogOpen, "opening the catalog failed:", s, name);
     }
-    if (!catalogs[i].Attach(base, size))
+    if (!catalogs[i].Attach(base, size, TouchPage))
       Fail(Site::kCatalogFormat, "not a catalog of a known version:", 0, name);
     for (const wire::Mount* mount : *layer->mounts()) {
       points[m] =
@@ -181,7 +182,7 @@ const VlState* Build() {
   if (const nt::NtStatus s = MapFile(index, true, &base, &size); !nt::Ok(s)) {
     Fail(Site::kIndexOpen, "opening the VM index failed:", s, index);
   }
-  if (!state->index.Attach(base, size))
+  if (!state->index.Attach(base, size, TouchPage))
     Fail(Site::kIndexFormat, "not a VM index of a known version:", 0, index);
   state->space.index = &state->index;
 
