@@ -105,7 +105,7 @@ void FillLayers(const wire::View& v, VlState* state) {
     if (const nt::NtStatus s = MapFile(name, false, &base, &size); !nt::Ok(s)) {
       Fail(Site::kCatalogOpen, "opening the catalog failed:", s, name);
     }
-    if (!catalogs[i].Attach(base, size, TouchPage))
+    if (!catalogs[i].Attach(base, size))
       Fail(Site::kCatalogFormat, "not a catalog of a known version:", 0, name);
     for (const wire::Mount* mount : *layer->mounts()) {
       points[m] =
