@@ -4,6 +4,7 @@
 
 #include "agent/text.h"
 #include "agent/win/machine.h"
+#include "agent/win/registry.h"
 #include "image/store.h"
 #include "os/lock.h"
 #include "spdlog/spdlog.h"
@@ -224,6 +225,12 @@ void Agent::CollectImages() {
     if (wanted.contains(image.digest)) continue;
     const Status removed = cache_->Remove(image.digest);
     spdlog::info("removing image {}: {}", image.digest, removed.ok() ? "done" : removed.error().message);
+    if (!removed.ok()) continue;
+    const std::u16string hex = ToUtf16(std::string_view(image.digest).substr(image.digest.find(':') + 1));
+    for (const bool alone : {false, true}) {
+      if (const Status keys = RemoveKeyTree(state_.ImageKey(hex, alone)); !keys.ok())
+        spdlog::warn("{}", keys.error().message);
+    }
   }
 }
 

@@ -56,8 +56,10 @@ class StatePaths {
   std::u16string RegistryRoot() const { return u"Software\\Plume\\" + hash_; }
   std::u16string VmsKey() const { return RegistryRoot() + u"\\VMs"; }
   std::u16string VmKey(std::u16string_view id) const { return VmsKey() + u"\\" + std::u16string(id); }
-  std::u16string ImageKey(std::u16string_view digest_hex) const {
-    return RegistryRoot() + u"\\Images\\" + std::u16string(digest_hex);
+  // Image keys hold the machine's values too; `alone`: those that do not, for VMs that must not see the
+  // machine's.
+  std::u16string ImageKey(std::u16string_view digest_hex, bool alone = false) const {
+    return RegistryRoot() + u"\\Images\\" + std::u16string(digest_hex) + (alone ? u"-alone" : u"");
   }
 
  private:

@@ -1,5 +1,7 @@
 #include "agent/view_compiler.h"
 
+#include <algorithm>
+
 #include "agent/text.h"
 #include "flatbuffers/flatbuffers.h"
 #include "wire/view_generated.h"
@@ -81,6 +83,9 @@ Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
   const StatePaths& state = *in.state;
   const std::u16string user_key = u"\\REGISTRY\\USER\\" + in.facts->user_sid;
 
+  const bool alone = std::any_of(in.policy.keys.begin(), in.policy.keys.end(), [](const PolicyRule& rule) {
+    return rule.mode != view::Mode::kMerge && rule.origin.rfind("mandatory", 0) != 0;
+  });
   std::vector<Offset<wire::Layer>> layers;
   for (const LayerInput& layer : in.layers) {
     std::vector<Offset<wire::Mount>> mounts;
@@ -89,7 +94,7 @@ Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
       ASSIGN(const std::u16string prefix, MountPrefix(name, root->registry(), *in.facts));
       const std::u16string real =
           root->registry()
-              ? user_key + u"\\" + state.ImageKey(DigestHex(layer.digest)) + u"\\" + ToUtf16(name)
+              ? user_key + u"\\" + state.ImageKey(DigestHex(layer.digest), alone) + u"\\" + ToUtf16(name)
               : NtPath(layer.files) + u"\\" + ToUtf16(name);
       const auto prefix_at = Text(b, prefix);
       const auto real_at = Text(b, real);

@@ -1,12 +1,11 @@
 #include "capture/capture.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <map>
-
-#include <unistd.h>
 
 #include "capture/keys.h"
 #include "capture/text.h"
@@ -77,13 +76,15 @@ class CaptureTest : public testing::Test {
     b[0x40 + 24 + 68] = 3;
     return b;
   }
-  static const image::FileItem* Find(const image::Content& content, const std::string& root, std::u16string_view path) {
+  static const image::FileItem* Find(const image::Content& content, const std::string& root,
+                                     std::u16string_view path) {
     for (const auto& item : content.files) {
       if (item.root == root && SameFolded(item.path, path)) return &item;
     }
     return nullptr;
   }
-  static const image::KeyItem* FindKey(const image::Content& content, const std::string& root, std::u16string_view path) {
+  static const image::KeyItem* FindKey(const image::Content& content, const std::string& root,
+                                       std::u16string_view path) {
     for (const auto& key : content.keys) {
       if (key.root == root && SameFolded(key.path, path)) return &key;
     }
@@ -176,13 +177,17 @@ TEST_F(WorkspaceTest, Installation) {
   Write("upper/D/data.txt", "d");
   const std::u16string uninstall = u"Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\Editor";
   const std::u16string environment = u"System\\CurrentControlSet\\Control\\Session Manager\\Environment";
-  host_.Add(u"M\\Software\\Microsoft\\Windows\\CurrentVersion", {Text(u"ProgramFilesDir", u"C:\\Program Files")});
+  host_.Add(u"M\\Software\\Microsoft\\Windows\\CurrentVersion",
+            {Text(u"ProgramFilesDir", u"C:\\Program Files")});
   host_.Add(u"M\\Software\\Shared", {Text(u"a", u"1")});
   host_.Add(u"M\\" + environment, {Text(u"Path", u"C:\\windows")});
   upper_.Add(u"M\\" + uninstall, {Text(u"DisplayName", u"The Editor"), Text(u"Publisher", u"Maker"),
                                   Text(u"UninstallString", u"\"C:\\Program Files\\Editor\\uninstall.exe\"")});
   upper_.Add(u"M\\Software\\Editor\\Sub", {Text(u"", u"x")});
   upper_.Add(u"M\\Software\\Shared", {Text(u"a", u"1")});  // copied up, not changed
+  host_.Add(u"M\\Software\\Fonts", {Text(u"Arial", u"arial.ttf"), Text(u"Editor Sans", u"old.ttf")});
+  upper_.Add(u"M\\Software\\Fonts",
+             {Text(u"Arial", u"arial.ttf"), Text(u"Editor Sans", u"new.ttf"), Text(u"Editor", u"e.ttf")});
   upper_.Add(u"M\\" + environment, {Text(u"Path", u"C:\\windows;C:\\Program Files\\Editor")});
   upper_.Add(u"U\\S-1-5-21-1\\Software\\Editor", {Text(u"v", u"1")});
   upper_.Add(u"U\\S-1-5-21-1\\Environment", {Text(u"EDITOR_HOME", u"C:\\Program Files\\Editor")});
@@ -204,7 +209,8 @@ TEST_F(WorkspaceTest, Installation) {
                           u"Program Files\\Editor\\uninstall.exe", u"users\\ann", u"data.txt"}) {
     EXPECT_FALSE(Find(content, "C", path)) << testing::PrintToString(std::u16string(path));
   }
-  EXPECT_FALSE(Find(content, "Profile", u"AppData\\Local\\Temp"));  // the host has that folder, nothing lies in it
+  EXPECT_FALSE(
+      Find(content, "Profile", u"AppData\\Local\\Temp"));  // the host has that folder, nothing lies in it
   EXPECT_EQ(captured->unchanged_files, 1u);
   ASSERT_EQ(content.config.entry_points.size(), 1u);
   EXPECT_EQ(content.config.entry_points[0].id, "editor");
@@ -215,6 +221,12 @@ TEST_F(WorkspaceTest, Installation) {
   EXPECT_TRUE(FindKey(content, "M", u"Software\\Editor\\Sub"));
   EXPECT_TRUE(FindKey(content, "CU", u"Software\\Editor"));
   EXPECT_FALSE(FindKey(content, "M", u"Software\\Shared"));
+  // Of a key that the machine has too, only what the installer changed.
+  const auto* fonts = FindKey(content, "M", u"Software\\Fonts");
+  ASSERT_TRUE(fonts);
+  ASSERT_EQ(fonts->values.size(), 2u);
+  EXPECT_EQ(fonts->values[0].name, u"Editor Sans");
+  EXPECT_EQ(fonts->values[1].name, u"Editor");
   EXPECT_FALSE(FindKey(content, "M", uninstall));
   // Made only to hold subkeys: listing it would hide the client's values.
   EXPECT_FALSE(FindKey(content, "M", u"Software\\Microsoft\\Windows\\CurrentVersion"));
@@ -241,15 +253,18 @@ TEST_F(WorkspaceTest, PackagesStayIfInstalledOnDemand) {
 
 TEST_F(WorkspaceTest, PackageSourcesGoWithThePackages) {
   Write("upper/C/windows/Installer/1.msi", "m");
-  const std::u16string product = u"M\\Software\\Microsoft\\Windows\\CurrentVersion\\Installer\\UserData\\S-1-5-18\\Products\\1";
+  const std::u16string product =
+      u"M\\Software\\Microsoft\\Windows\\CurrentVersion\\Installer\\UserData\\S-1-5-18\\Products\\1";
   upper_.Add(u"M\\Software\\Classes\\Installer\\Products\\1", {Text(u"ProductName", u"A")});
   upper_.Add(u"M\\Software\\Classes\\Installer\\Products\\1\\SourceList\\Net", {Text(u"1", u"Z:\\setup")});
-  upper_.Add(product + u"\\InstallProperties", {Text(u"DisplayName", u"A"), Text(u"LocalPackage", u"C:\\windows\\Installer\\1.msi")});
+  upper_.Add(product + u"\\InstallProperties",
+             {Text(u"DisplayName", u"A"), Text(u"LocalPackage", u"C:\\windows\\Installer\\1.msi")});
   const auto captured = CaptureWorkspace(Make(), {"editor", "1", ""});
   ASSERT_TRUE(captured.ok());
   EXPECT_FALSE(Find(captured->content, "C", u"windows\\Installer"));
   EXPECT_TRUE(FindKey(captured->content, "M", u"Software\\Classes\\Installer\\Products\\1"));
-  EXPECT_FALSE(FindKey(captured->content, "M", u"Software\\Classes\\Installer\\Products\\1\\SourceList\\Net"));
+  EXPECT_FALSE(
+      FindKey(captured->content, "M", u"Software\\Classes\\Installer\\Products\\1\\SourceList\\Net"));
   const auto* properties = FindKey(captured->content, "M", product.substr(2) + u"\\InstallProperties");
   ASSERT_TRUE(properties);
   EXPECT_EQ(properties->values.size(), 1u);

@@ -11,12 +11,9 @@ namespace {
 
 constexpr int kMaxKeyDepth = 512;  // Windows' own limit
 
-bool SameValues(const std::vector<image::ValueItem>& a, const std::vector<image::ValueItem>& b) {
-  if (a.size() != b.size()) return false;
-  return std::all_of(a.begin(), a.end(), [&](const image::ValueItem& value) {
-    return std::any_of(b.begin(), b.end(), [&](const image::ValueItem& other) {
-      return value.type == other.type && SameFolded(value.name, other.name) && value.data == other.data;
-    });
+bool Contains(const std::vector<image::ValueItem>& values, const image::ValueItem& wanted) {
+  return std::any_of(values.begin(), values.end(), [&](const image::ValueItem& v) {
+    return v.type == wanted.type && SameFolded(v.name, wanted.name) && v.data == wanted.data;
   });
 }
 
@@ -34,8 +31,11 @@ struct Walk {
     if (!upper.Read(path, &content)) return Ok();  // gone meanwhile, or unreadable
     KeyContent below;
     const bool on_host = host != nullptr && host->Read(path, &below);
-    if (on_host ? !content.values.empty() && !SameValues(content.values, below.values)
-                : !content.values.empty() || content.subkeys.empty()) {
+    // Copy-up brought the machine's own values along: they are not the application's, and another machine has
+    // its own.
+    if (on_host)
+      std::erase_if(content.values, [&](const image::ValueItem& v) { return Contains(below.values, v); });
+    if (!content.values.empty() || (!on_host && content.subkeys.empty())) {
       if (!relative.empty()) out->changed.push_back({root, relative, content.modified, content.values});
     } else if (on_host) {
       ++out->unchanged;
@@ -69,7 +69,8 @@ Result<KeySet> ReadKeys(const KeySource& upper, const KeySource* host, std::u16s
   return out;
 }
 
-Sifted SiftKeys(const std::vector<image::KeyItem>& changed, const KeySource* host, std::u16string_view user_sid) {
+Sifted SiftKeys(const std::vector<image::KeyItem>& changed, const KeySource* host,
+                std::u16string_view user_sid) {
   Sifted out;
   for (const auto& key : changed) {
     const Scope scope = ScopeOf(key);
@@ -85,16 +86,11 @@ Sifted SiftKeys(const std::vector<image::KeyItem>& changed, const KeySource* hos
       continue;
     }
     image::KeyItem kept = key;
-    std::erase_if(kept.values, [&](const image::ValueItem& value) { return IsResidueValue(scope, key.path, value.name); });
-    if (kept.values.size() != key.values.size()) {
-      // What remains may be just the host's own values.
-      KeyContent before;
-      const std::u16string base = scope == Scope::kMachineKey ? u"M" : Join(u"U", user_sid);
-      const bool same = host && host->Read(Join(base, key.path), &before) && SameValues(kept.values, before.values);
-      if (kept.values.empty() || same) {
-        ++out.dropped;
-        continue;
-      }
+    std::erase_if(kept.values,
+                  [&](const image::ValueItem& value) { return IsResidueValue(scope, key.path, value.name); });
+    if (kept.values.empty() && !key.values.empty()) {
+      ++out.dropped;
+      continue;
     }
     out.keys.push_back(std::move(kept));
   }
@@ -106,8 +102,8 @@ bool NeedsCachedPackages(const std::vector<image::KeyItem>& keys) {
   for (const auto& key : keys) {
     for (const auto& value : key.values) {
       // Darwin descriptors: the same name as the key, of type REG_MULTI_SZ ("InprocServer32", "command").
-      if (value.type == kRegMultiSz && !value.name.empty() && SameFolded(value.name, LastComponent(key.path)) &&
-          ContainsFolded(key.path, u"Software\\Classes")) {
+      if (value.type == kRegMultiSz && !value.name.empty() &&
+          SameFolded(value.name, LastComponent(key.path)) && ContainsFolded(key.path, u"Software\\Classes")) {
         return true;
       }
     }

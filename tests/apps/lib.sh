@@ -118,6 +118,8 @@ Section
   CreateShortCut "\$DESKTOP\\7-Zip Console.lnk" "\$INSTDIR\\7z.exe"
   WriteRegStr HKLM "Software\\7-Zip" "Path64" "\$INSTDIR\\"
   WriteRegStr HKLM "Software\\7-Zip" "Path" "\$INSTDIR\\"
+  WriteRegStr HKLM "Software\\Shared" "Of7Zip" "image"
+  WriteRegStr HKLM "Software\\Shared" "Both" "image"
   WriteRegStr HKLM "Software\\7-Zip\\Options" "Edition" "$2"
   WriteRegStr HKLM "Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\7z.exe" "" "\$INSTDIR\\7z.exe"
   ReadRegStr \$1 HKLM "SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Environment" "Path"

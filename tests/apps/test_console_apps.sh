@@ -23,6 +23,11 @@ bare "$local" "$(win "$work/setup.exe")" /S >"$work/local-setup.log" 2>&1
 cp -a "$work/cmake" "$local/drive_c/Program Files/CMake"
 cp -a "$exiftool" "$local/drive_c/Program Files/ExifTool"
 
+# A key that every machine has with values of its own; the installer adds one and changes one.
+bare "$admin" reg add 'HKLM\Software\Shared' /v Admin /d own /f >"$work/reg.log" 2>&1
+bare "$admin" reg add 'HKLM\Software\Shared' /v Both /d own /f >"$work/reg.log" 2>&1
+bare "$client" reg add 'HKLM\Software\Shared' /v Client /d own /f >"$work/reg.log" 2>&1
+bare "$client" reg add 'HKLM\Software\Shared' /v Both /d own /f >"$work/reg.log" 2>&1
 check "capture 7-Zip by running its installer" plume_in "$admin" capture 7zip --version 15.05 -- "$(win "$work/setup.exe")" /S
 check "adopt CMake from its folder" plume_in "$admin" capture cmake --version 4.0.2 \
   --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
@@ -94,6 +99,9 @@ plume_in "$client" vm run 7zip -- reg query 'HKLM\Software\Microsoft\Windows\Cur
 check "a key of the machine keeps its values though the image has subkeys below it" grep -q 'C:.Program Files' "$work/own"
 plume_in "$client" vm run 7zip -- reg query 'HKLM\Software\Microsoft\Windows\CurrentVersion\App Paths\7z.exe' >"$work/added" 2>&1
 check "the image's subkey is there" grep -q 7z.exe "$work/added"
+plume_in "$client" vm run 7zip -- reg query 'HKLM\Software\Shared' >"$work/shared" 2>&1
+check "a key that both have: the image's values over the client's own, nothing of the administrator's" bash -c \
+  "grep -q 'Of7Zip.*image' '$work/shared' && grep -q 'Both.*image' '$work/shared' && grep -q 'Client.*own' '$work/shared' && ! grep -q Admin '$work/shared'"
 plume_in "$client" vm run 7zip -- cmd /c dir /b 'C:\Program Files' >"$work/folders" 2>&1
 check "the merged folder lists both" bash -c "grep -q 7-Zip '$work/folders' && grep -q 'Internet Explorer' '$work/folders'"
 

@@ -1,5 +1,5 @@
-// The subject of the registry differential test: runs seeded sequences of registry operations and prints what came
-// back. run_key.py runs it bare and in a VM and compares.
+// The subject of the registry differential test: runs seeded sequences of registry operations and prints what
+// came back. run_key.py runs it bare and in a VM and compares.
 //   key_ops ops --root KEY --seed S --count N [--ops 50] [--drop 1,5,7] [--out FILE]
 //   key_ops populate --root KEY --seed S --count N --source host|image|mixed --layer host|all
 //   key_ops dump --root KEY [--out FILE]     with last-write times
@@ -28,16 +28,25 @@ bool Parse(int argc, char** argv, Options* options) {
   options->verb = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
     std::string name = argv[i], value = argv[i + 1];
-    if (name == "--root") options->root.assign(value.begin(), value.end());
-    else if (name == "--seed") options->seed = strtoull(value.c_str(), nullptr, 10);
-    else if (name == "--count") options->count = atoi(value.c_str());
-    else if (name == "--ops") options->ops = atoi(value.c_str());
-    else if (name == "--source") options->source = value;
-    else if (name == "--layer") options->layer = value;
-    else if (name == "--out") options->out = value;
+    if (name == "--root")
+      options->root.assign(value.begin(), value.end());
+    else if (name == "--seed")
+      options->seed = strtoull(value.c_str(), nullptr, 10);
+    else if (name == "--count")
+      options->count = atoi(value.c_str());
+    else if (name == "--ops")
+      options->ops = atoi(value.c_str());
+    else if (name == "--source")
+      options->source = value;
+    else if (name == "--layer")
+      options->layer = value;
+    else if (name == "--out")
+      options->out = value;
     else if (name == "--drop") {
-      for (const char* p = value.c_str(); *p; p += *p == ',') options->drop.insert(static_cast<int>(strtol(p, const_cast<char**>(&p), 10)));
-    } else return false;
+      for (const char* p = value.c_str(); *p; p += *p == ',')
+        options->drop.insert(static_cast<int>(strtol(p, const_cast<char**>(&p), 10)));
+    } else
+      return false;
   }
   return !options->root.empty();
 }
@@ -57,13 +66,18 @@ HANDLE Make(const std::u16string& name, HANDLE root, const std::u16string& class
 
 void Populate(const PopulatedKey& key, HANDLE parent, bool merged) {
   if (!merged && !key.on_host) return;
-  // What a guest sees: the image's key, but one without values does not hide the host's.
+  // What a guest sees: the image's values over the host's; an image's key has no class.
   const bool image_wins = merged && key.in_image && !(key.on_host && key.image_values.empty());
   HANDLE handle = Make(key.name, parent, image_wins ? u"" : key.class_name);
-  for (const auto& value : image_wins ? key.image_values : key.host_values) {
-    NtName name(value.name);
-    nt.NtSetValueKey(handle, &name.string, 0, value.type, value.data.data(), static_cast<ULONG>(value.data.size()));
-  }
+  const auto set = [&](const std::vector<PopulatedValue>& values) {
+    for (const auto& value : values) {
+      NtName name(value.name);
+      nt.NtSetValueKey(handle, &name.string, 0, value.type, value.data.data(),
+                       static_cast<ULONG>(value.data.size()));
+    }
+  };
+  if (key.on_host) set(key.host_values);
+  if (image_wins) set(key.image_values);
   for (const auto& child : key.children) Populate(child, handle, merged);
   nt.NtClose(handle);
 }
@@ -96,14 +110,16 @@ int Main(int argc, char** argv) {
       uint64_t seed = options.seed + static_cast<uint64_t>(i);
       std::string digits = std::to_string(seed);
       out += "== " + digits + "\n";
-      KeyScript(options.root + u"\\s" + std::u16string(digits.begin(), digits.end()), seed, &out).Run(options.ops, options.drop);
+      KeyScript(options.root + u"\\s" + std::u16string(digits.begin(), digits.end()), seed, &out)
+          .Run(options.ops, options.drop);
     }
   } else if (options.verb == "populate") {
     HANDLE root = Make(options.root, nullptr, u"");
     static const std::map<std::string, Source> sources = {
         {"host", Source::kHost}, {"image", Source::kImage}, {"mixed", Source::kMixed}};
     for (int i = 0; i < options.count; ++i) {
-      Populate(MakePopulation(options.seed + static_cast<uint64_t>(i), sources.at(options.source)), root, options.layer == "all");
+      Populate(MakePopulation(options.seed + static_cast<uint64_t>(i), sources.at(options.source)), root,
+               options.layer == "all");
     }
     nt.NtClose(root);
   } else if (options.verb == "dump") {

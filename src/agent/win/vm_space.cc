@@ -285,7 +285,8 @@ class VmSpace::Files : public LowerFiles {
   const VmSpace& s_;
 };
 
-// The same for keys: values of the top layer that has the key, subkeys of all.
+// The same for keys: an image's values over the machine's, as the layer makes image keys
+// (vl/calls/key_image.cc); subkeys of all.
 class VmSpace::Keys : public capture::KeySource {
  public:
   explicit Keys(const VmSpace& s) : s_(s), host_(capture::OpenHostKeys()) {}
@@ -310,6 +311,12 @@ class VmSpace::Keys : public capture::KeySource {
       const catalog::Value& v = reader.value(key.first_value() + i);
       const uint8_t* data = reader.raw().data()->data() + v.data();
       out->values.push_back({std::u16string(reader.name(v)), v.type(), {data, data + v.data_size()}});
+    }
+    const auto image_values = static_cast<ptrdiff_t>(out->values.size());
+    for (image::ValueItem& value : host.values) {
+      const bool known = std::any_of(out->values.begin(), out->values.begin() + image_values,
+                                     [&](const auto& v) { return view::EqualFolded(v.name, value.name); });
+      if (!known) out->values.push_back(std::move(value));
     }
     for (uint32_t i = 0; i < key.child_count(); ++i)
       out->subkeys.emplace_back(reader.name(reader.key(key.first_child() + i)));

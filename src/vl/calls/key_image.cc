@@ -8,12 +8,20 @@ namespace {
 struct Filling {
   const catalog::Reader* reader;
   uint32_t key;
+  CallScratch* scratch;
+  Handle host;  // the machine's key of the same name, or null
 };
 
 NtStatus FillFromCatalog(void* context, Handle key) {
   const auto& filling = *static_cast<const Filling*>(context);
   const catalog::Reader& reader = *filling.reader;
   const catalog::Key& k = reader.key(filling.key);
+  // The machine's values first: an application that adds a value to a key of the system (a font, a file type's list of
+  // programs) leaves the others as they are. What the machine changes there later, the image's key does not follow.
+  if (filling.host) {
+    const NtStatus status = CopyValues(*filling.scratch, filling.host, key);
+    if (!nt::Ok(status)) return status;
+  }
   for (uint32_t i = 0; i < k.value_count(); ++i) {
     const catalog::Value& value = reader.value(k.first_value() + i);
     const WView name = reader.name(value);
@@ -24,6 +32,19 @@ NtStatus FillFromCatalog(void* context, Handle key) {
     if (!nt::Ok(status)) return status;
   }
   return nt::kSuccess;
+}
+
+// The machine's key below an image's one, if the policy lets the VM see it.
+NtStatus OpenHostBelow(const VlState& vl, CallScratch& scratch, const VPath& path, int components, Handle* out) {
+  *out = nullptr;
+  VPath* prefix = Prefix(scratch, path, components);
+  if (!prefix) return nt::kNoMemory;
+  if (LookUp(vl, *prefix).mode != view::Mode::kMerge) return nt::kSuccess;
+  const WView name = HostName(vl, scratch, *prefix, components);
+  if (Failed(name)) return nt::kNoMemory;
+  const NtStatus status = OpenReal(name, nt::kKeyRead | kNative, 0, out);
+  if (!nt::Ok(status)) *out = nullptr;
+  return status == nt::kObjectNameNotFound || status == nt::kAccessDenied ? nt::kSuccess : status;
 }
 
 bool Exists(WView name) {
@@ -72,15 +93,17 @@ NtStatus Materialise(const VlState& vl, CallScratch& scratch, const VPath& path,
     const WView place = ImageName(vl, scratch, path, i, mount);
     if (Failed(place)) return nt::kNoMemory;
     const size_t separator = LastSeparator(place);
-    Filling filling{&reader, entry};
+    Filling filling{&reader, entry, &scratch, nullptr};
     KeyBuilder builder;
     builder.parent = view::Sub(place, 0, separator);
     builder.name = i == first ? view::Sub(place, separator + 1, place.size() - separator - 1) : reader.name(reader.key(entry));
     if (reader.key(entry).value_count() != 0) {
       builder.fill = FillFromCatalog;
       builder.context = &filling;
+      if (const NtStatus s = OpenHostBelow(vl, scratch, path, i, &filling.host); !nt::Ok(s)) return s;
     }
     const NtStatus status = BuildKey(vl, scratch, builder);
+    if (filling.host) orig.NtClose(filling.host);
     if (!nt::Ok(status)) return status;
   }
   return nt::kSuccess;
