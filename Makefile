@@ -4,12 +4,13 @@
 #   make test     every gate and test; ends with "N passed, N failed"
 #   make unit     the native unit tests alone (seconds)
 #   make conformance   what a VM keeps apart: every check bare, in a VM, between VMs, between a VM and the machine
+#   make windows-server   plume-server.exe, into build/bin
 #   make bench    benchmarks against baselines measured in the same run
 #   make fuzz     every fuzzer for FUZZ_SECONDS (60) each
 #   make format | lint | clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all setup native mingw64 mingw32 demo test unit conformance bench fuzz format lint clean
+.PHONY: all setup native mingw64 mingw32 windows-server demo test unit conformance bench fuzz format lint clean
 
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 JOBS ?= $(shell nproc)
@@ -28,21 +29,27 @@ all: native mingw64 mingw32
 setup:
 	@tools/setup.sh
 
-build/%/build.ninja: | build/log
+build/%/build.ninja: CMakePresets.json | build/log
 	@cmake --preset $* $(LAUNCHER) >build/$*.configure.log 2>&1 || { cat build/$*.configure.log; exit 1; }
 
 native: setup | build/log
 	@$(MAKE) --no-print-directory build/native/build.ninja
-	cmake --build build/native -j$(JOBS) --target plume plume-server key_catalog
+	cmake --build build/native -j$(JOBS) --target plume plume-server
 
+# The programs that only tests need are built by tools/run_tests.py.
 mingw64: setup | build/log
 	@$(MAKE) --no-print-directory build/$@/build.ninja
-	cmake --build build/$@ -j$(JOBS)
+	cmake --build build/$@ -j$(JOBS) --target plume plume-agent plume-vl64
 
 # Of the 32-bit world only the layer inside 32-bit guests is a product.
 mingw32: setup | build/log
 	@$(MAKE) --no-print-directory build/$@/build.ninja
 	cmake --build build/$@ -j$(JOBS) --target plume-vl32
+
+windows-server: setup | build/log
+	@$(MAKE) --no-print-directory build/mingw64/build.ninja
+	cmake --build build/mingw64 -j$(JOBS) --target plume-server
+	@mkdir -p build/bin && cp build/mingw64/bin/plume-server.exe build/bin/
 
 build/log:
 	@mkdir -p $@
@@ -57,9 +64,11 @@ unit: setup | build/log
 	@tools/run_tests.py --only unit
 
 conformance: all
+	cmake --build build/mingw64 --target conformance
 	@tests/conformance/test_isolation.sh $(ARGS)
 
 bench: all
+	cmake --build build/mingw64 --target bench_calls
 	@tests/bench/run.sh
 
 fuzz: setup | build/log

@@ -1,5 +1,6 @@
-# Shared build rules: warnings, third-party headers, and the three functions every folder uses.
-#   plume_library(NAME [sources...] DEPS libs...)   a static library plume_NAME
+# Shared build rules: warnings, third-party headers, and the functions every folder uses.
+#   plume_library(NAME [sources...] DEPS libs... [UNITY])   a static library plume_NAME
+#   plume_delay_load(NAME dll functions...)         functions of a system DLL that is loaded by the first call into it
 #   plume_test(FILE.cc DEPS libs...)                a GoogleTest program, native builds only, run by ctest
 #   plume_flatbuffer(TARGET file.fbs)               generates file_generated.h, visible to TARGET
 option(PLUME_SANITIZE "ASan and UBSan" OFF)
@@ -40,10 +41,32 @@ if(PLUME_FUZZ)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+# One compilation for all sources of a target: for those that include JSON or Boost, whose headers take longer than the
+# sources themselves. While working on one of them, -DPLUME_UNITY=OFF compiles each file by itself.
+option(PLUME_UNITY "Compile targets with large headers as one unit each" ON)
+function(plume_unity target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${PLUME_UNITY} UNITY_BUILD_BATCH_SIZE 0)
+endfunction()
+
 function(plume_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "UNITY" "" "DEPS" ${ARGN})
   add_library(plume_${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  if(ARG_UNITY)
+    plume_unity(plume_${name})
+  endif()
   target_link_libraries(plume_${name} PUBLIC plume_options ${ARG_DEPS})
+endfunction()
+
+# Most runs of plume.exe need none of these DLLs, and loading them takes longer than all it does itself.
+function(plume_delay_load name dll)
+  list(JOIN ARGN "\n" functions)
+  set(file ${CMAKE_CURRENT_BINARY_DIR}/delay_${dll})
+  file(CONFIGURE OUTPUT ${file}.def CONTENT "LIBRARY ${dll}.dll\nEXPORTS\n${functions}\n" @ONLY)
+  add_custom_command(OUTPUT ${file}.a DEPENDS ${file}.def VERBATIM
+    COMMAND ${CMAKE_DLLTOOL} -d ${file}.def --output-delaylib ${file}.a)
+  add_custom_target(plume_delay_${dll} DEPENDS ${file}.a)
+  add_dependencies(plume_${name} plume_delay_${dll})
+  target_link_libraries(plume_${name} PUBLIC ${file}.a)
 endfunction()
 
 function(plume_flatbuffer target schema)
@@ -77,7 +100,10 @@ function(plume_test file)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
 
-# A fuzzer: plume_fuzzer(FILE.cc DEPS libs...), clang-fuzz preset only.
+# A fuzzer: plume_fuzzer(FILE.cc DEPS libs...), clang-fuzz preset only; the target `fuzzers` builds all of them.
+if(PLUME_FUZZ)
+  add_custom_target(fuzzers)
+endif()
 function(plume_fuzzer file)
   if(NOT PLUME_FUZZ)
     return()
@@ -87,5 +113,6 @@ function(plume_fuzzer file)
   add_executable(${name} ${file})
   target_link_libraries(${name} PRIVATE plume_options ${ARG_DEPS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
 endfunction()

@@ -8,7 +8,7 @@ build=${2:-$root/build/clang-fuzz}
 if [ ! -f "$build/build.ninja" ]; then
   cmake -S "$root" --preset clang-fuzz -B "$build" >/dev/null || exit 1
 fi
-cmake --build "$build" >"$build/build.log" 2>&1 || { tail -20 "$build/build.log"; exit 1; }
+cmake --build "$build" --target fuzzers >"$build/build.log" 2>&1 || { tail -20 "$build/build.log"; exit 1; }
 passed=0
 failed=0
 for program in "$build"/fuzz/*; do

@@ -1,23 +1,19 @@
 // plume: the command line. One file per command; this one only puts them together.
-// windows.h must be first.
-// clang-format off
 #include <windows.h>
-#include <shellapi.h>
-// clang-format on
 
 #include <algorithm>
 
 #include "agent/text.h"
 #include "cli/command.h"
+#include "cli/quote.h"
 
 namespace {
 
 std::vector<std::string> Arguments() {
-  int count = 0;
-  wchar_t** wide = CommandLineToArgvW(GetCommandLineW(), &count);
   std::vector<std::string> out;
-  for (int i = 1; i < count; ++i) out.push_back(plume::ToUtf8(plume::agent::FromWide(wide[i])));
-  LocalFree(wide);
+  for (const std::u16string& a : plume::cli::SplitCommandLine(plume::agent::FromWide(GetCommandLineW())))
+    out.push_back(plume::ToUtf8(a));
+  out.erase(out.begin());
   return out;
 }
 

@@ -1,6 +1,13 @@
 #include "cli/quote.h"
 
+#include <algorithm>
+
 namespace plume::cli {
+namespace {
+
+bool IsBlank(char16_t c) { return c == u' ' || c == u'\t'; }
+
+}  // namespace
 
 std::u16string QuoteArgument(std::u16string_view argument) {
   if (!argument.empty() && argument.find_first_of(u" \t\n\v\"") == argument.npos)
@@ -57,6 +64,54 @@ std::u16string ScriptCommandLine(std::u16string_view shell, std::u16string_view 
     out += u" " + (spaced && a.find(u'"') == a.npos ? u"\"" + a + u"\"" : a);
   }
   return out + u"\"";
+}
+
+std::vector<std::u16string> SplitCommandLine(std::u16string_view line) {
+  std::vector<std::u16string> out;
+  const auto skip_blanks = [&line] {
+    while (!line.empty() && IsBlank(line.front())) line.remove_prefix(1);
+  };
+  // The program's name ends at the next quote if it begins with one, else at a blank; nothing is escaped in
+  // it.
+  if (line.starts_with(u'"')) {
+    const size_t end = std::min(line.find(u'"', 1), line.size());
+    out.emplace_back(line.substr(1, end - 1));
+    line.remove_prefix(std::min(end + 1, line.size()));
+  } else {
+    const size_t end = static_cast<size_t>(std::find_if(line.begin(), line.end(), IsBlank) - line.begin());
+    out.emplace_back(line.substr(0, end));
+    line.remove_prefix(end);
+  }
+  for (skip_blanks(); !line.empty(); skip_blanks()) {
+    std::u16string argument;
+    int quotes = 0;  // 0 outside, 1 inside; a third one in a row stands for itself
+    while (!line.empty() && (quotes > 0 || !IsBlank(line.front()))) {
+      const size_t slashes = std::min(line.find_first_not_of(u'\\'), line.size());
+      line.remove_prefix(slashes);
+      if (!line.starts_with(u'"')) {
+        argument.append(slashes, u'\\');
+        if (slashes == 0) {
+          argument += line.front();
+          line.remove_prefix(1);
+        }
+        continue;
+      }
+      line.remove_prefix(1);
+      argument.append(slashes / 2, u'\\');
+      if (slashes % 2 != 0)
+        argument += u'"';
+      else
+        ++quotes;
+      for (; line.starts_with(u'"'); line.remove_prefix(1)) {
+        if (++quotes < 3) continue;
+        argument += u'"';
+        quotes = 0;
+      }
+      if (quotes == 2) quotes = 0;
+    }
+    out.push_back(std::move(argument));
+  }
+  return out;
 }
 
 }  // namespace plume::cli

@@ -1,6 +1,6 @@
 // Windows command lines: from a list of arguments to the one string a program gets, so that it reads the same
-// list. Pure. Source: the rules of CommandLineToArgvW and of the Microsoft C runtime ("Parsing C command-line
-// arguments").
+// list, and back. Pure. Source: the rules of CommandLineToArgvW and of the Microsoft C runtime ("Parsing C
+// command-line arguments").
 #pragma once
 #include <string>
 #include <string_view>
@@ -17,5 +17,9 @@ std::u16string ShellCommandLine(std::u16string_view shell, const std::vector<std
 // cmd.exe running a script.
 std::u16string ScriptCommandLine(std::u16string_view shell, std::u16string_view script,
                                  const std::vector<std::u16string>& arguments);
+
+// What CommandLineToArgvW returns, without the DLLs it would bring along: the program's name, then its
+// arguments.
+std::vector<std::u16string> SplitCommandLine(std::u16string_view line);
 
 }  // namespace plume::cli

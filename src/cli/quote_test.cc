@@ -5,32 +5,9 @@
 namespace plume::cli {
 namespace {
 
-// The reader's side: how CommandLineToArgvW splits everything after the program's name.
-std::vector<std::u16string> Split(std::u16string_view line) {
-  std::vector<std::u16string> out;
-  size_t i = 0;
-  while (i < line.size()) {
-    while (i < line.size() && (line[i] == u' ' || line[i] == u'\t')) ++i;
-    if (i >= line.size()) break;
-    std::u16string argument;
-    bool quoted = false;
-    for (; i < line.size() && (quoted || (line[i] != u' ' && line[i] != u'\t')); ++i) {
-      size_t slashes = 0;
-      while (i < line.size() && line[i] == u'\\') ++slashes, ++i;
-      if (i < line.size() && line[i] == u'"') {
-        argument.append(slashes / 2, u'\\');
-        if (slashes % 2)
-          argument += u'"';
-        else
-          quoted = !quoted;
-        continue;
-      }
-      argument.append(slashes, u'\\');
-      if (i >= line.size() || (!quoted && (line[i] == u' ' || line[i] == u'\t'))) break;
-      argument += line[i];
-    }
-    out.push_back(argument);
-  }
+std::vector<std::u16string> Split(std::u16string_view arguments) {
+  auto out = SplitCommandLine(u"x.exe " + std::u16string(arguments));
+  out.erase(out.begin());
   return out;
 }
 
@@ -64,6 +41,26 @@ TEST(Quote, ShellGetsItsCommandUntouched) {
 TEST(Quote, Script) {
   EXPECT_EQ(ScriptCommandLine(u"C:\\cmd.exe", u"C:\\a b.bat", {u"1", u"2 3"}),
             u"\"C:\\cmd.exe\" /d /c \"\"C:\\a b.bat\" 1 \"2 3\"\"");
+}
+
+// Cases of Microsoft's documentation, and what CommandLineToArgvW makes of odd ones.
+TEST(Quote, SplitLikeTheSystem) {
+  using List = std::vector<std::u16string>;
+  EXPECT_EQ(SplitCommandLine(u"\"C:\\a b\\c.exe\" d"), (List{u"C:\\a b\\c.exe", u"d"}));
+  EXPECT_EQ(SplitCommandLine(u"C:\\a\"b c"), (List{u"C:\\a\"b", u"c"}));
+  EXPECT_EQ(SplitCommandLine(u"\"no end"), List{u"no end"});
+  EXPECT_EQ(SplitCommandLine(u"\"a\"b c"), (List{u"a", u"b", u"c"}));
+  EXPECT_EQ(SplitCommandLine(u""), List{u""});
+  EXPECT_EQ(SplitCommandLine(u" a"), (List{u"", u"a"}));
+  EXPECT_EQ(Split(u"\"a b c\" d e"), (List{u"a b c", u"d", u"e"}));
+  EXPECT_EQ(Split(u"\"ab\\\"c\" \"\\\\\" d"), (List{u"ab\"c", u"\\", u"d"}));
+  EXPECT_EQ(Split(u"a\\\\\\b d\"e f\"g h"), (List{u"a\\\\\\b", u"de fg", u"h"}));
+  EXPECT_EQ(Split(u"a\\\\\\\"b c d"), (List{u"a\\\"b", u"c", u"d"}));
+  EXPECT_EQ(Split(u"a\\\\\\\\\"b c\" d e"), (List{u"a\\\\b c", u"d", u"e"}));
+  EXPECT_EQ(Split(u"\"a\"\"b\" c"), List{u"a\"b c"});
+  EXPECT_EQ(Split(u"\"\" x"), (List{u"", u"x"}));
+  EXPECT_EQ(Split(u"  a \t b  "), (List{u"a", u"b"}));
+  EXPECT_EQ(Split(u"a\\"), List{u"a\\"});
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ constexpr uint64_t kFormat = 1;
 constexpr char kWhat[] = "the image's config";
 using Ordered = nlohmann::ordered_json;
 
-Error Bad(const std::string& why) {
+Error BadConfig(const std::string& why) {
   return Error{Errc::kInvalid, std::string("reading ") + kWhat + ": " + why};
 }
 
@@ -20,7 +20,7 @@ Result<EntryPoint> ParseEntryPoint(const Json& json) {
   ASSIGN(out.path, TextMember(json, "path", kWhat));
   ASSIGN(out.arguments, TextMember(json, "arguments", kWhat));
   ASSIGN(out.cwd, TextMember(json, "cwd", kWhat));
-  if (out.id.empty() || out.path.empty()) return Bad("an entry point has no id or no path");
+  if (out.id.empty() || out.path.empty()) return BadConfig("an entry point has no id or no path");
   return out;
 }
 
@@ -30,7 +30,7 @@ Result<EnvVar> ParseVariable(const Json& json) {
   ASSIGN(out.value, TextMember(json, "value", kWhat));
   ASSIGN(out.join, BoolMember(json, "join", false, kWhat));
   if (out.name.empty() || out.name.find('=') != std::string::npos)
-    return Bad("a variable's name is empty or has a =");
+    return BadConfig("a variable's name is empty or has a =");
   return out;
 }
 
@@ -64,11 +64,11 @@ std::string ToJson(const Config& config) {
 }
 
 Result<Config> ParseConfig(std::string_view text) {
-  if (text.size() > kMaxConfigBytes) return Bad("it is larger than 4 MiB");
+  if (text.size() > kMaxConfigBytes) return BadConfig("it is larger than 4 MiB");
   ASSIGN(const Json json, ParseJsonObject(text, kWhat));
   ASSIGN(const uint64_t format, NumberMember(json, "plume", 0, kWhat));
-  if (format == 0) return Bad("it is not a Plume config");
-  if (format > kFormat) return Bad("it was made by a newer Plume (update this one)");
+  if (format == 0) return BadConfig("it is not a Plume config");
+  if (format > kFormat) return BadConfig("it was made by a newer Plume (update this one)");
   Config out;
   ASSIGN(out.name, TextMember(json, "name", kWhat));
   ASSIGN(out.version, TextMember(json, "version", kWhat));

@@ -5,11 +5,10 @@
 #include "base/utf16.h"
 #include "catalog/reader.h"
 #include "image/codec.h"
+#include "image/json.h"
 
 namespace plume::image {
 namespace {
-
-using nlohmann::json;
 
 struct TypeName {
   uint32_t type;
@@ -39,14 +38,14 @@ uint64_t Number(std::span<const uint8_t> data) {
   return number;
 }
 
-json DataJson(uint32_t type, std::span<const uint8_t> data) {
+Json DataJson(uint32_t type, std::span<const uint8_t> data) {
   if ((type == 1 || type == 2) && data.size() % 2 == 0) {
     std::u16string text = Units(data);
     while (!text.empty() && text.back() == 0) text.pop_back();
     return ToUtf8(text);
   }
   if (type == 7 && data.size() % 2 == 0) {
-    json list = json::array();
+    Json list = Json::array();
     const std::u16string text = Units(data);
     for (size_t at = 0; at < text.size() && text[at] != 0;) {
       const size_t end = std::min(text.find(u'\0', at), text.size());
@@ -128,7 +127,7 @@ void WalkFiles(const catalog::Reader& reader, uint32_t root, const std::string& 
   }
 }
 
-json Blob(const Descriptor& blob) { return {{"digest", blob.digest}, {"size", blob.size}}; }
+Json Blob(const Descriptor& blob) { return {{"digest", blob.digest}, {"size", blob.size}}; }
 
 }  // namespace
 
@@ -157,11 +156,11 @@ Result<os::Bytes> LoadCatalog(const Store& store, const Manifest& manifest) {
   return std::move(*catalog);
 }
 
-Result<json> ListImages(const Store& store) {
+Result<Json> ListImages(const Store& store) {
   ASSIGN(const std::vector<ImageRef> images, store.List());
-  json list = json::array();
+  Json list = Json::array();
   for (const ImageRef& image : images) {
-    json row = {{"name", image.name}, {"version", image.version}, {"digest", image.digest}};
+    Json row = {{"name", image.name}, {"version", image.version}, {"digest", image.digest}};
     const Result<Manifest> manifest = store.ReadManifest(image.digest);
     const Result<Config> config =
         manifest.ok() ? store.ReadConfig(*manifest) : Result<Config>(manifest.error());
@@ -180,12 +179,12 @@ Result<json> ListImages(const Store& store) {
   return list;
 }
 
-Result<json> InspectImage(const Store& store, const std::string& ref) {
+Result<Json> InspectImage(const Store& store, const std::string& ref) {
   ASSIGN(const ImageRef image, store.Resolve(ref));
   ASSIGN(const Manifest manifest, store.ReadManifest(image.digest));
   ASSIGN(const Config config, store.ReadConfig(manifest));
   ASSIGN(const OpenCatalog open, OpenFor(store, manifest));
-  json entries = json::array(), environment = json::array(), packs = json::array();
+  Json entries = Json::array(), environment = Json::array(), packs = Json::array();
   for (const EntryPoint& e : config.entry_points) {
     entries.push_back(
         {{"id", e.id}, {"name", e.name}, {"path", e.path}, {"arguments", e.arguments}, {"cwd", e.cwd}});
@@ -194,7 +193,7 @@ Result<json> InspectImage(const Store& store, const std::string& ref) {
     environment.push_back({{"name", v.name}, {"value", v.value}, {"join", v.join}});
   }
   for (const Descriptor& pack : manifest.packs) packs.push_back(Blob(pack));
-  return json{{"name", image.name},
+  return Json{{"name", image.name},
               {"version", image.version},
               {"digest", image.digest},
               {"display_name", config.display_name},
@@ -211,11 +210,11 @@ Result<json> InspectImage(const Store& store, const std::string& ref) {
               {"environment", std::move(environment)}};
 }
 
-Result<json> ListFiles(const Store& store, const std::string& ref) {
+Result<Json> ListFiles(const Store& store, const std::string& ref) {
   ASSIGN(const ImageRef image, store.Resolve(ref));
   ASSIGN(const Manifest manifest, store.ReadManifest(image.digest));
   ASSIGN(const OpenCatalog open, OpenFor(store, manifest));
-  json list = json::array();
+  Json list = Json::array();
   for (const catalog::Root* root : *open.reader.raw().roots()) {
     if (root->registry()) continue;
     WalkFiles(open.reader, root->index(), FileRoot(root->name()->str()),
@@ -223,7 +222,7 @@ Result<json> ListFiles(const Store& store, const std::string& ref) {
                 if (entry.parent() == root->index() && path.find('\\') == std::string::npos)
                   return;  // the root itself
                 const bool directory = (entry.flags() & catalog::kDirectory) != 0;
-                json row = {{"path", path},
+                Json row = {{"path", path},
                             {"kind", directory ? "directory" : "file"},
                             {"attributes", entry.attributes()},
                             {"modified", Iso(entry.modified())}};
@@ -241,12 +240,12 @@ Result<json> ListFiles(const Store& store, const std::string& ref) {
   return list;
 }
 
-Result<json> ListRegistry(const Store& store, const std::string& ref) {
+Result<Json> ListRegistry(const Store& store, const std::string& ref) {
   ASSIGN(const ImageRef image, store.Resolve(ref));
   ASSIGN(const Manifest manifest, store.ReadManifest(image.digest));
   ASSIGN(const OpenCatalog open, OpenFor(store, manifest));
   const catalog::Reader& reader = open.reader;
-  json list = json::array();
+  Json list = Json::array();
   for (const catalog::Root* root : *reader.raw().roots()) {
     if (!root->registry()) continue;
     std::vector<std::pair<uint32_t, std::string>> keys = {{root->index(), KeyRoot(root->name()->str())}};
@@ -254,7 +253,7 @@ Result<json> ListRegistry(const Store& store, const std::string& ref) {
       const auto [index, path] = std::move(keys.back());
       keys.pop_back();
       const catalog::Key& key = reader.key(index);
-      json values = json::array();
+      Json values = Json::array();
       for (uint32_t i = 0; i < key.value_count(); ++i) {
         const catalog::Value& value = reader.value(key.first_value() + i);
         const std::span<const uint8_t> data(reader.raw().data()->Data() + value.data(), value.data_size());

@@ -14,7 +14,9 @@ constexpr char kVersion[] = "org.opencontainers.image.version";
 constexpr size_t kMaxLayers = 65536;
 constexpr uint64_t kMaxBlob = 1ull << 50;  // keeps sums of sizes far from overflow
 
-Error Bad(const std::string& why) { return Error{Errc::kInvalid, "reading the image manifest: " + why}; }
+Error BadManifest(const std::string& why) {
+  return Error{Errc::kInvalid, "reading the image manifest: " + why};
+}
 
 // Members in the order of the specification's examples; ordered_json keeps it.
 nlohmann::ordered_json ToJson(const Descriptor& descriptor) {
@@ -27,11 +29,12 @@ Result<Descriptor> ParseDescriptor(const Json& json, const char* media_type) {
   ASSIGN(out.digest, TextMember(json, "digest", "the image manifest"));
   ASSIGN(out.size, NumberMember(json, "size", kMaxBlob, "the image manifest"));
   if (out.media_type != media_type) {
-    return Bad("a blob has the type \"" + out.media_type + "\" where \"" + media_type +
-               "\" belongs (not a Plume image, or a newer one)");
+    return BadManifest("a blob has the type \"" + out.media_type + "\" where \"" + media_type +
+                       "\" belongs (not a Plume image, or a newer one)");
   }
-  if (!os::ParseDigest(out.digest)) return Bad("a blob's digest is not \"sha256:\" and 64 hex digits");
-  if (out.size >= kMaxBlob) return Bad("a blob's size is missing or impossible");
+  if (!os::ParseDigest(out.digest))
+    return BadManifest("a blob's digest is not \"sha256:\" and 64 hex digits");
+  if (out.size >= kMaxBlob) return BadManifest("a blob's size is missing or impossible");
   return out;
 }
 
@@ -82,23 +85,23 @@ std::string ToJson(const Manifest& manifest) {
 }
 
 Result<Manifest> ParseManifest(std::string_view text) {
-  if (text.size() > kMaxManifestBytes) return Bad("it is larger than 4 MiB");
+  if (text.size() > kMaxManifestBytes) return BadManifest("it is larger than 4 MiB");
   ASSIGN(const Json json, ParseJsonObject(text, "the image manifest"));
   ASSIGN(const uint64_t schema, NumberMember(json, "schemaVersion", 0, "the image manifest"));
   ASSIGN(const std::string media_type, TextMember(json, "mediaType", "the image manifest"));
   ASSIGN(const std::string artifact_type, TextMember(json, "artifactType", "the image manifest"));
-  if (schema != 2 || media_type != kManifestMediaType) return Bad("it is not an OCI image manifest");
+  if (schema != 2 || media_type != kManifestMediaType) return BadManifest("it is not an OCI image manifest");
   if (artifact_type != kArtifactType) {
-    return Bad("its artifact type is \"" + artifact_type + "\", not \"" + kArtifactType +
-               "\" (not a Plume image, or a newer one)");
+    return BadManifest("its artifact type is \"" + artifact_type + "\", not \"" + kArtifactType +
+                       "\" (not a Plume image, or a newer one)");
   }
   const Json* config = ObjectMember(json, "config");
   const Json* layers = ArrayMember(json, "layers");
   if (!config || !layers || layers->empty() || layers->size() > kMaxLayers)
-    return Bad("config or layers are missing");
+    return BadManifest("config or layers are missing");
   Manifest out;
   ASSIGN(out.config, ParseDescriptor(*config, kConfigMediaType));
-  if (out.config.size > kMaxConfigBytes) return Bad("its config is larger than 4 MiB");
+  if (out.config.size > kMaxConfigBytes) return BadManifest("its config is larger than 4 MiB");
   ASSIGN(out.catalog, ParseDescriptor(layers->front(), kCatalogMediaType));
   for (size_t i = 1; i < layers->size(); ++i) {
     ASSIGN(Descriptor pack, ParseDescriptor((*layers)[i], kPackMediaType));
@@ -109,7 +112,7 @@ Result<Manifest> ParseManifest(std::string_view text) {
     ASSIGN(out.version, TextMember(*annotations, kVersion, "the image manifest"));
   }
   if (!IsImageName(out.name) || !IsImageVersion(out.version))
-    return Bad("its name or version is missing or illegal");
+    return BadManifest("its name or version is missing or illegal");
   return out;
 }
 

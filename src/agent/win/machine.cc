@@ -174,7 +174,9 @@ Result<std::string> RepositoryText(std::string_view user_text) {
 Result<StatePaths> FindState(const std::string& chosen) {
   std::string home = chosen.empty() ? ToUtf8(EnvironmentVariable(L"PLUME_HOME")) : chosen;
   if (home.empty()) {
-    const std::u16string local = KnownFolder(FOLDERID_LocalAppData);
+    // The variable first: asking the shell loads a dozen DLLs into a command that lives for milliseconds.
+    std::u16string local = EnvironmentVariable(L"LOCALAPPDATA");
+    if (local.empty()) local = KnownFolder(FOLDERID_LocalAppData);
     if (local.empty()) {
       return Error{Errc::kInternal,
                    "finding the state folder failed: this user has no local application data folder "
