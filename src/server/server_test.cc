@@ -478,7 +478,8 @@ TEST(ServerCrash, NothingHalfWrittenIsVisible) {
   const os::Path root = std::filesystem::temp_directory_path() / ("plume-server-" + os::RandomHex(8));
   const std::string shared = RandomText(300'000);
   uint64_t manifests_seen = 0;
-  // On a busy machine a server may be killed before anything was pushed: then it is left to live longer and longer.
+  // On a busy machine a server may be killed before anything was pushed: then it is left to live longer and
+  // longer.
   for (int round = 0; round < 8 || (manifests_seen == 0 && round < 40); ++round) {
     int port_pipe[2];
     ASSERT_EQ(::pipe(port_pipe), 0);
@@ -517,7 +518,8 @@ TEST(ServerCrash, NothingHalfWrittenIsVisible) {
       });
     }
     const int longer = round < 8 ? 0 : 100 * (round - 7);
-    std::this_thread::sleep_for(std::chrono::milliseconds(40 + longer + static_cast<int>(os::RandomNumber() % 150)));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(40 + longer + static_cast<int>(os::RandomNumber() % 150)));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     for (std::thread& thread : pushers) thread.join();

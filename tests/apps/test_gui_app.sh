@@ -19,7 +19,7 @@ check "the administrator's machine has NSSM not installed" test ! -e "$admin/dri
 check "publish to docker-registry" plume_in "$admin" publish nssm:2.24 "$docker_url/apps/nssm"
 check "subscribe" plume_in "$client" add "$docker_url/apps/nssm"
 plume_in "$client" apps --json >"$work/apps.json" 2>&1
-check "plume apps names it" grep -q nssm "$work/apps.json"
+check "plume apps names it" bash -c "cat '$work/apps.json'; grep -q nssm '$work/apps.json'"
 
 # A caret blinks and a control may be drawn late: the local window is looked at for a while, and the streamed one until it
 # looks like one of those looks.
