@@ -97,7 +97,6 @@ bool Listing::Add(Source source, const DirEntry& entry) {
   }
   DirEntry& mine = blocks_[count_ / kBlock][count_ % kBlock];
   mine = entry;
-  mine.source = source;
   mine.name = Copy(entry.name);
   mine.short_name = WView();
   if (mine.name.empty() || !Take(hash, mine.name)) return false;
@@ -109,24 +108,7 @@ bool Listing::Add(Source source, const DirEntry& entry) {
     }
   }
   ++count_;
-  if (source == Source::kUpper) ++upper_count_;
   return true;
-}
-
-size_t Listing::After(WView name) const {
-  DirEntry entry;
-  entry.name = name;
-  const Sortable last{SortKey(name), &entry};
-  size_t low = 0, high = count_;
-  while (low < high) {
-    const size_t middle = low + (high - low) / 2;
-    if (Less(last, sorted_[middle])) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return low;
 }
 
 bool Listing::Less(const Sortable& a, const Sortable& b) {

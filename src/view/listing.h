@@ -23,10 +23,7 @@ struct Allocator {
   void* context;
 };
 
-enum class Source : uint8_t { kUpper, kImage, kHost };
-
 struct DirEntry {
-  Source source = Source::kUpper;  // set by Listing::Add
   WView name;
   WView short_name;  // empty = none
   uint32_t attributes = 0;
@@ -35,6 +32,8 @@ struct DirEntry {
   uint64_t size = 0, allocation = 0;
   uint64_t id = 0;
 };
+
+enum class Source : uint8_t { kUpper, kImage, kHost };
 
 class Listing {
  public:
@@ -51,11 +50,7 @@ class Listing {
   // afterwards.
   bool Sort();
 
-  // The position behind `name` (which need not be in the listing), for Cursor::next. REQUIRES Sort.
-  size_t After(WView name) const;
-
   size_t size() const { return count_; }
-  size_t upper_count() const { return upper_count_; }
   const DirEntry& at(size_t i) const { return *sorted_[i].entry; }  // after Sort
 
  private:
@@ -85,7 +80,7 @@ class Listing {
   DirEntry** blocks_ = nullptr;  // entries never move: blocks of kBlock
   size_t block_slots_ = 0;
   Sortable* sorted_ = nullptr;
-  size_t count_ = 0, upper_count_ = 0;
+  size_t count_ = 0;
   static constexpr size_t kBlock = 64;
 };
 
@@ -101,10 +96,6 @@ struct ListingRequest {
   uint32_t info_class;   // FILE_INFORMATION_CLASS
   bool single = false;   // ReturnSingleEntry
   bool restart = false;  // RestartScan
-  // Asked (if not null) for every entry that is about to be handed out: is it still there, with which facts
-  // now?
-  bool (*refresh)(void* context, DirEntry* entry) = nullptr;
-  void* context = nullptr;
 };
 
 // Statuses of QueryListing.
@@ -114,10 +105,6 @@ inline constexpr uint32_t kSuccess = 0, kBufferOverflow = 0x80000005, kNoMoreFil
 
 // True for the classes QueryListing can write.
 bool IsListingClass(uint32_t info_class);
-
-// Where the records of a class have the length of the name (32 bits, in bytes) and the name. False: not such
-// a class.
-bool NamePlace(uint32_t info_class, uint32_t* length_offset, uint32_t* name_offset);
 
 // Fills `buffer` (8-aligned for the classes with 64-bit fields, as the system demands) with as many entries
 // as fit. `written` is what IO_STATUS_BLOCK.Information gets.

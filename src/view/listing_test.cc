@@ -140,28 +140,6 @@ TEST(Listing, MergesLikeAMap) {
   }
 }
 
-TEST(Listing, FindsThePlaceBehindAName) {
-  Arena arena;
-  Listing listing(arena.allocator(), nullptr);
-  EXPECT_TRUE(listing.Sort());
-  EXPECT_EQ(listing.After(u"x"), 0u);
-  Listing full(arena.allocator(), nullptr);
-  ASSERT_TRUE(full.Add(Source::kUpper, Named(u".")));
-  ASSERT_TRUE(full.Add(Source::kUpper, Named(u"..")));
-  for (WView name : {WView(u"b"), WView(u"Abcde1"), WView(u"abcde2")})
-    ASSERT_TRUE(full.Add(Source::kHost, Named(name)));
-  ASSERT_TRUE(full.Sort());
-  EXPECT_EQ(full.After(u"."), 1u);
-  EXPECT_EQ(full.After(u".."), 2u);
-  EXPECT_EQ(full.After(u"!"), 2u) << "a name that is not there";
-  EXPECT_EQ(full.After(u"ABCDE1"), 3u);
-  EXPECT_EQ(full.After(u"abcde11"), 3u);
-  EXPECT_EQ(full.After(u"B"), 5u);
-  EXPECT_EQ(full.After(u"z"), 5u);
-  EXPECT_EQ(full.upper_count(), 2u);
-  EXPECT_EQ(full.at(2).source, Source::kHost);
-}
-
 TEST(Listing, SaysWhenOutOfMemory) {
   Arena whole;
   Listing reference(whole.allocator(), nullptr);
@@ -367,36 +345,6 @@ TEST_F(Query, PatternsAndTheirStatuses) {
   EXPECT_EQ(Ask(1, 4096), kNoSuchFile);
   EXPECT_EQ(Ask(1, 4096), kNoMoreFiles);
   EXPECT_EQ(Ask(1, 4096, false, true), kNoMoreFiles);
-}
-
-TEST_F(Query, RefreshedEntriesAreLeftOutOrHaveNewFacts) {
-  Fill({Named(u"a"), Named(u"gone"), Named(u"z")});
-  ListingRequest request{1};
-  int asked = 0;
-  request.context = &asked;
-  request.refresh = [](void* context, DirEntry* entry) {
-    ++*static_cast<int*>(context);
-    entry->size = 77;
-    return entry->name != u"gone";
-  };
-  buffer_.assign(512, 0);
-  ASSERT_EQ(QueryListing(listing_, &cursor_, request, buffer_.data(), 4096, &written_), kSuccess);
-  EXPECT_EQ(AllNames(60, 64), "a|z|");
-  EXPECT_EQ(At<uint64_t>(40), 77u);
-  EXPECT_EQ(asked, 3);
-  EXPECT_EQ(QueryListing(listing_, &cursor_, request, buffer_.data(), 4096, &written_), kNoMoreFiles);
-  EXPECT_EQ(listing_.at(0).size, 0u) << "the listing itself stays";
-}
-
-TEST(NamePlace, KnowsEveryClass) {
-  for (const Layout& l : kLayouts) {
-    uint32_t length = 0, name = 0;
-    ASSERT_TRUE(NamePlace(l.info_class, &length, &name));
-    EXPECT_EQ(length, l.name_length);
-    EXPECT_EQ(name, l.name);
-  }
-  uint32_t length, name;
-  EXPECT_FALSE(NamePlace(4, &length, &name));
 }
 
 TEST_F(Query, EmptyDirectory) {

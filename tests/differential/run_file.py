@@ -4,8 +4,7 @@ the host's files untouched.
 
   run_file.py --bin BUILD/bin [--count 1000] [--seed 1] [--ops 50] [--batch 250] [--jobs 2] [--image] [--only i,j,k]
 
-Uses WINEPREFIX. Each batch is two processes bare (for the first and the second half of its sequences) and two
-guests, one after the other, in one VM, with a folder for every sequence. A failure
+Uses WINEPREFIX. Each batch is one process bare and one guest in one VM, with a folder for every sequence. A failure
 prints its seed, the first difference, and the shortest failing sequence found by leaving operations out."""
 import argparse
 import concurrent.futures
@@ -30,12 +29,6 @@ def run(command, log=None):
     return code, out.read_text(errors="replace").replace("\r\n", "\n")
 
 
-def run_all(run_one, commands, log):
-    """Runs the commands one after the other: the first exit code that is not 0, and all output."""
-    results = [run_one(command, log.with_suffix(f".{i}.log")) for i, command in enumerate(commands)]
-    return next((code for code, _ in results if code), 0), "\n".join(text for _, text in results)
-
-
 def snapshot(folder):
     """Every name, kind, mode, time, extended attribute and content below a folder."""
     state = {}
@@ -53,7 +46,7 @@ def split(transcript):
     for line in transcript.split("\n"):
         if line.startswith("== "):
             seed = int(line[3:])
-            parts.setdefault(seed, [])
+            parts[seed] = []
         elif seed is not None:
             parts[seed].append(line)
         elif line.strip():
@@ -87,7 +80,7 @@ class Runner:
         base.mkdir()
         data, copy = base / "d", base / "copy"
         data.mkdir()
-        common = ["--root", self.win(data), "--seed", str(seed), "--count", str(count)]
+        common = ["--root", self.win(data), "--seed", str(seed), "--count", str(count), "--ops", str(self.args.ops)]
         if only is not None:
             common += ["--only", ",".join(map(str, only)) or "-1"]
         exe = self.win(self.tools / "file_ops.exe")
@@ -95,23 +88,20 @@ class Runner:
         if code:
             raise SystemExit(f"populating seeds {seed}..{seed + count - 1} failed:\n{text}")
         subprocess.run(["cp", "-a", str(data), str(copy)], check=True)
-        # The second half of each sequence runs in another process: what must last is not in the first one's memory.
-        halves = [[exe, *common, "--run", "--from", str(a), "--to", str(b)]
-                  for a, b in ((0, self.args.ops // 2), (self.args.ops // 2, self.args.ops))]
-        bare_code, bare = run_all(run, halves, base / "bare.log")
+        bare_code, bare = run([exe, *common, "--run"], base / "bare.log")
         shutil.rmtree(data)
         before = snapshot(copy)
         if self.args.image:
             data.mkdir()
             vm = ImageVm(self, run, base, copy, data)
-            vm_code, guest = run_all(vm.run, halves, base / "vm.log")
+            vm_code, guest = vm.run([exe, *common, "--run"], base / "vm.log")
             after = {k: v for k, v in snapshot(copy).items()}
             if any(data.iterdir()):
                 after["(host folder)"] = "files were written to the host"
         else:
             copy.rename(data)
-            vmrun = [self.win(self.tools / "plume-vmrun.exe"), "--dir", self.win(base / "vm"), "--"]
-            vm_code, guest = run_all(run, [vmrun + half for half in halves], base / "vm.log")
+            vm_code, guest = run([self.win(self.tools / "plume-vmrun.exe"), "--dir", self.win(base / "vm"), "--",
+                                  exe, *common, "--run"], base / "vm.log")
             after = snapshot(data)
         changed = [k for k in before.keys() | after.keys() if before.get(k) != after.get(k)]
         bare_parts, guest_parts = split(bare), split(guest)
@@ -198,8 +188,9 @@ def main():
             print(f"  shortest: --seed {seed} --only {','.join(map(str, only))}")
             for result in runner.batch(seed, 1, only).values():
                 for line in result[0]:
-                    if line[:2].isdigit():
-                        print(f"    {line}")
+                    if line.startswith("-- tree"):
+                        break
+                    print(f"    {line}")
                 show(*result)
     if not args.keep:
         shutil.rmtree(runner.work, ignore_errors=True)

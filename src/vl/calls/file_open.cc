@@ -1,5 +1,4 @@
 // NtCreateFile and NtOpenFile.
-#include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
 
 namespace plume::vl {
@@ -329,11 +328,7 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
   if (!ProbeResults(handle, io)) return nt::kAccessViolation;
   nt::Handle opened = nullptr;
   nt::IoStatusBlock result{};
-  OpenArguments as = arguments;
-  if (vl.is_wine && target.captured.root && target.captured.name.empty() && !IsDirectoryHandle(target.captured.root)) {
-    as.disposition = nt::kOpen;  // Wine's way to open a file again looks at nothing but access, sharing and options
-  }
-  s = OpenTarget(vl, scratch, target, as, &opened, &result);
+  s = OpenTarget(vl, scratch, target, arguments, &opened, &result);
   VL_TRACE(vl, name, s, target.path->text);
   if (!nt::Ok(s)) {
     if (vl.is_wine) {  // Wine clears the handle and tells the status twice

@@ -86,9 +86,7 @@ nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Reques
   } else if (at.place == Place::kUpper) {
     *hide = request.replace && !target.found.lower_hidden && !at.directory();
   } else if (!view::EqualFolded(source.text, target.path->text)) {
-    if (vl.is_wine && target.path->trailing_backslash && !at.directory()) {
-      return IsLink(request.kind) ? nt::kObjectNameCollision : nt::kNotADirectory;
-    }
+    if (vl.is_wine && !IsLink(request.kind) && target.path->trailing_backslash && !at.directory()) return nt::kNotADirectory;
     if (!request.replace) return nt::kObjectNameCollision;
     s = MayReplaceLower(vl, scratch, target, at);
     if (!nt::Ok(s)) return s;
@@ -179,11 +177,7 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
     if (!target.path) return nt::kNoMemory;
     target.found = view::LookUp(vl.space, *target.path, false);
   } else {
-    const nt::Handle root = request.head.root_directory;
-    if (vl.is_wine && root && PathOfHandle(vl, scratch, root, nullptr) && !IsDirectoryHandle(root)) {
-      return nt::kBadDeviceType;
-    }
-    s = ParseTargetName(vl, scratch, root, request.name, &target);
+    s = ParseTargetName(vl, scratch, request.head.root_directory, request.name, &target);
     if (!nt::Ok(s)) return s;
     if (!target.IsVirtualized()) return Original(scratch, request, handle, request.head.root_directory, request.name, io);
   }

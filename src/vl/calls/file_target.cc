@@ -33,10 +33,8 @@ uint32_t ImageChildByShortName(const VlState& vl, const catalog::Reader& reader,
 }
 
 // The long name of the child `name` of `directory` if `name` is its short name: into `long_name` (256 units), its
-// length. 0: not a short name, or also somebody's long name. `gone` becomes true if it is the short name of a host file
-// that is deleted here: the name is free, but the host must not be asked for it.
-size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& directory, WView name, char16_t* long_name,
-                  bool* gone) {
+// length. 0: not a short name, or also somebody's long name.
+size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& directory, WView name, char16_t* long_name) {
   const view::Lookup found = view::LookUp(vl.space, directory, false);
   const view::ChildFilter filter(vl.space, directory, false, found);
   size_t candidate = 0;
@@ -70,19 +68,15 @@ size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& director
     std::memcpy(text, is.data(), is.size() * sizeof(char16_t));
     if (consider(is.size(), text, filter.ShowsImage(is))) return 0;
   }
-  if (found.lower_hidden) return candidate;
-  // Not filtered by policy: what it hides is hidden by its long name.
-  const size_t length = FindByAnyName(scratch, HostName(scratch, directory), name, text);
-  const view::VmIndex::Record* record = length ? vl.index.FindChild(directory, WView(text, length)) : nullptr;
-  if (record && (record->flags.load(std::memory_order_acquire) & view::VmIndex::kWhiteout)) {
-    if (candidate == 0) *gone = true;
-    return candidate;
+  {
+    // Not filtered: a name that policy or a whiteout hides is hidden by its long name.
+    if (consider(FindByAnyName(scratch, HostName(scratch, directory), name, text), text, true)) return 0;
   }
-  return consider(length, text, true) ? 0 : candidate;
+  return candidate;
 }
 
 // Replaces short names by long ones. Only paths with a "~" in a component of at most 12 units pay for it.
-VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, bool* gone) {
+VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path) {
   bool any = false;
   for (int i = 1; i <= path->depth; ++i) {
     any |= MayBeShortName(view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u));
@@ -95,7 +89,7 @@ VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, bo
     WView component = view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u);
     if (MayBeShortName(component)) {
       // In every mode: the policy of a name must not depend on how it is written.
-      const size_t length = LongNameOf(vl, scratch, *done, component, long_name, gone);
+      const size_t length = LongNameOf(vl, scratch, *done, component, long_name);
       if (length) component = WView(long_name, length);
     }
     VPath* next = ChildPath(scratch, *done, component);
@@ -107,15 +101,9 @@ VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, bo
 }
 
 nt::NtStatus Finish(const VlState& vl, CallScratch& scratch, VPath* path, FileTarget* out) {
-  bool gone = false;
-  out->path = ExpandShortNames(vl, scratch, path, &gone);
+  out->path = ExpandShortNames(vl, scratch, path);
   if (!out->path) return nt::kNoMemory;
   out->found = view::LookUp(vl.space, *out->path, false);
-  if (gone && (out->found.mode == view::Mode::kMerge || out->found.mode == view::Mode::kPrivate)) {
-    out->found.lower_hidden = true;
-    out->found.mount = -1;
-    out->found.host_visible = out->found.blocked = out->found.virtual_directory = false;
-  }
   return nt::kSuccess;
 }
 

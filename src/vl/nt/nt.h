@@ -106,7 +106,6 @@ inline constexpr NtStatus kNotSameDevice = Status(0xC00000D4);
 inline constexpr NtStatus kFileRenamed = Status(0xC00000D5);
 inline constexpr NtStatus kInternalError = Status(0xC00000E5);
 inline constexpr NtStatus kDirectoryNotEmpty = Status(0xC0000101);
-inline constexpr NtStatus kBadDeviceType = Status(0xC00000CB);
 inline constexpr NtStatus kNotADirectory = Status(0xC0000103);
 inline constexpr NtStatus kNameTooLong = Status(0xC0000106);
 inline constexpr NtStatus kCannotDelete = Status(0xC0000121);
