@@ -196,10 +196,7 @@ NtStatus PathOfHandle(const VlState& vl, CallScratch& scratch, Handle handle, VP
   if (const NtStatus status = Begin(vl, scratch, handle, 0, &use); !nt::Ok(status)) return status;
   *path = PathOf(vl, scratch, ref.get());
   if (!*path) return nt::kNoMemory;
-  // The whiteout is at the name the key was deleted under; a parent renamed since has moved the path away from it.
-  const bool maybe_deleted = vl.index.Renames().load(std::memory_order_acquire) != 0 ||
-                             (vl.index.Flags(**path, (*path)->depth) & VmIndex::kWhiteout) != 0;
-  if (!use.lower && ref->entry != kDirect && maybe_deleted) {
+  if (!use.lower && ref->entry != kDirect && MaybeDeleted(vl, **path)) {
     WView name;
     if (const NtStatus status = RealNameOf(scratch, use.real, &name); !nt::Ok(status)) return status;
   }

@@ -186,7 +186,13 @@ KeyState* StateOf(HandleInfo* info);
 void Remember(const VlState& vl, Handle handle, const VPath& path, const Opened& opened, AccessMask access, uint32_t changes);
 // Differs from an earlier value when a lower handle may have to look at the layers again. Taken before opening.
 uint32_t Changes(const VlState& vl);
-// The same for listings: names come and go, and a subkey that is copied up (with a new class or time) is elsewhere.
+// Whether an upper handle at `path` may mean a key that is deleted. The whiteout is at the name the key was deleted under; a
+// parent renamed since has moved the path away from it.
+inline bool MaybeDeleted(const VlState& vl, const VPath& path) {
+  return vl.index.Renames().load(std::memory_order_acquire) != 0 ||
+         (vl.index.Flags(path, path.depth) & VmIndex::kWhiteout) != 0;
+}
+// As Changes(), for listings: names come and go, and a subkey that is copied up (with a new class or time) is elsewhere.
 inline uint32_t ListingStamp(const VlState& vl) {
   return vl.index.Generation().load(std::memory_order_acquire) + vl.index.CopyUps().load(std::memory_order_acquire);
 }

@@ -250,7 +250,7 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   if (!path) return nt::kNoMemory;
   const view::Lookup look = LookUp(vl, *path);
   if (!NeedsListing(vl, *path, look)) return pass_on();
-  if (!use.lower && (vl.index.Flags(*path, path->depth) & VmIndex::kWhiteout)) {
+  if (!use.lower && MaybeDeleted(vl, *path)) {
     // A handle may outlive its key, and another key have its name.
     Ulong none = 0;
     status = orig.NtQueryKey(use.real, nt::kKeyBasicInformation, nullptr, 0, &none);
