@@ -170,6 +170,7 @@ private_ports = [8080]
 )",
                                   "p.toml", Facts(), BasePolicy::kSandbox);
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
+  EXPECT_EQ(parsed->unenforced.size(), 6u);
   const Policy p = CompletePolicy(*parsed, Facts(), {});
   ASSERT_EQ(p.objects.size(), 2u);
   EXPECT_EQ(p.objects[0].pattern, u"Global\\Z*");  // in the order of the lines

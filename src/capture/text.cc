@@ -1,6 +1,7 @@
 #include "capture/text.h"
 
 #include "base/upcase.h"
+#include "view/name_rules.h"
 
 namespace plume::capture {
 namespace {
@@ -47,23 +48,7 @@ bool EndsWithFolded(std::u16string_view text, std::u16string_view suffix) {
 }
 
 bool MatchName(std::u16string_view pattern, std::u16string_view name) {
-  size_t p = 0, n = 0, star = std::u16string_view::npos, mark = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == u'*') {
-      star = p++;
-      mark = n;
-    } else if (p < pattern.size() && (pattern[p] == u'?' || NtUpcase(pattern[p]) == NtUpcase(name[n]))) {
-      ++p;
-      ++n;
-    } else if (star != std::u16string_view::npos) {
-      p = star + 1;  // let the last star take one unit more
-      n = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == u'*') ++p;
-  return p == pattern.size();
+  return view::MatchesNamePattern(name, pattern);
 }
 
 bool MatchPath(std::u16string_view pattern, std::u16string_view path) {

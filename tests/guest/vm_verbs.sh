@@ -171,6 +171,10 @@ run vm create worse --policy "$work/bad.toml"
 check "bad: policy mode" refuses "bad.toml:2:"
 run vm list
 check "bad policy makes no VM" gone worse
+printf '%s\n' '[network]' 'mode = "none"' >"$work/later.toml"
+run vm create worse --policy "$work/later.toml"
+check "bad: a policy that would not be enforced" refuses "[network] is not enforced"
+check "a policy that would not be enforced makes no VM" gone worse
 run vm create worse --policy "$work/missing.toml"
 check "bad: policy file missing" refuses "missing.toml"
 run vm create 'no/name'
