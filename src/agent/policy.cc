@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/policy_objects.h"
 #include "agent/policy_reader.h"
 #include "agent/text.h"
 
@@ -190,6 +191,7 @@ Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
   for (const PolicyRule& r : user.keys) AddRule(out.keys, r);
 
   out.objects = user.objects;
+  AddSystemObjects(facts.is_wine, &out.objects);
   out.devices = user.devices;
   out.windows = user.windows;
   out.show_all_processes = user.show_all_processes;

@@ -23,6 +23,7 @@ struct MachineFacts {
   std::u16string program_data, public_folder;  // may be empty
   std::vector<std::u16string> program_folders;
   std::u16string user_sid;  // "S-1-5-21-..."
+  bool is_wine = false;
 };
 
 enum class BasePolicy : uint8_t {

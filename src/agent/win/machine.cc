@@ -229,7 +229,8 @@ Result<MachineFacts> GatherFacts(const StatePaths& state) {
   if (f.profile.empty()) {
     return Error{Errc::kInternal, "finding the user's profile folder failed: the system names none"};
   }
-  if (RunningOnWine()) {
+  f.is_wine = RunningOnWine();
+  if (f.is_wine) {
     // The same folder is reachable through every drive that maps a Unix folder above it.
     if (const auto unix_name = UnixName(state.root())) {
       const DWORD drives = GetLogicalDrives();

@@ -4,6 +4,8 @@
 
 #include "vl/calls/file_resolve.h"
 #include "vl/calls/file_space.h"
+#include "vl/calls/object_file.h"
+#include "vl/calls/object_names.h"
 
 namespace plume::vl {
 namespace {
@@ -19,7 +21,7 @@ constexpr size_t NameOffset(nt::FileInformationClass kind) {
 // The original answers into a buffer of our own, so that its checks of handle, class and length are the system's; then
 // the name is exchanged and cut to the caller's length by the rules of the class.
 nt::NtStatus QueryWithName(CallScratch& scratch, nt::Handle handle, nt::IoStatusBlock* io, void* buffer, nt::Ulong length,
-                           nt::FileInformationClass kind, WView virtual_path) {
+                           nt::FileInformationClass kind, WView name) {
   constexpr nt::Ulong kMost = 2 * view::kMaxPathUnits + sizeof(nt::FileAllInformation);
   const nt::Ulong size = length < kMost ? length : kMost;
   auto* answer = static_cast<uint8_t*>(scratch.Alloc(size ? size : 1));
@@ -29,8 +31,6 @@ nt::NtStatus QueryWithName(CallScratch& scratch, nt::Handle handle, nt::IoStatus
   if (!nt::Ok(s) && s != nt::kBufferOverflow) return s;
   const size_t at = NameOffset(kind);
   if (size < at + sizeof(nt::Ulong)) return nt::kInfoLengthMismatch;
-  // Volume-relative, as the system gives it.
-  const WView name = view::Sub(virtual_path, 2, virtual_path.size() - 2);
   const auto bytes = static_cast<nt::Ulong>(name.size() * 2);
   const nt::Ulong room = size - static_cast<nt::Ulong>(at + sizeof(nt::Ulong));
   const nt::Ulong copied = bytes < room ? bytes : room;
@@ -106,9 +106,15 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationFile(nt::Handle handle, nt::IoSta
   WView virtual_path;
   const bool has_name =
       kind == nt::kFileNameInformation || kind == nt::kFileNormalizedNameInformation || kind == nt::kFileAllInformation;
-  if (has_name && FileHandleToVirtual(vl, scratch, handle, &virtual_path)) {
-    s = QueryWithName(scratch, handle, io, buffer, length, kind, virtual_path);
+  const WView real = has_name ? QueryRealName(scratch, handle) : WView();
+  WView pipe;
+  if (has_name && FileNameToVirtual(vl, scratch, real, &virtual_path)) {
+    // Volume-relative, as the system gives it.
+    const WView name = view::Sub(virtual_path, 2, virtual_path.size() - 2);
+    s = QueryWithName(scratch, handle, io, buffer, length, kind, name);
     if (kind != nt::kFileAllInformation || !nt::Ok(s)) return s;
+  } else if (has_name && PipeNameToVirtual(vl, scratch, real, &pipe)) {
+    return QueryWithName(scratch, handle, io, buffer, length, kind, pipe);
   } else if (has_name && kind != nt::kFileAllInformation) {
     return orig.NtQueryInformationFile(handle, io, buffer, length, kind);
   }

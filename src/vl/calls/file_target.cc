@@ -4,6 +4,8 @@
 #include "view/short_name.h"
 #include "vl/calls/file_resolve.h"
 #include "vl/calls/file_space.h"
+#include "vl/calls/object_file.h"
+#include "vl/calls/object_names.h"
 
 namespace plume::vl {
 namespace {
@@ -149,21 +151,6 @@ WView MapBack(const VlState& vl, CallScratch& scratch, const VPath& real) {
   return WView();
 }
 
-// The real name of a handle, as the system says it. Empty: not a named object, or not one of a file system.
-WView RealNameOf(CallScratch& scratch, nt::Handle handle) {
-  nt::Ulong size = 1024;
-  for (int round = 0; round < 3; ++round) {
-    auto* text = static_cast<nt::UnicodeString*>(scratch.Alloc(size));
-    if (!text) break;
-    nt::Ulong needed = 0;
-    const nt::NtStatus s = orig.NtQueryObject(handle, nt::kObjectNameInformation, text, size, &needed);
-    if (nt::Ok(s)) return text->buffer ? WView(text->buffer, text->length / 2) : WView();
-    if (s != nt::kBufferOverflow && s != nt::kInfoLengthMismatch && s != nt::kBufferTooSmall) break;
-    size = needed > size ? needed : size * 16;
-  }
-  return WView();
-}
-
 }  // namespace
 
 VPath* PrefixPath(CallScratch& scratch, const VPath& path, int components) {
@@ -199,14 +186,14 @@ VPath* PathOfHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle, 
   auto* path = scratch.New<VPath>();
   if (!path) return nullptr;
   if (HandleRef known = Handles().Find(handle); known) {
-    if (known->kind == HandleKind::kKey) return nullptr;
+    if (known->kind == HandleKind::kKey || known->kind == HandleKind::kObjectDirectory) return nullptr;
     const WView text = known->Path();
     char16_t* storage = scratch.Units(text.size() + 8);
     if (!storage || view::ParseCanonical(text, {storage, text.size() + 8}, path) != NameKind::kDrivePath) return nullptr;
     if (of_host) *of_host = known->source == Source::kHost;
     return path;
   }
-  const WView real = RealNameOf(scratch, handle);
+  const WView real = QueryRealName(scratch, handle);
   if (real.empty()) return nullptr;
   VPath* at = ParseReal(vl, scratch, real);
   if (!at) return nullptr;
@@ -257,7 +244,8 @@ nt::NtStatus ParseTarget(const VlState& vl, CallScratch& scratch, const nt::Obje
     out->kind = NameKind::kDevice;  // the original refuses it
     return nt::kSuccess;
   }
-  return ParseTargetName(vl, scratch, out->captured.root, out->captured.name, out);
+  const nt::NtStatus s = ParseTargetName(vl, scratch, out->captured.root, out->captured.name, out);
+  return nt::Ok(s) && !out->IsVirtualized() ? RenameFileName(vl, scratch, &out->captured) : s;
 }
 
 bool FileNameToVirtual(const VlState& vl, CallScratch& scratch, WView real, WView* virtual_path) {
@@ -270,7 +258,7 @@ bool FileNameToVirtual(const VlState& vl, CallScratch& scratch, WView real, WVie
 }
 
 bool FileHandleToVirtual(const VlState& vl, CallScratch& scratch, nt::Handle handle, WView* virtual_path) {
-  const WView real = RealNameOf(scratch, handle);
+  const WView real = QueryRealName(scratch, handle);
   return !real.empty() && FileNameToVirtual(vl, scratch, real, virtual_path);
 }
 

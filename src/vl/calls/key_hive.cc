@@ -48,22 +48,22 @@ nt::NtStatus PLUME_NTAPI HookNtSaveKeyEx(nt::Handle handle, nt::Handle file, nt:
   return status;
 }
 
-nt::NtStatus PLUME_NTAPI HookNtRestoreKey(nt::Handle, nt::Handle, nt::Ulong) { return key::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtRestoreKey(nt::Handle, nt::Handle, nt::Ulong) { return nt::kPrivilegeNotHeld; }
 nt::NtStatus PLUME_NTAPI HookNtReplaceKey(nt::ObjectAttributes*, nt::Handle, nt::ObjectAttributes*) {
-  return key::kPrivilegeNotHeld;
+  return nt::kPrivilegeNotHeld;
 }
-nt::NtStatus PLUME_NTAPI HookNtLoadKey(nt::ObjectAttributes*, nt::ObjectAttributes*) { return key::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtLoadKey(nt::ObjectAttributes*, nt::ObjectAttributes*) { return nt::kPrivilegeNotHeld; }
 nt::NtStatus PLUME_NTAPI HookNtLoadKey2(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong) {
-  return key::kPrivilegeNotHeld;
+  return nt::kPrivilegeNotHeld;
 }
 nt::NtStatus PLUME_NTAPI HookNtLoadKeyEx(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong, nt::Handle, nt::Handle,
                                          nt::AccessMask, nt::Handle*, nt::IoStatusBlock*) {
-  return key::kPrivilegeNotHeld;
+  return nt::kPrivilegeNotHeld;
 }
-nt::NtStatus PLUME_NTAPI HookNtUnloadKey(nt::ObjectAttributes*) { return key::kPrivilegeNotHeld; }
-nt::NtStatus PLUME_NTAPI HookNtUnloadKey2(nt::ObjectAttributes*, nt::Ulong) { return key::kPrivilegeNotHeld; }
-nt::NtStatus PLUME_NTAPI HookNtUnloadKeyEx(nt::ObjectAttributes*, nt::Handle) { return key::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtUnloadKey(nt::ObjectAttributes*) { return nt::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtUnloadKey2(nt::ObjectAttributes*, nt::Ulong) { return nt::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtUnloadKeyEx(nt::ObjectAttributes*, nt::Handle) { return nt::kPrivilegeNotHeld; }
 // Counts open handles below a key: of the host's key, which a guest has no business with.
-nt::NtStatus PLUME_NTAPI HookNtQueryOpenSubKeys(nt::ObjectAttributes*, nt::Ulong*) { return key::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtQueryOpenSubKeys(nt::ObjectAttributes*, nt::Ulong*) { return nt::kPrivilegeNotHeld; }
 
 }  // namespace plume::vl

@@ -25,7 +25,6 @@ using view::VmIndex;
 using view::VPath;
 using view::WView;
 
-inline constexpr NtStatus kPrivilegeNotHeld = nt::Status(0xC0000061);
 // Internal: a symbolic link was found on the way; resolve the path again.
 inline constexpr NtStatus kResolveAgain = nt::kRetry;
 inline constexpr int kMaxAttempts = 16;

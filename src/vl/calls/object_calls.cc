@@ -1,11 +1,7 @@
 // Handles of any kind: closing, duplicating, asking for names.
 #include "vl/calls/file_resolve.h"
 #include "vl/calls/key_resolve.h"
-#include "vl/calls/object_names.h"
-#include "vl/low/guard.h"
-#include "vl/low/handles.h"
-#include "vl/low/hooks.h"
-#include "vl/low/trace.h"
+#include "vl/calls/object_space.h"
 
 namespace plume::vl {
 namespace {
@@ -73,8 +69,12 @@ nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformat
   view::WView name, real;
   if (nt::Ok(orig.NtQueryObject(handle, information, answer, kNameAnswerBytes, nullptr)))
     real = AnsweredName(answer);
-  bool ours = false;
-  if (IsKeyName(real)) {
+  bool ours = false, object = false;
+  size_t mark;
+  if (view::FindOwnMark(real, vl.session, vl.object_mark, &mark)) {
+    name = WithoutMark(scratch, real, mark);
+    ours = object = true;
+  } else if (IsKeyName(real)) {
     if (const nt::NtStatus s = KeyHandleToVirtual(vl, scratch, handle, &ours, &name); !nt::Ok(s)) return s;
   } else if (!real.empty()) {
     ours = FileHandleToVirtual(vl, scratch, handle, &name);
@@ -83,9 +83,11 @@ nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformat
   if (!ours) return orig.NtQueryObject(handle, information, buffer, length, result_length);
   if (name.empty()) return nt::kNoMemory;
   size_t needed;
-  const nt::NtStatus s = WriteNameAnswer(
-      name, buffer, length,
-      length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
+  const nt::NtStatus s =
+      WriteNameAnswer(name, buffer, length,
+                      length < sizeof(nt::UnicodeString) || (object && vl.is_wine) ? nt::kInfoLengthMismatch
+                                                                                   : nt::kBufferOverflow,
+                      &needed);
   if (result_length && !WriteUser(result_length, static_cast<nt::Ulong>(needed))) return nt::kAccessViolation;
   VL_TRACE(vl, "NtQueryObject", s, name);
   return s;

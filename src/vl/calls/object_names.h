@@ -15,6 +15,9 @@ inline view::WView AnsweredName(const void* answer) {
   return s->buffer ? view::WView(s->buffer, s->length / 2) : view::WView();
 }
 
+// The real name of a handle, as the system says it. Empty: not a named object, or not one of a file system.
+view::WView QueryRealName(CallScratch& scratch, nt::Handle handle);
+
 // `virtual_path` ("C:\x") in the form of `real`, the name it replaces: "\??\C:\x",
 // "\Device\HarddiskVolume1\x" or "C:\x". Empty when out of memory.
 view::WView LikeOriginal(const VlState& vl, CallScratch& scratch, view::WView real, view::WView virtual_path);

@@ -23,6 +23,7 @@
 
 #include "base/utf16.h"
 #include "catalog/catalog_generated.h"
+#include "view/system_objects.h"
 #include "view/vm_index.h"
 #include "vl/inject/hosted.h"
 #include "vl/inject/launch.h"
@@ -170,12 +171,18 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
     layers.push_back(wire::CreateLayer(b, 0, text(u"\\??\\" + options.catalog), b.CreateVector(mounts),
                                        b.CreateString("plume-vmrun")));
   }
+  const bool wine = GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != nullptr;
+  std::vector<flatbuffers::Offset<wire::NameRule>> objects;
+  for (const plume::view::SystemObject& o : plume::view::kSystemObjects) {
+    if (o.platform == (wine ? plume::view::Platform::kWindows : plume::view::Platform::kWine)) continue;
+    objects.push_back(wire::CreateNameRule(b, text(std::u16string(o.pattern)), 1, b.CreateString(o.why)));
+  }
   const auto view =
       wire::CreateView(b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"),
                        text(u"\\??\\" + folder + u"\\scratch"), text(u"\\??\\" + folder + u"\\index.plx"),
                        text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"), text(u""),
                        text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers),
-                       b.CreateVector(files), b.CreateVector(keys));
+                       b.CreateVector(files), b.CreateVector(keys), b.CreateVector(objects));
   wire::FinishViewBuffer(b, view);
   return WriteFileBytes(folder + u"\\view.plv", b.GetBufferPointer(), b.GetSize());
 }

@@ -15,7 +15,12 @@
 
 namespace plume::vl {
 
-enum class HandleKind : uint8_t { kFile, kDirectory, kKey };
+enum class HandleKind : uint8_t {
+  kFile,
+  kDirectory,
+  kKey,
+  kObjectDirectory,  // of the object manager; the path is its real NT name
+};
 enum class Source : uint8_t { kUpper, kImage, kHost };
 
 struct HandleInfo {

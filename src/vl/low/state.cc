@@ -170,6 +170,7 @@ const VlState* Build() {
   state->space.file_rules = Rules(v.file_rules());
   state->space.key_rules = Rules(v.key_rules());
   state->object_rules = NameRules(v.object_rules());
+  state->object_mark = view::MakeObjectMark(state->registry_upper);
   state->device_rules = NameRules(v.device_rules());
   state->window_rules = NameRules(v.window_rules());
   state->show_all_processes = v.show_all_processes();
@@ -198,6 +199,8 @@ const VlState* Build() {
   orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessBasicInformation, &basic, sizeof(basic),
                                  nullptr);
   state->pid = static_cast<uint32_t>(basic.process_id);
+  orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessSessionInformation, &state->session,
+                                 sizeof(state->session), nullptr);
   return state;
 }
 

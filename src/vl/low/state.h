@@ -12,6 +12,7 @@
 
 #include "view/lookup.h"
 #include "view/name_rules.h"
+#include "view/object_name.h"
 #include "vl/nt/nt.h"
 
 namespace plume::vl {
@@ -57,11 +58,13 @@ struct VlState {
   view::WView exe;         // virtual DOS path of this process's program
   // The first rule that matches decides; none = private (objects, windows) or refused (devices).
   std::span<const view::NameRule> object_rules, device_rules, window_rules;
+  view::ObjectMark object_mark;  // behind the VM's own object names
   ClipboardRules clipboard;
   NetworkRules network;
   bool show_all_processes = false;
   view::WView trace_folder;  // empty: not traced
   uint32_t pid = 0;
+  uint32_t session = 0;
   bool is_wine = false;
   bool trace = false;
 };

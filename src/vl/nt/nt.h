@@ -96,6 +96,7 @@ inline constexpr NtStatus kDeletePending = Status(0xC0000056);
 inline constexpr NtStatus kInvalidImageFormat = Status(0xC000007B);
 inline constexpr NtStatus kDiskFull = Status(0xC000007F);
 inline constexpr NtStatus kInsufficientResources = Status(0xC000009A);
+inline constexpr NtStatus kPrivilegeNotHeld = Status(0xC0000061);
 inline constexpr NtStatus kPipeNotAvailable = Status(0xC00000AC);
 inline constexpr NtStatus kPipeBusy = Status(0xC00000AE);
 inline constexpr NtStatus kPipeDisconnected = Status(0xC00000B0);

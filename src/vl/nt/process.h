@@ -7,6 +7,7 @@ namespace plume::nt {
 
 enum ProcessInformationClass : Ulong {
   kProcessBasicInformation = 0,
+  kProcessSessionInformation = 24,
   kProcessWow64Information = 26,
   kProcessImageFileName = 27,       // a UnicodeString (\Device\... form) followed by its text
   kProcessImageFileNameWin32 = 43,  // the same in Win32 form

@@ -1,0 +1,18 @@
+// What the object space offers to the file calls: files can be opened by names of pipes, mailslots and
+// objects.
+#pragma once
+#include "vl/low/guard.h"
+#include "vl/low/memory.h"
+#include "vl/low/state.h"
+
+namespace plume::vl {
+
+// Renames a captured name that is not one of a drive, if it is private to the VM. kAccessDenied if the policy
+// refuses it.
+nt::NtStatus RenameFileName(const VlState& vl, CallScratch& scratch, Captured* captured);
+
+// If `real` is the full real name of one of the VM's pipes or mailslots: what it is called, relative to its
+// device ("\x").
+bool PipeNameToVirtual(const VlState& vl, CallScratch& scratch, view::WView real, view::WView* name);
+
+}  // namespace plume::vl
