@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -79,6 +80,8 @@ class Agent {
   Result<Json> VmDiscard(Session&, const Json&);
   Result<Json> VmDiff(Session&, const Json&);
   Result<Json> VmExplain(Session&, const Json&);
+  // Nothing if `text` is no name of an object (explain_objects.cc).
+  std::optional<Result<Json>> ExplainObjectName(const VmSpace& space, const std::string& text);
   Result<Json> VmWorkspace(Session&, const Json&);
 
   const StatePaths state_;

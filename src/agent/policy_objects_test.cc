@@ -72,6 +72,46 @@ TEST(SystemObjects, ArePlainPatterns) {
   }
 }
 
+TEST(ExplainObject, Names) {
+  const auto nt = [](std::u16string_view text) { return ToUtf8(ObjectNtName(text, 1).value_or(u"")); };
+  EXPECT_EQ(nt(u"Local\\x"), "\\Sessions\\1\\BaseNamedObjects\\x");
+  EXPECT_EQ(nt(u"GLOBAL\\x\\y"), "\\BaseNamedObjects\\x\\y");
+  EXPECT_EQ(nt(u"Session\\2\\x"), "\\BaseNamedObjects\\Session\\2\\x");
+  EXPECT_EQ(nt(u"Pipe\\a\\b"), "\\Device\\NamedPipe\\a\\b");
+  EXPECT_EQ(nt(u"\\\\.\\pipe\\a"), "\\??\\pipe\\a");
+  EXPECT_EQ(nt(u"\\\\server\\pipe\\a"), "\\??\\UNC\\server\\pipe\\a");
+  EXPECT_EQ(nt(u"\\BaseNamedObjects\\x"), "\\BaseNamedObjects\\x");
+  EXPECT_EQ(nt(u"Root\\x"), "\\x");
+  for (std::u16string_view other : {u"", u"C:\\x", u"HKLM\\Software", u"x\\Local\\y", u"\\Users",
+                                    u"\\\\server\\share\\x", u"\\\\.\\C:", u"Local\\", u"pipe"}) {
+    EXPECT_EQ(nt(other), "") << ToUtf8(other);
+  }
+}
+
+TEST(ExplainObject, SaysWhichRule) {
+  const Policy p =
+      Complete(true, {{u"Local\\shared*", Mode::kHost, "p.toml:3"}, {u"Pipe\\no", Mode::kDeny, "p.toml:4"}});
+  const auto explain = [&](std::u16string_view text) {
+    return ExplainObject(*ObjectNtName(text, 1), 1, p.objects, u"key");
+  };
+  ObjectExplanation e = explain(u"Local\\Shared dir\\x");
+  EXPECT_EQ(e.mode, Mode::kHost);
+  EXPECT_EQ(e.rule, "p.toml:3");
+  EXPECT_EQ(ToUtf8(e.canonical), "Local\\Shared dir\\x");
+  EXPECT_EQ(ToUtf8(e.real), "\\Sessions\\1\\BaseNamedObjects\\Shared dir\\x");
+  e = explain(u"Pipe\\NO");
+  EXPECT_EQ(e.mode, Mode::kDeny);
+  EXPECT_EQ(e.rule, "p.toml:4");
+  EXPECT_TRUE(e.real.empty());
+  e = explain(u"Global\\mine\\x");
+  EXPECT_EQ(e.mode, Mode::kPrivate);
+  EXPECT_EQ(e.rule.rfind("built-in", 0), 0u);
+  EXPECT_NE(ToUtf8(e.real).find("\\BaseNamedObjects\\mine~plume~"), std::string::npos);
+  EXPECT_EQ(explain(u"Pipe\\svcctl").rule, "system: the service manager");
+  EXPECT_EQ(explain(u"\\\\server\\pipe\\x").mode, Mode::kDeny);
+  EXPECT_EQ(explain(u"Local\\shared~plume~0123456789abcdef").mode, Mode::kPrivate);
+}
+
 TEST(SystemObjects, AreAllDocumented) {
   std::ifstream file(PLUME_DOCS "/nt-compat.md");
   std::stringstream text;

@@ -295,6 +295,7 @@ Result<Json> Agent::VmExplain(Session&, const Json& args) {
   ASSIGN(const std::string name, RequiredString(args, "name"));
   ASSIGN(const std::string text, RequiredString(args, "path"));
   ASSIGN(const auto space, vms_->Space(name));
+  if (auto object = ExplainObjectName(*space, text)) return std::move(*object);
   const std::u16string wanted = ToUtf16(text);
   const bool registry = wanted.size() < 2 || wanted[1] != u':';
   std::u16string canonical;

@@ -1,3 +1,4 @@
+#include "agent/policy_objects.h"
 #include "agent/text.h"
 #include "agent/win/machine.h"
 #include "cli/command.h"
@@ -11,13 +12,16 @@ void AddVmExplain(CLI::App& vm, Context& context) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* c = AddCommand(
-      vm, context, "explain", "Say which rule and which layer decide about a path or registry key",
-      "plume vm explain test 'C:\\Program Files\\X\\x.exe'\n  plume vm explain test 'HKLM\\Software\\X'",
+      vm, context, "explain",
+      "Say which rule decides about a path, a registry key or an object, and where it really is",
+      "plume vm explain test 'C:\\Program Files\\X\\x.exe'\n  plume vm explain test 'HKLM\\Software\\X'\n"
+      "  plume vm explain test 'Local\\MyMutex'\n  plume vm explain test 'Pipe\\MyServer'",
       [o, &context]() -> Result<int> {
         std::string path = o->path;
         // A Unix path is meant as Wine maps it; a path without a drive is relative to here.
         const bool key = path.rfind("HK", 0) == 0;
-        if (!key && !path.empty() && (path[0] == '/' || path.find(':') == std::string::npos)) {
+        const bool object = agent::ObjectNtName(ToUtf16(path), 0).has_value();
+        if (!key && !object && !path.empty() && (path[0] == '/' || path.find(':') == std::string::npos)) {
           ASSIGN(const std::u16string dos, agent::DosPath(path));
           path = ToUtf8(dos);
         }
@@ -26,6 +30,10 @@ void AddVmExplain(CLI::App& vm, Context& context) {
           PrintLine("path   " + Field(j, "path"));
           PrintLine("mode   " + Field(j, "mode"));
           PrintLine("rule   " + Field(j, "rule"));
+          if (Field(j, "space") == "object") {
+            if (!Field(j, "real").empty()) PrintLine("real   " + Field(j, "real"));
+            return;
+          }
           const std::string layer = Field(j, "layer");
           if (layer == "none") {
             PrintLine(agent::OptionalBool(j, "deleted") ? "layer  none: deleted in this VM"
@@ -39,7 +47,10 @@ void AddVmExplain(CLI::App& vm, Context& context) {
         });
       });
   c->add_option("NAME", o->name, "The virtual machine")->required();
-  c->add_option("PATH", o->path, "Path or registry key, as guests see it")->required();
+  c->add_option(
+       "PATH", o->path,
+       "Path, registry key or object (Local\\x, Global\\x, Pipe\\x, Mailslot\\x, Port\\x), as guests see it")
+      ->required();
   c->add_flag("--json", o->json, "Print JSON");
 }
 

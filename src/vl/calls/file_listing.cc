@@ -8,6 +8,7 @@
 #include "vl/calls/file_directory_state.h"
 #include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
+#include "vl/calls/object_file.h"
 
 namespace plume::vl {
 
@@ -238,6 +239,13 @@ nt::NtStatus Begin(const VlState& vl, CallScratch& scratch, const Query& query, 
   state.passes = true;
   HeapDelete(state.merged);
   state.merged = nullptr;
+  if (info.kind == HandleKind::kPipeDevice) {
+    s = BuildPipeListing(vl, scratch, query.handle, info.Path(), &state.merged);
+    if (!nt::Ok(s)) return nt::kSuccess;  // the original says why
+    state.passes = false;
+    state.cursor = view::Cursor{WView(state.pattern, state.pattern_size), 0, state.cursor.started};
+    return s;
+  }
   const VPath* path = PathOfHandle(vl, scratch, query.handle, nullptr);
   if (!path) return nt::kSuccess;
   const view::Lookup found = view::LookUp(vl.space, *path, false);
@@ -290,7 +298,9 @@ nt::NtStatus List(const VlState& vl, const Query& q) {
   if (OnlyOriginal(vl, q) || q.length < SmallestBuffer(q.kind)) return PassOn(vl, q, mask);
   CallScratch scratch;
   HandleRef info = DirectoryInfo(vl, scratch, q.handle);
-  if (!info || info->kind != HandleKind::kDirectory || !(info->access & kMayList)) return PassOn(vl, q, mask);
+  if (!info && !vl.is_wine) info = PipeDeviceInfo(vl, scratch, q.handle);
+  if (!info || (info->kind != HandleKind::kDirectory && info->kind != HandleKind::kPipeDevice) || !(info->access & kMayList))
+    return PassOn(vl, q, mask);
   DirectoryState* state = StateOf(*info.get());
   if (!state) return nt::kNoMemory;
   LockGuard guard(info->lock);

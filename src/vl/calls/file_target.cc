@@ -186,7 +186,9 @@ VPath* PathOfHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle, 
   auto* path = scratch.New<VPath>();
   if (!path) return nullptr;
   if (HandleRef known = Handles().Find(handle); known) {
-    if (known->kind == HandleKind::kKey || known->kind == HandleKind::kObjectDirectory) return nullptr;
+    if (known->kind == HandleKind::kKey || known->kind == HandleKind::kObjectDirectory ||
+        known->kind == HandleKind::kPipeDevice)
+      return nullptr;
     const WView text = known->Path();
     char16_t* storage = scratch.Units(text.size() + 8);
     if (!storage || view::ParseCanonical(text, {storage, text.size() + 8}, path) != NameKind::kDrivePath) return nullptr;

@@ -106,7 +106,8 @@ static bool IsRoot(const VlState& vl, nt::Handle directory) {
 
 view::WView DirectoryName(const VlState& vl, CallScratch& scratch, nt::Handle directory) {
   if (const HandleRef known = Handles().Find(directory); known) {
-    if (known->kind != HandleKind::kObjectDirectory) return view::WView();
+    if (known->kind != HandleKind::kObjectDirectory && known->kind != HandleKind::kPipeDevice)
+      return view::WView();
     // The text lives in the entry, which another thread may let go.
     const view::WView path = known->Path();
     char16_t* copy = scratch.Units(path.size() + 1);

@@ -19,6 +19,7 @@ enum class HandleKind : uint8_t {
   kFile,
   kDirectory,
   kKey,
+  kPipeDevice,       // \Device\NamedPipe itself; the path is its real NT name
   kObjectDirectory,  // of the object manager; the path is its real NT name
 };
 enum class Source : uint8_t { kUpper, kImage, kHost };
