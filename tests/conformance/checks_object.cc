@@ -218,22 +218,30 @@ CHECK_OBSERVED(
     },
     [](Context& c) { return Seen(!memcmp(c.data, kOther, sizeof(kOther))); });
 
-std::string HoldJobPort(Context& c) {
+std::string HoldChild(Context& c) {
   const std::string failed = Of<kJob>::Hold(c);
   if (!failed.empty()) return failed;
-  JOBOBJECT_BASIC_LIMIT_INFORMATION limits = {};
-  limits.LimitFlags = JOB_OBJECT_LIMIT_PRIORITY_CLASS;
-  limits.PriorityClass = IDLE_PRIORITY_CLASS;
-  return SetInformationJobObject(c.kept[0], JobObjectBasicLimitInformation, &limits, sizeof(limits))
-             ? ""
-             : LastError();
+  wchar_t self[MAX_PATH];
+  GetModuleFileNameW(nullptr, self, MAX_PATH);
+  STARTUPINFOW start = {};
+  start.cb = sizeof(start);
+  PROCESS_INFORMATION child = {};
+  if (!CreateProcessW(self, nullptr, nullptr, nullptr, FALSE, CREATE_SUSPENDED, nullptr, nullptr, &start,
+                      &child))
+    return LastError();
+  c.data = child.hProcess;
+  return AssignProcessToJobObject(c.kept[0], child.hProcess) ? "" : LastError();
 }
-CHECK(job, limits, HoldJobPort, [](Context& c) {
+Finding EndJob(Context& c) {
   const HANDLE h = kJob.create(c.Name().c_str());
-  JOBOBJECT_BASIC_LIMIT_INFORMATION limits = {};
-  QueryInformationJobObject(h, JobObjectBasicLimitInformation, &limits, sizeof(limits), nullptr);
-  return Seen(limits.LimitFlags == JOB_OBJECT_LIMIT_PRIORITY_CLASS);
-});
+  return Seen(h && TerminateJobObject(h, 7));
+}
+Finding HasEnded(Context& c) {
+  const bool ended = WaitForSingleObject(c.data, 500) == WAIT_OBJECT_0;
+  if (!ended) TerminateProcess(c.data, 0);
+  return Seen(ended);
+}
+CHECK_OBSERVED(job, terminate, HoldChild, EndJob, HasEnded);
 
 // --- Kinds without Win32 names
 // -----------------------------------------------------------------------------------
@@ -261,7 +269,7 @@ CHECK(keyed, create, HoldKeyed, [](Context& c) {
 std::string HoldCompletion(Context& c) {
   HANDLE h = nullptr;
   NtName name(SessionDirectory() + L"\\" + c.Name());
-  return HoldNt(c, NtCreateIoCompletion(&h, GENERIC_ALL, name.get(), 0), h);
+  return HoldNt(c, NtCreateIoCompletion(&h, IO_COMPLETION_ALL_ACCESS, name.get(), 0), h);
 }
 CHECK(completion, open, HoldCompletion, [](Context& c) {
   HANDLE h = nullptr;
@@ -272,15 +280,16 @@ CHECK_OBSERVED(
     completion, post, HoldCompletion,
     [](Context& c) {
       HANDLE h = nullptr;
-      NtName name(SessionDirectory() + L"\\" + c.Name(), nullptr, 0xc0);
-      NtCreateIoCompletion(&h, GENERIC_ALL, name.get(), 0);
+      NtName name(SessionDirectory() + L"\\" + c.Name());
+      NtOpenIoCompletion(&h, IO_COMPLETION_ALL_ACCESS, name.get());
       return SeenNt(NtSetIoCompletion(h, 1, 2, 0, 3));
     },
     [](Context& c) {
       DWORD count;
       ULONG_PTR key;
       OVERLAPPED* overlapped;
-      return Seen(GetQueuedCompletionStatus(c.kept[0], &count, &key, &overlapped, 0));
+      const bool got = GetQueuedCompletionStatus(c.kept[0], &count, &key, &overlapped, 500);
+      return Seen(got, LastError());
     });
 
 // --- Directories and links
@@ -365,7 +374,7 @@ CHECK(symlink, open, HoldLink, [](Context& c) {
   NtName name(SessionDirectory() + L"\\" + c.Name());
   return SeenNt(NtOpenSymbolicLinkObject(&h, 1, name.get()));
 });
-CHECK(symlink, target, HoldLink, [](Context& c) {
+Finding ReadTarget(Context& c) {
   HANDLE h = nullptr;
   NtName name(SessionDirectory() + L"\\" + c.Name());
   wchar_t text[500] = {};
@@ -373,17 +382,20 @@ CHECK(symlink, target, HoldLink, [](Context& c) {
   if (NtOpenSymbolicLinkObject(&h, 1, name.get()) < 0 || NtQuerySymbolicLinkObject(h, &target, nullptr) < 0)
     return Isolated();
   return Seen(SessionDirectory() + L"\\" + c.Name(L"target") == text);
-});
+}
+CHECK(symlink, target, HoldLink, ReadTarget);
 CHECK(symlink, follow, HoldLink,
       [](Context& c) { return Seen(kEvent.open(c.Name().c_str()) != nullptr, LastError()); });
-// The prober lays a link of its own onto the holder's object, or onto the directory that it is in.
-CHECK(symlink, onto, Of<kEvent>::Hold, [](Context& c) {
+// The prober lays a link of its own onto the holder's object.
+Finding LayLink(Context& c) {
   HANDLE h = nullptr;
-  NtName name(SessionDirectory() + L"\\" + c.Name(L"link")), to(SessionDirectory() + L"\\" + c.Name());
+  NtName name(SessionDirectory() + L"\\" + c.Name(L"link"));
+  NtName to(SessionDirectory() + L"\\" + c.Name());
   if (NtCreateSymbolicLinkObject(&h, GENERIC_ALL, name.get(), to.string()) < 0)
     return Unsupported("no links");
   return Seen(kEvent.open(c.Name(L"link").c_str()) != nullptr, LastError());
-});
+}
+CHECK(symlink, onto, Of<kEvent>::Hold, LayLink);
 
 }  // namespace
 }  // namespace plume::conformance

@@ -51,6 +51,8 @@ HANDLE PipeDevice() {
   return h;
 }
 
+bool IsWine() { return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != nullptr; }
+
 CHECK(pipe, connect, HoldPipe, [](Context& c) { return Opens(PipeName(c)); });
 CHECK(pipe, other_case, HoldPipe, [](Context& c) {
   std::wstring name = PipeName(c);
@@ -61,11 +63,12 @@ CHECK(pipe, read_only, HoldPipe, [](Context& c) { return Opens(PipeName(c), GENE
 CHECK(pipe, nested, HoldNested, [](Context& c) { return Opens(PipeName(c) + L"\\nested\\pipe"); });
 CHECK(pipe, device_name, HoldPipe, [](Context& c) { return OpensNt(L"\\Device\\NamedPipe\\" + c.Name()); });
 CHECK(pipe, dos_name, HoldPipe, [](Context& c) { return OpensNt(L"\\DosDevices\\PIPE\\" + c.Name()); });
-CHECK(pipe, globalroot, HoldPipe, [](Context& c) {
-  const Finding f = OpensNt(L"\\??\\GLOBALROOT\\Device\\NamedPipe\\" + c.Name());
-  return f;
+CHECK(pipe, globalroot, HoldPipe,
+      [](Context& c) { return OpensNt(L"\\??\\GLOBALROOT\\Device\\NamedPipe\\" + c.Name()); });
+CHECK(pipe, relative, HoldPipe, [](Context& c) {
+  // Wine creates pipes relative to their device, and does not open them so.
+  return IsWine() ? Unsupported("no relative opens of pipes") : OpensNt(c.Name(), PipeDevice());
 });
-CHECK(pipe, relative, HoldPipe, [](Context& c) { return OpensNt(c.Name(), PipeDevice()); });
 CHECK(pipe, wait, HoldPipe,
       [](Context& c) { return Seen(WaitNamedPipeW(PipeName(c).c_str(), 100), LastError()); });
 CHECK(pipe, wait_code, HoldPipe, [](Context& c) {
@@ -82,12 +85,20 @@ CHECK(pipe, wait_code, HoldPipe, [](Context& c) {
                                           buffer.data(), 14 + length, nullptr, 0);
   return Seen(status >= 0, Hex(static_cast<unsigned long>(status)));
 });
-// An instance among the holder's: clients of the holder might get it.
-CHECK(pipe, instance, HoldPipe, [](Context& c) {
-  const HANDLE h = Serve(PipeName(c), PIPE_ACCESS_DUPLEX | FILE_FLAG_FIRST_PIPE_INSTANCE);
-  const std::string why = LastError();
-  return Seen(h == INVALID_HANDLE_VALUE, why);
-});
+// The holder allows one instance; another one would be a server that the holder's clients might get.
+CHECK(
+    pipe, instance,
+    [](Context& c) {
+      const HANDLE h = Serve(PipeName(c), PIPE_ACCESS_DUPLEX, 1);
+      if (h == INVALID_HANDLE_VALUE) return LastError();
+      c.Keep(h);
+      return std::string();
+    },
+    [](Context& c) {
+      const HANDLE h = Serve(PipeName(c), PIPE_ACCESS_DUPLEX, 1);
+      const std::string why = LastError();
+      return Seen(h == INVALID_HANDLE_VALUE, why);
+    });
 CHECK(pipe, instance_count, HoldPipe, [](Context& c) {
   const HANDLE h = Serve(PipeName(c));
   DWORD count = 0;
@@ -181,7 +192,6 @@ std::string HoldEndpoint(Context& c, const wchar_t* protocol, const std::wstring
                                                    reinterpret_cast<RPC_WSTR>(e.data()), nullptr);
   return status ? "error " + std::to_string(status) : std::string();
 }
-bool IsWine() { return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != nullptr; }
 
 std::string HoldPort(Context& c) { return HoldEndpoint(c, L"ncalrpc", c.Name()); }
 CHECK(port, connect, HoldPort, [](Context& c) {
