@@ -143,7 +143,8 @@ Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_n
   Policy out;
   out.base = base;
   for (const auto& [key, node] : parsed.table()) {
-    if (key != "inherit" && key != "files" && key != "registry") out.unenforced.emplace_back(key.str());
+    if (key != "inherit" && key != "files" && key != "registry" && key != "objects")
+      out.unenforced.emplace_back(key.str());
     if (key == "inherit") {
       const auto name = node.value<std::string>();
       if (name == "sandbox")

@@ -170,7 +170,7 @@ private_ports = [8080]
 )",
                                   "p.toml", Facts(), BasePolicy::kSandbox);
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
-  EXPECT_EQ(parsed->unenforced.size(), 6u);
+  EXPECT_EQ(parsed->unenforced.size(), 5u);
   const Policy p = CompletePolicy(*parsed, Facts(), {});
   ASSERT_GT(p.objects.size(), 2u);
   EXPECT_EQ(p.objects[2].origin.rfind("system: ", 0), 0u);  // the system's behind the user's

@@ -246,7 +246,8 @@ CHECK_OBSERVED(job, terminate, HoldChild, EndJob, HasEnded);
 // --- Kinds without Win32 names
 // -----------------------------------------------------------------------------------
 
-std::string HoldNt(Context& c, NTSTATUS status, HANDLE h) {
+// By reference: the call that makes `h` is another argument.
+std::string HoldNt(Context& c, NTSTATUS status, const HANDLE& h) {
   if (status < 0) return Hex(static_cast<unsigned long>(status));
   c.Keep(h);
   return {};
