@@ -55,7 +55,11 @@ const Agent::Verb Agent::kVerbs[] = {
 };
 
 Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
-  TRY(os::SystemFiles().MakeDirectories(HostPath(state.root())));
+  if (Status made = os::SystemFiles().MakeDirectories(HostPath(state.root())); !made.ok()) {
+    if (made.error().code == Errc::kNoSpace) return made.error();
+    return Error{made.error().code,
+                 made.error().message + " (set PLUME_HOME to a folder that you may write)"};
+  }
   ASSIGN(os::FileLock lock, os::FileLock::Acquire(HostPath(state.Lock()), os::FileLock::Mode::kExclusive, 0));
   ASSIGN(MachineFacts facts, GatherFacts(state));
   std::unique_ptr<Agent> agent(new Agent(state, std::move(facts)));
@@ -88,7 +92,7 @@ void Agent::Run(uint32_t idle_seconds) {
     Sleep(250);
     vms_->Tend();
     if (clients_ > 0 || hydrations_ > 0 || vms_->AnyInUse()) last_use_ = GetTickCount64();
-    if (GetTickCount64() - last_use_ >= idle_seconds * 1000ull) {
+    if (GetTickCount64() - last_use_ >= idle_seconds * 1000ull && TryEnd()) {
       spdlog::info("nothing to do for {} s: ending", idle_seconds);
       return;
     }
@@ -97,8 +101,27 @@ void Agent::Run(uint32_t idle_seconds) {
   Sleep(100);  // the answer to whoever asked is still on its way
 }
 
-void Agent::ServeControl(Handle pipe) {
+bool Agent::Enter() {
+  const std::lock_guard lock(door_);
+  if (ending_) return false;
   ++clients_;
+  return true;
+}
+
+void Agent::Leave() {
+  last_use_ = GetTickCount64();
+  --clients_;
+}
+
+bool Agent::TryEnd() {
+  const std::lock_guard lock(door_);
+  if (clients_ > 0 || hydrations_ > 0 || vms_->AnyInUse()) return false;
+  ending_ = true;
+  return true;
+}
+
+void Agent::ServeControl(Handle pipe) {
+  if (!Enter()) return;
   Session session{Connection(std::move(pipe)), {}, {}, nullptr};
   session.progress = [&session](const Progress& p) { (void)session.connection.Send(MakeProgress(p)); };
   const uint32_t pid = session.connection.ClientProcess();
@@ -107,6 +130,12 @@ void Agent::ServeControl(Handle pipe) {
     if (!payload.ok()) {
       // Gone, or not speaking our language: say so if it still listens, and let it go.
       if (payload.error().code == Errc::kInvalid) (void)session.connection.Send(MakeReply(payload.error()));
+      break;
+    }
+    // What an ending agent promises (a lease, a job) nobody keeps: the client asks the next one.
+    ++requests_;
+    if (ending_) {
+      --requests_;
       break;
     }
     Result<Json> answer = Error{};
@@ -125,14 +154,14 @@ void Agent::ServeControl(Handle pipe) {
                        "running '" + request->verb + "' failed: " + e.what() + " (see agent.log)"};
       }
     }
+    --requests_;
     if (!answer.ok()) spdlog::info("{}: {}", request.ok() ? request->verb : "?", answer.error().message);
     if (!session.connection.Send(MakeReply(answer)).ok()) break;
   }
   // A client that ends without a word was killed, and with it goes the program that the user saw as its own.
   for (const auto& [id, guest] : session.guests) TerminateProcess(guest.get(), 1);
   for (const std::string& id : session.leases) vms_->Release(id);
-  last_use_ = GetTickCount64();
-  --clients_;
+  Leave();
 }
 
 Result<Json> Agent::Dispatch(Session& session, const Request& request) {
@@ -146,9 +175,15 @@ Result<Json> Agent::Dispatch(Session& session, const Request& request) {
 void Agent::ServeGuest(Handle pipe) {
   wire::Request request;
   while (ReadExactly(pipe.get(), &request, sizeof(request))) {
-    if (request.magic != wire::kMagic || request.op != wire::Op::kHydrate) {
+    if (request.magic != wire::kMagic ||
+        (request.op != wire::Op::kHydrate && request.op != wire::Op::kPing)) {
       spdlog::warn("a message on the guests' pipe is not of this version");
       return;
+    }
+    if (request.op == wire::Op::kPing) {
+      const wire::Reply alive{wire::kMagic, 0};
+      if (!WriteExactly(pipe.get(), &alive, sizeof(alive))) return;
+      continue;
     }
     size_t length = 0;
     while (length < std::size(request.vm_id) && request.vm_id[length] != 0) ++length;
@@ -237,7 +272,9 @@ void Agent::CollectImages() {
 Json Agent::Describe(const VmRecord& vm) const {
   return Json{{"name", vm.name},
               {"id", vm.id},
-              {"policy", vm.base == BasePolicy::kSandbox ? "sandbox" : "application"},
+              {"policy", !vm.damage.empty()                ? "damaged"
+                         : vm.base == BasePolicy::kSandbox ? "sandbox"
+                                                           : "application"},
               {"policy_file", vm.policy_file},
               {"application", vm.application},
               {"images", vm.images},

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -42,6 +43,12 @@ class Agent {
   static const Verb kVerbs[];
 
   Agent(const StatePaths& state, MachineFacts facts) : state_(state), facts_(std::move(facts)) {}
+  // Clients come in and go out through these. False: the agent is ending and serves nobody any more; the
+  // client will find the next one.
+  bool Enter();
+  void Leave();
+  // Ends the service if nothing needs the agent.
+  bool TryEnd();
   void ServeControl(Handle pipe);
   void ServeGuest(Handle pipe);
   Result<Json> Dispatch(Session& session, const Request& request);
@@ -50,6 +57,8 @@ class Agent {
   Result<LayerInput> Layer(const std::string& digest);
   Result<std::vector<std::string>> ImageDigests(const std::vector<std::string>& refs);
   Result<std::string> ReadPolicyArgs(const Json& args, VmRecord* record);
+  Result<VmRecord> TakeVm(const Json& args, const std::string& name, const std::string& application,
+                          const std::vector<std::string>& images, std::string* note);
   void CollectImages();
   Json Describe(const VmRecord& vm) const;
   Json Describe(const AppRecord& app) const;
@@ -90,7 +99,10 @@ class Agent {
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<Apps> apps_;
   std::unique_ptr<Vms> vms_;
+  std::mutex door_;  // of Enter and TryEnd: who came in is seen by who wants to end
+  std::atomic<bool> ending_{false};
   std::atomic<int> clients_{0};
+  std::atomic<int> requests_{0};  // being answered
   std::atomic<int> hydrations_{0};
   std::atomic<uint64_t> last_use_{0};  // GetTickCount64
   std::atomic<bool> stopping_{false};

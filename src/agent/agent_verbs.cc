@@ -6,6 +6,8 @@
 namespace plume::agent {
 namespace {
 
+constexpr ULONGLONG kStopPatienceMillis = 5000;
+
 Json Describe(const cache::ImageStatus& s) {
   return Json{{"digest", s.digest},
               {"files", s.files},
@@ -44,7 +46,12 @@ Result<Json> Agent::AgentStatus(Session&, const Json&) {
 }
 
 Result<Json> Agent::AgentStop(Session&, const Json& args) {
+  // First nobody new comes in, and requests under way are waited for: one of them may be preparing a VM.
+  ending_ = true;
+  for (ULONGLONG end = GetTickCount64() + kStopPatienceMillis; requests_ > 1 && GetTickCount64() < end;)
+    Sleep(5);
   if (vms_->AnyInUse() && !OptionalBool(args, "force")) {
+    ending_ = false;
     return Error{Errc::kBusy,
                  "stopping the agent failed: VMs are running (stop them first, see plume vm list)"};
   }

@@ -91,13 +91,14 @@ Status Apps::Load() {
   const auto text = os::ReadText(os::SystemFiles(), HostPath(state_.Applications()));
   if (!text.ok()) return text.error().code == Errc::kNotFound ? Ok() : Status(text.error());
   const Json json = Json::parse(*text, nullptr, false);
-  if (!json.is_object() || !json.contains("apps") || !json["apps"].is_array()) {
-    return Error{Errc::kCorrupt, "reading " + ToUtf8(state_.Applications()) +
-                                     " failed: it is damaged (move it away and add the applications again)"};
-  }
+  const Error damaged{Errc::kCorrupt,
+                      "reading " + ToUtf8(state_.Applications()) +
+                          " failed: it is damaged (move it away and add the applications again)"};
+  if (!json.is_object() || !json.contains("apps") || !json["apps"].is_array()) return damaged;
   for (const Json& item : json["apps"]) {
-    ASSIGN(AppRecord app, AppRecord::FromJson(item));
-    apps_.push_back(std::move(app));
+    auto app = AppRecord::FromJson(item);
+    if (!app.ok()) return damaged;
+    apps_.push_back(std::move(*app));
   }
   return Ok();
 }

@@ -106,8 +106,12 @@ Result<Json> ParseReply(std::string_view payload, bool* is_progress, Progress* p
 
 Result<std::string> RequiredString(const Json& args, const char* field) {
   const auto it = args.find(field);
-  if (it == args.end() || !it->is_string() || it->get_ref<const std::string&>().empty()) {
+  if (it == args.end() || !it->is_string()) {
     return BadMessage((std::string("'") + field + "' is missing").c_str());
+  }
+  if (it->get_ref<const std::string&>().empty()) {
+    return Error{Errc::kInvalid,
+                 std::string("reading the ") + field + " failed: it is empty (write one that is not)"};
   }
   return it->get<std::string>();
 }

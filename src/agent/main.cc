@@ -34,9 +34,11 @@ void OpenLog(const plume::agent::StatePaths& state) {
 // Opening the state failed: plume, which started us, is waiting for a reason.
 int Refuse(const plume::agent::StatePaths& state, const plume::Error& error) {
   if (error.code == plume::Errc::kBusy) return 0;  // another agent has the state folder: that one will serve
-  if (FILE* f = _wfopen(plume::agent::FailureFile(state).c_str(), L"wb")) {
+  const std::wstring name = plume::agent::FailureFile(state), whole = name + L".new";
+  if (FILE* f = _wfopen(whole.c_str(), L"wb")) {
     fwrite(error.message.data(), 1, error.message.size(), f);
     fclose(f);
+    MoveFileExW(whole.c_str(), name.c_str(), MOVEFILE_REPLACE_EXISTING);
   }
   return 125;
 }

@@ -94,6 +94,11 @@ Status PolicyReader::Rules(const toml::node& node, bool registry, std::vector<Po
       }
       rule.prefix = *canonical;
     }
+    for (const PolicyRule& other : *out) {
+      if (view::EqualFolded(other.prefix, rule.prefix))
+        return Complain(value.source(),
+                        "'" + std::string(key.str()) + "' has a rule already (" + other.origin + ")");
+    }
     out->push_back(std::move(rule));
   }
   return Ok();

@@ -98,12 +98,53 @@ Result<Json> Agent::VmList(Session&, const Json&) {
   return out;
 }
 
+// The VM to start in, leased: found, or made now if it may be. `application` and `images`: of a streamed
+// application.
+Result<VmRecord> Agent::TakeVm(const Json& args, const std::string& name, const std::string& application,
+                               const std::vector<std::string>& images, std::string* note) {
+  VmRecord wanted;
+  wanted.name = name;
+  wanted.application = application;
+  wanted.base = application.empty() ? BasePolicy::kSandbox : BasePolicy::kApplication;
+  wanted.images = images;
+  TRY(ReadPolicyArgs(args, &wanted));
+  if (application.empty()) {
+    ASSIGN(wanted.images, ImageDigests(OptionalStrings(args, "images")));
+  }
+  for (int tries = 3;; --tries) {
+    auto known = vms_->Find(name);
+    if (!known.ok()) {
+      if (!OptionalBool(args, "create")) return known.error();
+      known = vms_->Create(wanted);
+      // Two commands may start the same new VM at once: the second one uses what the first made.
+      if (!known.ok() && known.error().code == Errc::kExists) known = vms_->Find(name);
+    } else if (!application.empty() && !SameName(known->application, application)) {
+      return Error{Errc::kExists, "starting '" + application + "' failed: there is a VM '" + name +
+                                      "' already that is not its own (name another with --vm)"};
+    } else if ((!wanted.policy_text.empty() && wanted.policy_text != known->policy_text) ||
+               (application.empty() && !wanted.images.empty() && wanted.images != known->images)) {
+      *note = "'" + name + "' is there already and keeps its policy and images (plume vm delete " + name +
+              " first to have others)";
+    }
+    Result<VmRecord> vm = Error{};
+    if (known.ok()) {
+      const bool running = vms_->GuestCount(known->id) > 0;
+      vm = vms_->Prepare(name, application.empty() ? nullptr : &images,
+                         OptionalBool(args, "rm") || known->remove_when_empty);
+      if (vm.ok() && running && !images.empty() && vm->images != images)
+        *note = "a newer version is here; '" + name + "' is running, so it takes it at its next start";
+    } else {
+      vm = known.error();
+    }
+    // A VM of --rm may go between the two steps, when its last guest ends.
+    if (vm.ok() || tries == 1 || vm.error().code != Errc::kNotFound || vms_->Find(name).ok()) return vm;
+  }
+}
+
 // Everything that has to be true before a guest is started; the session then holds a lease on the VM.
 Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   std::string name = OptionalString(args, "name");
   const std::string app_name = OptionalString(args, "app");
-  const bool create = OptionalBool(args, "create");
-  bool remove = OptionalBool(args, "rm");
   std::string note;
   std::vector<std::string> images;
   std::string application;
@@ -121,32 +162,8 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   }
   if (name.empty()) return Error{Errc::kInvalid, "starting failed: no VM was named"};
 
-  auto known = vms_->Find(name);
-  if (!known.ok()) {
-    if (!create) return known.error();
-    VmRecord wanted;
-    wanted.name = name;
-    wanted.application = application;
-    wanted.base = application.empty() ? BasePolicy::kSandbox : BasePolicy::kApplication;
-    wanted.images = images;
-    TRY(ReadPolicyArgs(args, &wanted));
-    if (application.empty()) {
-      ASSIGN(wanted.images, ImageDigests(OptionalStrings(args, "images")));
-    }
-    known = vms_->Create(std::move(wanted));
-    // Two commands may start the same new VM at once: the second one uses what the first made.
-    if (!known.ok() && known.error().code == Errc::kExists) known = vms_->Find(name);
-    if (!known.ok()) return known.error();
-  } else if (!application.empty() && !SameName(known->application, application)) {
-    return Error{Errc::kExists, "starting '" + application + "' failed: there is a VM '" + name +
-                                    "' already that is not its own (name another with --vm)"};
-  }
-  remove = remove || known->remove_when_empty;
-  const bool running = vms_->GuestCount(known->id) > 0;
-  ASSIGN(const VmRecord vm, vms_->Prepare(name, application.empty() ? nullptr : &images, remove));
+  ASSIGN(const VmRecord vm, TakeVm(args, name, application, images, &note));
   session.leases.insert(vm.id);
-  if (running && !images.empty() && vm.images != images)
-    note = "a newer version is here; '" + name + "' is running, so it takes it at its next start";
 
   // The image's part of the environment, lowest layer first so that the top one wins.
   Json environment = Json::array(), entries = Json::array();
@@ -181,8 +198,13 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
 Result<Json> Agent::VmResolve(Session&, const Json& args) {
   ASSIGN(const std::string name, RequiredString(args, "name"));
   ASSIGN(const std::string program, RequiredString(args, "program"));
-  ASSIGN(const std::u16string cwd, CleanPath(ToUtf16(OptionalString(args, "cwd"))));
+  ASSIGN(std::u16string cwd, CleanPath(ToUtf16(OptionalString(args, "cwd"))));
   ASSIGN(const auto space, vms_->Space(name));
+  // Where a shortcut would start it; one that names a folder that is gone is no reason not to start.
+  if (const auto start = CleanPath(ToUtf16(OptionalString(args, "start_in"))); start.ok()) {
+    if (const auto at = space->LocateFile(*start); at.ok() && at->place != Place::kNone && at->directory)
+      cwd = *start;
+  }
   const std::u16string wanted = ToUtf16(program);
 
   ASSIGN(const Located directory, space->LocateFile(cwd));

@@ -12,6 +12,7 @@
 #include "os/mapped_file.h"
 #include "os/random.h"
 #include "view/vm_index.h"
+#include "wire/view_generated.h"
 
 namespace plume::agent {
 namespace {
@@ -21,6 +22,11 @@ constexpr uint32_t kStopMillis = 15000;
 Error Busy(const std::string& what, const VmRecord& vm) {
   return Error{Errc::kBusy, what + " the VM '" + vm.name +
                                 "' failed: it is running (stop it first: plume vm stop " + vm.name + ")"};
+}
+
+Status Usable(const VmRecord& vm) {
+  if (vm.damage.empty()) return Ok();
+  return Error{Errc::kCorrupt, "opening the VM '" + vm.name + "' failed: " + vm.damage};
 }
 
 constexpr std::string_view kViewTemporary = "view";
@@ -120,13 +126,22 @@ Status Vms::Recover() {
         text.ok() ? VmRecord::FromJson(Json::parse(*text, nullptr, false)) : Result<VmRecord>(text.error());
     const std::string id = ToUtf8(FromWide(folder.name.wstring()));
     if (!record.ok() || record->id != id) {
-      // Killed between making the folder and its record: nothing ran in it. A damaged record is left for a
-      // human.
-      const bool begun = !text.ok() && text.error().code == Errc::kNotFound;
-      if (begun)
+      // Killed between making the folder and its record: nothing ran in it.
+      const bool missing = !text.ok() && text.error().code == Errc::kNotFound;
+      if (missing && !HasChanges(ToUtf16(id))) {
         (void)files.Rename(HostPath(state_.Vms()) / folder.name, HostPath(state_.Trash()) / os::RandomHex(8),
                            false);
-      continue;
+        continue;
+      }
+      // Its changes are kept, and its name is taken, until a human has decided.
+      VmRecord stub;
+      stub.id = id;
+      stub.name = NameInView(ToUtf16(id));
+      if (stub.name.empty() || FindLocked(stub.name) != nullptr) stub.name = id;
+      stub.damage = std::string("its record is ") + (missing ? "missing" : "damaged") + " (put " +
+                    ToUtf8(state_.VmFile(ToUtf16(id), u"vm.json")) + " back from a backup; plume vm delete " +
+                    stub.name + " forgets it with its changes)";
+      record = std::move(stub);
     }
     auto vm = std::make_unique<Vm>();
     vm->record = std::move(*record);
@@ -194,12 +209,42 @@ std::vector<VmRecord> Vms::List() const {
   return out;
 }
 
+// Whether the upper layer, files or registry, has anything in it.
+bool Vms::HasChanges(const std::u16string& id) const {
+  const os::Path upper = HostPath(state_.VmFile(id, u"upper"));
+  os::FileSystem& files = os::SystemFiles();
+  if (const auto drives = files.List(upper); drives.ok()) {
+    for (const os::DirectoryEntry& drive : *drives)
+      if (const auto entries = files.List(upper / drive.name); !entries.ok() || !entries->empty())
+        return true;
+  }
+  return !Subkeys(state_.VmKey(id)).empty();
+}
+
+// The VM's name as its compiled view has it; empty if that is damaged too.
+std::string Vms::NameInView(const std::u16string& id) const {
+  const auto view = os::ReadFile(os::SystemFiles(), HostPath(state_.VmFile(id, u"view.plv")), 64u << 20);
+  if (!view.ok()) return {};
+  flatbuffers::Verifier verifier(view->data(), view->size());
+  if (!wire::VerifyViewBuffer(verifier)) return {};
+  const auto* name = wire::GetView(view->data())->vm_name();
+  return ToUtf8(std::u16string(name->begin(), name->end()));
+}
+
 // Idempotent, and cheap when everything is there.
 Status Vms::PrepareFolderLocked(const Vm& vm) const {
   const std::u16string id = ToUtf16(vm.record.id);
   os::FileSystem& files = os::SystemFiles();
   TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"upper\\C"))));
   TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"scratch"))));
+  const Error damaged{Errc::kCorrupt, "opening the VM's index failed: it is damaged (put " +
+                                          ToUtf8(state_.VmFile(id, u"index.plx")) +
+                                          " back from a backup, or start afresh with plume vm discard " +
+                                          vm.record.name + ")"};
+  const auto there = files.Stat(HostPath(state_.VmFile(id, u"index.plx")));
+  const bool whole = there.ok() && there->size >= view::VmIndex::kFileBytes;
+  // Without its index nothing of the upper layer would be seen, and everything that was deleted would.
+  if (!whole && HasChanges(id)) return damaged;
   bool created = false;
   ASSIGN(os::MappedFile index,
          os::MappedFile::OpenShared(HostPath(state_.VmFile(id, u"index.plx")), view::VmIndex::kFileBytes,
@@ -207,12 +252,11 @@ Status Vms::PrepareFolderLocked(const Vm& vm) const {
   // An agent killed between making the file and formatting it leaves zeros: still an empty index.
   uint32_t magic = 0;
   memcpy(&magic, index.data(), sizeof(magic));
-  if (created || magic == 0)
+  if (magic == 0 && whole && HasChanges(id)) return damaged;
+  if (magic == 0)
     view::VmIndex::Format(index.data());
-  else if (!view::VmIndex::Recover(index.data(), index.size())) {
-    return Error{Errc::kCorrupt, "opening the VM's index failed: it is damaged (plume vm discard " +
-                                     vm.record.name + " starts it afresh)"};
-  }
+  else if (!view::VmIndex::Recover(index.data(), index.size()))
+    return damaged;
   return MakeKey(state_.VmKey(id));
 }
 
@@ -245,6 +289,7 @@ Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::st
   const std::lock_guard lock(mutex_);
   Vm* vm = FindLocked(name);
   if (vm == nullptr) return NoSuchVm(name);
+  TRY(Usable(vm->record));
   const bool in_use = InUseLocked(*vm);
   VmRecord wanted = vm->record;
   if (images != nullptr && !in_use) wanted.images = *images;
@@ -331,6 +376,7 @@ Status Vms::Discard(const std::string& name) {
   const std::lock_guard lock(mutex_);
   Vm* vm = FindLocked(name);
   if (vm == nullptr) return NoSuchVm(name);
+  TRY(Usable(vm->record));
   if (InUseLocked(*vm)) return Busy("discarding the changes of", vm->record);
   vm->record.discarding = true;
   TRY(SaveLocked(vm->record));
@@ -369,6 +415,7 @@ Result<std::unique_ptr<VmSpace>> Vms::Space(const std::string& name) const {
     const std::lock_guard lock(mutex_);
     const Vm* vm = FindLocked(name);
     if (vm == nullptr) return NoSuchVm(name);
+    TRY(Usable(vm->record));
     id = vm->record.id;
   }
   return VmSpace::Open(state_, ToUtf16(id));

@@ -31,6 +31,7 @@ struct VmRecord {
   int64_t created = 0;                   // FILETIME
   bool remove_when_empty = false;        // --rm
   bool discarding = false;               // a discard was begun: it is finished before anything else happens
+  std::string damage;                    // not stored: why the VM can only be deleted; empty = nothing
 
   Json ToJson() const;
   static Result<VmRecord> FromJson(const Json& json);
@@ -90,6 +91,8 @@ class Vms {
   Status DeleteLocked(Vm* vm);
   Status DiscardLocked(Vm* vm);
   Status FinishDiscardLocked(Vm* vm);
+  bool HasChanges(const std::u16string& id) const;
+  std::string NameInView(const std::u16string& id) const;
   void EmptyTrash() const;
 
   const StatePaths& state_;

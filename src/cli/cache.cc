@@ -5,7 +5,9 @@ namespace {
 
 void PrintReport(const agent::Json& report, bool repaired) {
   for (const agent::Json& bad : report["bad"])
-    PrintLine((repaired ? "repaired " : "bad ") + Field(bad, "path") + ": " + Field(bad, "why"));
+    PrintLine((repaired ? "repaired " : "bad ") +
+              (Field(bad, "path").empty() ? "image " + Field(bad, "image") : Field(bad, "path")) + ": " +
+              Field(bad, "why"));
   PrintLine(std::to_string(NumberField(report, "files")) + " files, " +
             SizeText(NumberField(report, "bytes")) + " checked, " + std::to_string(report["bad"].size()) +
             (repaired ? " repaired" : " bad"));

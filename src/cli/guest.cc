@@ -104,20 +104,41 @@ void WaitForGuest(Context& context, HANDLE process, const Json& lease) {
   }
 }
 
-}  // namespace
+struct PreparedVm {
+  Json answer;
+  agent::Job job;
+};
 
-Result<int> RunGuest(Context& context, const GuestRequest& request) {
-  ASSIGN(const Json prepared, context.Ask("vm.prepare", request.prepare));
+// The job's name is there for as long as somebody has the job open: the agent that prepared the VM, from here
+// on we. Should that agent have died before we got hold of it, the next one prepares the VM anew.
+Result<PreparedVm> Prepare(Context& context, const Json& wanted) {
+  for (int tries = 3;; --tries) {
+    ASSIGN(Json answer, context.Ask("vm.prepare", wanted));
+    agent::Job job = agent::Job::OpenExisting(ToUtf16(Field(answer, "job")));
+    if (job) return PreparedVm{std::move(answer), std::move(job)};
+    const DWORD error = GetLastError();
+    if (tries == 1)
+      return agent::WindowsError("opening the job of the VM '" + Field(answer, "name") + "'", error,
+                                 "run the command again");
+  }
+}
+
+Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedVm& vm) {
+  const Json& prepared = vm.answer;
+  const agent::Job& job = vm.job;
   const std::string name = Field(prepared, "name");
   if (const std::string note = Field(prepared, "note"); !note.empty()) Warn(note);
   const Variables variables = ReadVariables(prepared);
   ASSIGN(agent::Environment environment, GuestEnvironment(prepared, variables, request.environment));
 
-  std::u16string program = ToUtf16(request.program), directory, fixed;
+  std::u16string program = ToUtf16(request.program), directory, fixed, start_in;
   if (program.empty()) {
     ASSIGN(const Json entry, ChooseEntry(prepared, request.entry));
     program = environment.Expand(ToUtf16(Field(entry, "path")), variables);
     fixed = environment.Expand(ToUtf16(Field(entry, "arguments")), variables);
+    // As from its shortcut. With arguments it is a command, and relative names mean the caller's folder.
+    if (request.arguments.empty() && request.directory.empty())
+      start_in = environment.Expand(ToUtf16(Field(entry, "cwd")), variables);
   } else if (program[0] == u'/' && agent::RunningOnWine()) {
     ASSIGN(program, agent::DosPath(request.program));
   }
@@ -133,6 +154,7 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   const Json resolve{{"name", name},
                      {"program", ToUtf8(program)},
                      {"cwd", ToUtf8(directory)},
+                     {"start_in", ToUtf8(start_in)},
                      {"path", path ? ToUtf8(*path) : ""}};
   ASSIGN(const Json found, context.Ask("vm.resolve", resolve));
   std::vector<std::u16string> arguments;
@@ -173,8 +195,6 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   spec.view_path = ToUtf16(Field(prepared, "view"));
   spec.layer64 = agent::ProgramFolder() + u"\\plume-vl64.dll";
   spec.suspended = true;
-  const agent::Job job = agent::Job::OpenExisting(ToUtf16(Field(prepared, "job")));
-  if (!job) return agent::WindowsError("opening the job of the VM '" + name + "'", GetLastError());
   spec.job = job.get();
 
   FlushOutput();
@@ -201,14 +221,28 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
       Sleep(50);
     }
   }
-  if (const auto released = context.Ask("vm.release", lease); released.ok() && !request.quiet)
-    for (const std::string& note : agent::OptionalStrings(*released, "notes")) Warn(note);
+  const auto released = context.Ask("vm.release", lease);
+  if (!request.quiet) {
+    if (!released.ok()) Warn(released.error().message);
+    if (released.ok())
+      for (const std::string& note : agent::OptionalStrings(*released, "notes")) Warn(note);
+  }
   if ((code & 0xFFFFFF00) == kLayerFacility) {
     return Error{Errc::kInternal, "running " + ToUtf8(spec.virtual_exe) +
                                       " failed: the virtualization layer ended it (" +
                                       LayerComplaint(spec.view_path) + ")"};
   }
   return static_cast<int>(code);
+}
+
+}  // namespace
+
+Result<int> RunGuest(Context& context, const GuestRequest& request) {
+  ASSIGN(const PreparedVm vm, Prepare(context, request.prepare));
+  Result<int> code = RunIn(context, request, vm);
+  // What came before its own release: the VM must not stay in use for as long as this program runs.
+  if (!code.ok()) (void)context.Ask("vm.release", Json{{"id", Field(vm.answer, "id")}});
+  return code;
 }
 
 Result<std::string> ReadPolicyFile(const std::string& path, Json* arguments) {

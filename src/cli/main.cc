@@ -17,6 +17,25 @@ std::vector<std::string> Arguments() {
   return out;
 }
 
+// What is wrong with a command line that does not parse, and whose --help says more. CLI11 itself does not
+// name the word that is no command.
+plume::Error Misused(const CLI::App& app, const std::vector<std::string>& arguments, const char* otherwise) {
+  const CLI::App* at = &app;
+  std::string command = app.get_name(), why;
+  for (const std::string& word : arguments) {
+    if (at->get_require_subcommand_min() == 0) break;  // its arguments begin
+    const auto next = at->get_subcommands([&](const CLI::App* c) { return c->get_name() == word; });
+    if (next.empty()) {
+      why = "'" + command + "' has no " + (word.starts_with("-") ? "option" : "command") + " '" + word + "'";
+      break;
+    }
+    at = next.front();
+    command += " " + word;
+  }
+  if (why.empty()) why = at->get_require_subcommand_min() > 0 ? "no command was given" : otherwise;
+  return {plume::Errc::kInvalid, "reading the command line failed: " + why + " (" + command + " --help)"};
+}
+
 int RunCommand(std::vector<std::string> arguments) {
   using namespace plume::cli;
   Context context;
@@ -56,9 +75,9 @@ int RunCommand(std::vector<std::string> arguments) {
   AddDoctor(app, context);
   AddAgent(app, context);
 
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
-    app.parse(arguments);
+    app.parse(
+        std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // backwards, as CLI11 wants them
   } catch (const CLI::CallForHelp&) {
     Print(app.help());
     return 0;
@@ -69,12 +88,9 @@ int RunCommand(std::vector<std::string> arguments) {
     PrintLine(version.what());
     return 0;
   } catch (const CLI::ParseError& error) {
-    return Fail({plume::Errc::kInvalid,
-                 std::string("reading the command line failed: ") + error.what() + " (plume --help)"});
+    return Fail(Misused(app, arguments, error.what()));
   }
-  if (!context.action)
-    return Fail(
-        {plume::Errc::kInvalid, "reading the command line failed: no command was given (plume --help)"});
+  if (!context.action) return Fail(Misused(app, arguments, "no command was given"));
   const plume::Result<int> code = context.action();
   return code.ok() ? *code : Fail(code.error());
 }

@@ -13,6 +13,9 @@ void AddRun(CLI::App& app, Context& context) {
   CLI::App* c = AddCommand(
       app, context, "run", "Start a streamed application", "plume run editor -- 'C:\\notes.txt'",
       [o, &context]() -> Result<int> {
+        if (o->name.empty())
+          return Error{Errc::kInvalid,
+                       "starting failed: the application's name is empty (plume apps lists them)"};
         GuestRequest request;
         request.prepare = agent::Json{
             {"app", o->name}, {"name", o->vm}, {"create", true}, {"rm", o->remove}, {"offline", o->offline}};

@@ -15,7 +15,7 @@ void AddVmRun(CLI::App& vm, Context& context) {
       "plume vm run test --rm -- cmd /c echo hello", [o, &context]() -> Result<int> {
         std::vector<std::string> command = o->command;
         command.insert(command.end(), context.tail.begin(), context.tail.end());
-        if (command.empty()) {
+        if (command.empty() || command.front().empty()) {
           return Error{Errc::kInvalid, "running in '" + o->name +
                                            "' failed: no program was named (plume vm run " + o->name +
                                            " -- PROGRAM)"};

@@ -1,5 +1,6 @@
 #include "repository/publish.h"
 
+#include "image/manifest.h"
 #include "os/sha256.h"
 
 namespace plume::repository {
@@ -96,6 +97,13 @@ Status ReadVerified(Repository& from, const image::Descriptor& blob, const Sink&
 Result<TransferStats> Publish(const image::Store& store, const image::ImageRef& image, Repository& to,
                               const std::vector<std::string>& tags, const OnTransfer& progress) {
   const auto run = [&]() -> Result<TransferStats> {
+    for (const std::string& tag : tags) {
+      if (!image::IsImageVersion(tag)) {
+        return Error{
+            Errc::kInvalid,
+            "'" + tag + "' is no tag (use letters, digits and . _ -, beginning with a letter or digit)"};
+      }
+    }
     // Nothing may be removed from the store while it is read.
     ASSIGN(const os::FileLock hold, store.layout().HoldBlobs());
     ASSIGN(const os::Bytes bytes, store.layout().ReadBlob(image.digest, image::kMaxManifestBytes));

@@ -9,6 +9,7 @@ inline constexpr uint32_t kMagic = 0x31574c50;  // "PLW1"
 
 enum class Op : uint32_t {
   kHydrate = 1,  // make the file layer/entry present and verified in the image's tree, then answer
+  kPing = 2,     // answer at once with status 0: on another connection, by who has waited long for kHydrate
 };
 
 struct Request {

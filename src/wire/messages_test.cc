@@ -29,6 +29,11 @@ TEST(Messages, RequestBytesAreGolden) {
   EXPECT_EQ(bytes, golden);
 }
 
+TEST(Messages, OperationsAreNumbered) {
+  EXPECT_EQ(static_cast<uint32_t>(Op::kHydrate), 1u);
+  EXPECT_EQ(static_cast<uint32_t>(Op::kPing), 2u);
+}
+
 TEST(Messages, ReplyBytesAreGolden) {
   const Reply reply = {kMagic, kStatusFileIsOffline};
   const uint8_t golden[] = {'P', 'L', 'W', '1', 0x67, 0x02, 0x00, 0xC0};

@@ -10,14 +10,38 @@ namespace plume::agent {
 namespace {
 
 constexpr ULONGLONG kStartMillis = 30000;
+// How long the agent may be silent about a request before it is asked whether it lives, and how long about
+// that.
+constexpr uint32_t kSilenceMillis = 10000, kPingMillis = 5000;
+constexpr ULONGLONG kAgainMillis = 15000;  // how long a request is repeated when the agent goes away under it
 
-// The agent must not hold on to anything of ours: no handles, no console, no folder.
+// Under Wine a child's stderr is its parent's whatever one asks for, so an agent started by us would keep the
+// caller's pipe open, and `x=$(plume ...)` would never return. The Linux launcher beside us starts it with
+// nothing of ours.
+bool StartByLauncher() {
+  const std::wstring launcher = Wide(ProgramFolder()) + L"\\plume";
+  if (!RunningOnWine() || GetFileAttributesW(launcher.c_str()) == INVALID_FILE_ATTRIBUTES) return false;
+  std::wstring command = L"\"" + launcher + L"\" --start-agent";
+  STARTUPINFOW startup = {};
+  startup.cb = sizeof(startup);
+  PROCESS_INFORMATION info = {};
+  if (!CreateProcessW(launcher.c_str(), command.data(), nullptr, nullptr, FALSE, 0, nullptr, nullptr,
+                      &startup, &info))
+    return false;
+  CloseHandle(info.hThread);
+  CloseHandle(info.hProcess);
+  return true;
+}
+
+// The agent must not hold on to anything of ours: no handles, no console, no folder. No handle if it was not
+// started by us; then its failure file alone tells of a failure.
 Result<Handle> StartAgent() {
   const std::wstring exe = Wide(ProgramFolder()) + L"\\plume-agent.exe";
   if (GetFileAttributesW(exe.c_str()) == INVALID_FILE_ATTRIBUTES) {
     return Error{Errc::kNotFound,
                  "starting plume-agent failed: " + ToUtf8(FromWide(exe)) + " is not there (reinstall Plume)"};
   }
+  if (StartByLauncher()) return Handle();
   SECURITY_ATTRIBUTES inherit = {sizeof(inherit), nullptr, TRUE};
   const Handle nul(CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE,
                                &inherit, OPEN_EXISTING, 0, nullptr));
@@ -49,12 +73,24 @@ Result<Handle> StartAgent() {
   return Handle(info.hProcess);
 }
 
+std::string FailureText(const StatePaths& state) {
+  const auto why = os::ReadText(os::SystemFiles(), FailureFile(state), 64 << 10);
+  return why.ok() ? *why : std::string();
+}
+
 Error StartFailure(const StatePaths& state, const std::string& otherwise) {
-  if (const auto why = os::ReadText(os::SystemFiles(), FailureFile(state), 64 << 10);
-      why.ok() && !why->empty())
-    return Error{Errc::kInternal, "starting plume-agent failed: " + *why};
+  if (const std::string why = FailureText(state); !why.empty())
+    return Error{Errc::kInternal, "starting plume-agent failed: " + why};
   return Error{Errc::kInternal,
                "starting plume-agent failed: " + otherwise + " (see " + ToUtf8(state.Log()) + ")"};
+}
+
+bool AgentLives(const StatePaths& state) {
+  auto pipe = ConnectPipe(state.ControlPipe(), kPingMillis);
+  if (!pipe.ok()) return pipe.error().code == Errc::kNotFound;  // gone: then the connection breaks by itself
+  Connection ping(std::move(*pipe), kPingMillis, nullptr);
+  (void)ping.Call("agent.status", Json::object());
+  return !ping.hung();
 }
 
 }  // namespace
@@ -67,6 +103,7 @@ std::wstring FailureFile(const StatePaths& state) {
 
 Result<std::unique_ptr<Connection>> ConnectAgent(const StatePaths& state, bool start) {
   Handle process;
+  bool started_it = false;
   // The Linux launcher starts the agent itself, with nowhere as its standard handles; then ours would only
   // lose the race.
   wchar_t started[8] = {};
@@ -74,17 +111,21 @@ Result<std::unique_ptr<Connection>> ConnectAgent(const StatePaths& state, bool s
   const ULONGLONG begin = GetTickCount64();
   for (DWORD wait = 1;; wait = wait < 20 ? wait + 1 : 20) {
     auto pipe = ConnectPipe(state.ControlPipe(), 5000);
-    if (pipe.ok()) return std::make_unique<Connection>(std::move(*pipe));
+    if (pipe.ok())
+      return std::make_unique<Connection>(std::move(*pipe), kSilenceMillis,
+                                          [state] { return AgentLives(state); });
     if (!start)
       return Error{
           Errc::kNotFound,
           "connecting to plume-agent failed: it is not running (any command that needs it starts it)"};
     if (pipe.error().code == Errc::kDenied) return pipe.error();
     const ULONGLONG waited = GetTickCount64() - begin;
-    if (!process && (!expected || waited > 3000)) {
+    if (!started_it && (!expected || waited > 3000)) {
       _wremove(FailureFile(state).c_str());
       ASSIGN(process, StartAgent());
+      started_it = true;
     }
+    if (started_it && !process && !FailureText(state).empty()) return StartFailure(state, "");
     DWORD code = 0;
     if (process && WaitForSingleObject(process.get(), 0) == WAIT_OBJECT_0 &&
         GetExitCodeProcess(process.get(), &code) && code != 0)
@@ -100,17 +141,20 @@ bool Client::Alive() const {
 
 Result<Json> Client::Call(std::string_view verb, Json args,
                           const std::function<void(const Progress&)>& on_progress) {
-  for (int attempt = 0;; ++attempt) {
-    const bool fresh = !connection_;
-    if (fresh) {
+  const ULONGLONG begin = GetTickCount64();
+  for (DWORD wait = 5;; wait = wait < 80 ? wait * 2 : 160) {
+    if (!connection_) {
       ASSIGN(connection_, ConnectAgent(state_));
     }
     auto answer = connection_->Call(verb, args, on_progress);
     // Only a broken pipe is reported in these words; an agent that could not reach a server says so in its
     // own.
     if (answer.ok() || answer.error().code != Errc::kUnreachable || !connection_->broken()) return answer;
+    const bool hung = connection_->hung();
     connection_.reset();
-    if (attempt > 0) return answer;
+    if (hung) return answer;
+    if (GetTickCount64() - begin > kAgainMillis) return answer;
+    Sleep(wait);  // it ended or died; an ending one lets nobody in, and the next one comes up soon
   }
 }
 

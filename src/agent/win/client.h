@@ -21,7 +21,7 @@ class Client {
  public:
   explicit Client(StatePaths state) : state_(std::move(state)) {}
   const StatePaths& state() const { return state_; }
-  // Asks; connects first if needed, and once more if the agent died meanwhile.
+  // Asks; connects first if needed, and again if the agent ended or died meanwhile.
   Result<Json> Call(std::string_view verb, Json args,
                     const std::function<void(const Progress&)>& on_progress = nullptr);
   bool Alive() const;  // the connection stands

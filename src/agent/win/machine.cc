@@ -164,6 +164,10 @@ Result<std::string> RepositoryText(std::string_view user_text) {
   for (const std::string_view prefix : {std::string_view("oci:"), std::string_view("share:")}) {
     if (user_text.substr(0, prefix.size()) != prefix) continue;
     const std::string_view rest = user_text.substr(prefix.size());
+    if (rest.empty()) {
+      return Error{Errc::kInvalid, "reading '" + std::string(user_text) +
+                                       "' failed: it names no folder (write it like oci:/srv/images)"};
+    }
     if (rest.substr(0, 2) == "\\\\") return std::string(user_text);  // a UNC share
     ASSIGN(const std::u16string path, DosPath(rest));
     return std::string(prefix) + ToUtf8(path);

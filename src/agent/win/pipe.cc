@@ -10,10 +10,6 @@
 namespace plume::agent {
 namespace {
 
-Error Gone() {
-  return Error{Errc::kUnreachable, "talking to plume-agent failed: it is gone (run the command again)"};
-}
-
 // One instance of the pipe; `first` refuses a name that somebody else holds already.
 Handle CreateInstance(const std::u16string& name, const std::u16string& user_sid, bool first) {
   const std::wstring sddl = L"D:P(A;;GA;;;" + Wide(user_sid) + L")(A;;GA;;;SY)";
@@ -76,20 +72,69 @@ bool WriteExactly(HANDLE pipe, const void* from, uint32_t bytes) {
   return true;
 }
 
+Error Connection::Gone() const {
+  if (hung_) {
+    return Error{Errc::kUnreachable, "talking to plume-agent failed: process " +
+                                         std::to_string(ServerProcess()) +
+                                         " does not answer (plume agent stop --force ends it)"};
+  }
+  return Error{Errc::kUnreachable, "talking to plume-agent failed: it is gone (run the command again)"};
+}
+
+bool Connection::Finish(bool begun, OVERLAPPED* at, DWORD* moved) {
+  if (!begun && GetLastError() != ERROR_IO_PENDING) return false;
+  while (WaitForSingleObject(at->hEvent, patience_ms_) == WAIT_TIMEOUT) {
+    if (lives_ && lives_()) continue;
+    CancelIo(pipe_.get());
+    if (GetOverlappedResult(pipe_.get(), at, moved, TRUE)) return *moved != 0;  // at the last moment
+    hung_ = true;
+    return false;
+  }
+  return GetOverlappedResult(pipe_.get(), at, moved, FALSE) && *moved != 0;
+}
+
+bool Connection::Read(void* to, uint32_t bytes) {
+  if (patience_ms_ == 0) return ReadExactly(pipe_.get(), to, bytes);
+  const Handle event(CreateEventW(nullptr, TRUE, FALSE, nullptr));
+  for (char* place = static_cast<char*>(to); bytes > 0;) {
+    OVERLAPPED at = {};
+    at.hEvent = event.get();
+    DWORD got = 0;
+    if (!Finish(ReadFile(pipe_.get(), place, bytes, nullptr, &at), &at, &got)) return false;
+    place += got;
+    bytes -= got;
+  }
+  return true;
+}
+
+bool Connection::Write(const void* from, uint32_t bytes) {
+  if (patience_ms_ == 0) return WriteExactly(pipe_.get(), from, bytes);
+  const Handle event(CreateEventW(nullptr, TRUE, FALSE, nullptr));
+  for (const char* place = static_cast<const char*>(from); bytes > 0;) {
+    OVERLAPPED at = {};
+    at.hEvent = event.get();
+    DWORD put = 0;
+    if (!Finish(WriteFile(pipe_.get(), place, bytes, nullptr, &at), &at, &put)) return false;
+    place += put;
+    bytes -= put;
+  }
+  return true;
+}
+
 Status Connection::Send(const Json& message) {
   const std::string frame = EncodeFrame(message);
-  if (WriteExactly(pipe_.get(), frame.data(), static_cast<uint32_t>(frame.size()))) return Ok();
+  if (Write(frame.data(), static_cast<uint32_t>(frame.size()))) return Ok();
   broken_ = true;
   return Gone();
 }
 
 Result<std::string> Connection::Receive(uint32_t limit) {
   uint8_t header[4];
-  broken_ = !ReadExactly(pipe_.get(), header, sizeof(header));
+  broken_ = !Read(header, sizeof(header));
   if (broken_) return Gone();
   ASSIGN(const uint32_t size, DecodeHeader(header, limit));
   std::string payload(size, 0);
-  broken_ = !ReadExactly(pipe_.get(), payload.data(), size);
+  broken_ = !Read(payload.data(), size);
   if (broken_) return Gone();
   return payload;
 }
@@ -112,12 +157,17 @@ uint32_t Connection::ClientProcess() const {
   return GetNamedPipeClientProcessId(pipe_.get(), &pid) ? pid : 0;
 }
 
+uint32_t Connection::ServerProcess() const {
+  ULONG pid = 0;
+  return GetNamedPipeServerProcessId(pipe_.get(), &pid) ? pid : 0;
+}
+
 Result<Handle> ConnectPipe(const std::u16string& name, uint32_t timeout_ms) {
   const std::wstring wide = Wide(name);
   const ULONGLONG end = GetTickCount64() + timeout_ms;
   for (;;) {
-    Handle pipe(
-        CreateFileW(wide.c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING, 0, nullptr));
+    Handle pipe(CreateFileW(wide.c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING,
+                            FILE_FLAG_OVERLAPPED, nullptr));
     if (pipe) return pipe;
     const DWORD error = GetLastError();
     if (error != ERROR_PIPE_BUSY || GetTickCount64() >= end)

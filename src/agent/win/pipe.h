@@ -13,6 +13,11 @@ namespace plume::agent {
 class Connection {
  public:
   explicit Connection(Handle pipe) : pipe_(std::move(pipe)) {}
+  // The client's side, over a pipe of ConnectPipe: whenever nothing has come for `patience_ms`, `lives` says
+  // whether to go on waiting; if not, the call fails with kUnreachable and hung() is true. Null: it does not
+  // go on.
+  Connection(Handle pipe, uint32_t patience_ms, std::function<bool()> lives)
+      : pipe_(std::move(pipe)), patience_ms_(patience_ms), lives_(std::move(lives)) {}
   HANDLE pipe() const { return pipe_.get(); }
   Status Send(const Json& message);
   Result<std::string> Receive(uint32_t limit);  // kUnreachable when the other side is gone
@@ -20,18 +25,28 @@ class Connection {
   Result<Json> Call(std::string_view verb, Json args,
                     const std::function<void(const Progress&)>& on_progress = nullptr);
   uint32_t ClientProcess() const;  // 0 if not known
+  uint32_t ServerProcess() const;
   bool broken() const { return broken_; }
+  bool hung() const { return hung_; }
 
  private:
-  bool broken_ = false;
+  Error Gone() const;
+  bool Read(void* to, uint32_t bytes);
+  bool Write(const void* from, uint32_t bytes);
+  // Waits for what was begun on the asynchronous pipe; false if it failed or the other side hangs.
+  bool Finish(bool begun, OVERLAPPED* at, DWORD* moved);
+
+  bool broken_ = false, hung_ = false;
   Handle pipe_;
+  uint32_t patience_ms_ = 0;  // 0: the pipe is synchronous
+  std::function<bool()> lives_;
 };
 
 bool ReadExactly(HANDLE pipe, void* to, uint32_t bytes);
 bool WriteExactly(HANDLE pipe, const void* from, uint32_t bytes);
 
 // Connects to `name`, waiting up to `timeout_ms` while all instances are busy; kNotFound at once if there is
-// no such pipe.
+// no such pipe. The pipe is asynchronous.
 Result<Handle> ConnectPipe(const std::u16string& name, uint32_t timeout_ms);
 
 // Accepts clients of `name` on `acceptors` threads for ever and runs `serve` for each on a thread of its own,

@@ -87,20 +87,23 @@ void GoNowhere() {
   for (int fd = 3; fd < 64; ++fd) close(fd);
 }
 
-// Runs a Wine program with no connection to us. Waits for it only if asked to.
-int Spawn(const std::string& wine, const std::vector<std::string>& arguments, bool wait) {
+// Runs a Wine program with no connection to us.
+pid_t Start(const std::string& wine, const std::vector<std::string>& arguments) {
   const pid_t child = fork();
   if (child < 0) Fail(std::string("starting Wine failed: ") + strerror(errno));
   if (child == 0) {
     GoNowhere();
-    // A grandchild belongs to init: nobody has to wait for it.
-    if (!wait && fork() != 0) _exit(0);
     std::vector<char*> argv = {const_cast<char*>(wine.c_str())};
     for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
     execv(wine.c_str(), argv.data());
     _exit(127);
   }
+  return child;
+}
+
+int Spawn(const std::string& wine, const std::vector<std::string>& arguments) {
+  const pid_t child = Start(wine, arguments);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
@@ -124,11 +127,11 @@ void EnsurePrefix(const fs::path& prefix, const std::string& wine) {
   if (!made()) {
     if (isatty(2))
       fprintf(stderr, "plume: making the Wine prefix %s (once, a few seconds)\n", prefix.c_str());
-    if (Spawn(wine, {"wineboot", "-i"}, true) != 0 || !fs::exists(prefix)) {
+    if (Spawn(wine, {"wineboot", "-i"}) != 0 || !fs::exists(prefix)) {
       Fail("making the Wine prefix " + prefix.string() +
            " failed: wineboot did not succeed (try `wine wineboot` by hand)");
     }
-    Spawn(wine, {"reg", "add", "HKCU\\Software\\Wine", "/v", "Version", "/d", "win10", "/f"}, true);
+    Spawn(wine, {"reg", "add", "HKCU\\Software\\Wine", "/v", "Version", "/d", "win10", "/f"});
   }
   if (lock >= 0) {
     unlink(lock_name.c_str());
@@ -166,7 +169,8 @@ bool AgentRuns(const fs::path& state) {
   return locked;
 }
 
-// False if the state folder is somewhere only Windows programs know: then plume.exe starts the agent.
+// False if plume.exe has to start the agent: the state folder is somewhere only Windows programs know, or the
+// agent cannot start, and plume.exe will find out why.
 bool EnsureAgent(const fs::path& prefix, const std::string& wine, const fs::path& program_folder) {
   const auto state = StateFolder(prefix);
   if (!state) return false;
@@ -174,10 +178,17 @@ bool EnsureAgent(const fs::path& prefix, const std::string& wine, const fs::path
   const fs::path agent = program_folder / "plume-agent.exe";
   if (!fs::exists(agent))
     Fail("starting plume-agent failed: " + agent.string() + " is not there (build or reinstall Plume)");
-  Spawn(wine, {agent.string()}, false);
+  // From here on the agent is a child of ours, and so of what we become; nobody waits for it.
+  const pid_t child = Start(wine, {agent.string()});
   // plume.exe waits for its pipe; here only until it has the state folder, so that plume.exe does not start
   // another.
-  for (int i = 0; i < 2000 && !AgentRuns(*state); ++i) usleep(5000);
+  for (int i = 0; i < 2000; ++i) {
+    int status = 0;
+    const bool ended = waitpid(child, &status, WNOHANG) == child;
+    if (AgentRuns(*state)) return true;
+    if (ended) return false;
+    usleep(5000);
+  }
   return true;
 }
 
@@ -202,6 +213,9 @@ int main(int argc, char** argv) {
   if (!fs::exists(program))
     Fail("starting failed: " + program.string() + " is not there (build or reinstall Plume)");
   const std::string wine = FindWine();
+  // Asked for by plume.exe, which runs in the prefix that Wine's own variable names.
+  const bool only_agent = argc == 2 && strcmp(argv[1], "--start-agent") == 0;
+  if (only_agent) unsetenv("PLUME_WINEPREFIX");
   const fs::path prefix = Prefix();
   setenv("WINEPREFIX", prefix.c_str(), 1);
   setenv("WINEDEBUG", "-all", 0);
@@ -210,9 +224,13 @@ int main(int argc, char** argv) {
   EnsurePrefix(prefix, wine);
   // A relative folder is relative to here, for us and for plume.exe.
   if (const std::string home = Variable("PLUME_HOME");
-      !home.empty() && home[0] != '/' && (home.size() < 2 || home[1] != ':')) {
+      !home.empty() && home[0] != '/' && home[0] != '\\' && (home.size() < 2 || home[1] != ':')) {
     std::error_code error;
     setenv("PLUME_HOME", (fs::current_path(error) / home).lexically_normal().c_str(), 1);
+  }
+  if (only_agent) {
+    EnsureAgent(prefix, wine, folder);
+    return 0;
   }
   if (NeedsAgent(argc, argv) && EnsureAgent(prefix, wine, folder)) setenv("PLUME_AGENT_STARTED", "1", 1);
   const std::string program_text = program.string();

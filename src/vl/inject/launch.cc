@@ -23,6 +23,9 @@ std::u16string ToDosPath(const std::u16string& path) {
 }
 
 std::string WindowsReason(DWORD code) {
+  // The system's text has a place for the file's name.
+  if (code == ERROR_BAD_EXE_FORMAT || code == ERROR_EXE_MACHINE_TYPE_MISMATCH)
+    return "the file is no program that this system can run";
   wchar_t text[512];
   const DWORD n = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, nullptr, code, 0,
                                  text, 512, nullptr);

@@ -1,5 +1,6 @@
 #include "vl/low/agent_client.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "vl/low/fail.h"
@@ -12,32 +13,132 @@ namespace {
 
 constexpr int64_t kTicksPerMs = 10000;
 constexpr int64_t kPatienceSeconds = 15;
+constexpr nt::AccessMask kEventAllAccess = 0x1F0003;
 
-nt::NtStatus OpenPipe(view::WView name, nt::Handle* pipe) {
-  nt::UnicodeString text{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
-                         const_cast<char16_t*>(name.data())};
-  nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text,
-                                  nt::kObjCaseInsensitive,      nullptr, nullptr};
-  nt::IoStatusBlock io;
-  return orig.NtOpenFile(pipe, nt::kGenericRead | nt::kGenericWrite | nt::kSynchronize, &attributes, &io,
-                         nt::kShareAll, nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
+// How long the agent may be silent. Hydrating takes its time; then a ping tells a busy agent from one that
+// hangs.
+struct Patience {
+  int64_t answer_ms, ping_ms;
+};
+constexpr Patience kAtFirst{10000, 5000}, kOnceHung{1000, 1000};
+constinit std::atomic<bool> g_hung{false};
+
+// Milliseconds to wait: all of them the first time, then none.
+struct Once {
+  int64_t ms;
+  int64_t operator()() {
+    const int64_t now = ms;
+    ms = 0;
+    return now;
+  }
+};
+
+// A connection for one exchange at a time. The pipe is asynchronous, so that an agent that hangs can be left.
+class Connection {
+ public:
+  Connection() = default;
+  ~Connection() {
+    if (pipe_) orig.NtClose(pipe_);
+    if (event_) orig.NtClose(event_);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  nt::NtStatus Open(view::WView name) {
+    nt::UnicodeString text{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
+                           const_cast<char16_t*>(name.data())};
+    nt::ObjectAttributes attributes{sizeof(nt::ObjectAttributes), nullptr, &text,
+                                    nt::kObjCaseInsensitive,      nullptr, nullptr};
+    constexpr nt::Ulong kSynchronizationEvent = 1;
+    nt::NtStatus s = orig.NtCreateEvent(&event_, kEventAllAccess, nullptr, kSynchronizationEvent, 0);
+    if (!nt::Ok(s)) return s;
+    nt::IoStatusBlock io;
+    return orig.NtOpenFile(&pipe_, nt::kGenericRead | nt::kGenericWrite | nt::kSynchronize, &attributes, &io,
+                           nt::kShareAll, nt::kNonDirectoryFile);
+  }
+
+  nt::NtStatus Send(const wire::Request& request, int64_t patience_ms) {
+    nt::IoStatusBlock io{};
+    nt::NtStatus s = Wait(
+        orig.NtWriteFile(pipe_, event_, nullptr, nullptr, &io, &request, sizeof(request), nullptr, nullptr),
+        &io, Once{patience_ms});
+    return nt::Ok(s) && io.information != sizeof(request) ? nt::kPipeDisconnected : s;
+  }
+
+  // `more()`: milliseconds to wait, asked again after each such time; 0 gives up with kIoTimeout.
+  template <typename More>
+  nt::NtStatus Receive(wire::Reply* reply, More&& more) {
+    uint32_t got = 0;
+    while (got < sizeof(*reply)) {
+      nt::IoStatusBlock io{};
+      const nt::NtStatus s =
+          Wait(orig.NtReadFile(pipe_, event_, nullptr, nullptr, &io, reinterpret_cast<uint8_t*>(reply) + got,
+                               static_cast<nt::Ulong>(sizeof(*reply) - got), nullptr, nullptr),
+               &io, more);
+      if (!nt::Ok(s)) return s;
+      if (io.information == 0) return nt::kPipeDisconnected;
+      got += static_cast<uint32_t>(io.information);
+    }
+    return reply->magic == wire::kMagic ? nt::kSuccess : nt::kInternalError;
+  }
+
+ private:
+  template <typename More>
+  nt::NtStatus Wait(nt::NtStatus started, nt::IoStatusBlock* io, More&& more) {
+    if (started != nt::kPending) return started;
+    for (;;) {
+      const int64_t ms = more();
+      const int64_t interval = -ms * kTicksPerMs;
+      if (ms > 0 && orig.NtWaitForSingleObject(event_, 0, &interval) == nt::kTimeout) continue;
+      if (ms <= 0) {
+        // The buffers are the caller's until the system has let go of them.
+        nt::IoStatusBlock ignored;
+        orig.NtCancelIoFile(pipe_, &ignored);
+        orig.NtWaitForSingleObject(event_, 0, nullptr);
+      }
+      return io->status == nt::kCancelled ? nt::kIoTimeout : io->status;
+    }
+  }
+
+  nt::Handle pipe_ = nullptr, event_ = nullptr;
+};
+
+bool AgentLives(view::WView name, int64_t patience_ms) {
+  wire::Request ping{};
+  ping.magic = wire::kMagic;
+  ping.op = wire::Op::kPing;
+  for (int64_t left = patience_ms; left > 0; left -= 50) {
+    Connection connection;
+    nt::NtStatus s = connection.Open(name);
+    if (nt::Ok(s)) {
+      if (s = connection.Send(ping, left); nt::Ok(s)) {
+        wire::Reply reply{};
+        s = connection.Receive(&reply, Once{left});
+      }
+      return s != nt::kIoTimeout;  // an agent that does not know pings ends the connection, and so lives
+    }
+    // Every instance is taken: an agent that lives makes another one at once.
+    const int64_t interval = -50 * kTicksPerMs;
+    orig.NtDelayExecution(0, &interval);
+  }
+  return false;
 }
 
-nt::NtStatus Exchange(nt::Handle pipe, const wire::Request& request, wire::Reply* reply) {
-  nt::IoStatusBlock io{};
-  nt::NtStatus s =
-      orig.NtWriteFile(pipe, nullptr, nullptr, nullptr, &io, &request, sizeof(request), nullptr, nullptr);
-  if (!nt::Ok(s)) return s;
-  uint32_t got = 0;
-  while (got < sizeof(*reply)) {
-    io = {};
-    s = orig.NtReadFile(pipe, nullptr, nullptr, nullptr, &io, reinterpret_cast<uint8_t*>(reply) + got,
-                        static_cast<nt::Ulong>(sizeof(*reply) - got), nullptr, nullptr);
-    if (!nt::Ok(s)) return s;
-    if (io.information == 0) return nt::kPipeDisconnected;
-    got += static_cast<uint32_t>(io.information);
+nt::NtStatus Exchange(view::WView name, const wire::Request& request, wire::Reply* reply) {
+  const Patience patience = g_hung.load(std::memory_order_relaxed) ? kOnceHung : kAtFirst;
+  Connection connection;
+  nt::NtStatus s = connection.Open(name);
+  if (nt::Ok(s)) s = connection.Send(request, patience.answer_ms);
+  if (nt::Ok(s)) {
+    s = connection.Receive(reply, [&, asked = false]() mutable -> int64_t {
+      if (asked && !AgentLives(name, patience.ping_ms)) return 0;
+      asked = true;
+      return patience.answer_ms;
+    });
   }
-  return reply->magic == wire::kMagic ? nt::kSuccess : nt::kInternalError;
+  if (nt::Ok(s)) g_hung.store(false, std::memory_order_relaxed);
+  if (s == nt::kIoTimeout) g_hung.store(true, std::memory_order_relaxed);
+  return s;
 }
 
 }  // namespace
@@ -58,14 +159,10 @@ nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
   orig.NtQueryPerformanceCounter(&start, &frequency);
   nt::NtStatus s = nt::kUnsuccessful;
   for (;;) {
-    nt::Handle pipe = nullptr;
-    s = OpenPipe(vl.agent_pipe, &pipe);
-    if (nt::Ok(s)) {
-      wire::Reply reply{};
-      s = Exchange(pipe, request, &reply);
-      orig.NtClose(pipe);
-      if (nt::Ok(s)) return static_cast<nt::NtStatus>(reply.status);
-    }
+    wire::Reply reply{};
+    s = Exchange(vl.agent_pipe, request, &reply);
+    if (nt::Ok(s)) return static_cast<nt::NtStatus>(reply.status);
+    if (s == nt::kIoTimeout) break;
     // Absent, busy, broken in the middle: the agent is starting, restarting or has no free instance for a
     // moment.
     orig.NtQueryPerformanceCounter(&now, nullptr);
@@ -73,7 +170,9 @@ nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
     const int64_t interval = (s == nt::kPipeNotAvailable || s == nt::kPipeBusy ? -2 : -50) * kTicksPerMs;
     orig.NtDelayExecution(0, &interval);
   }
-  Log("the agent does not answer; hydrating failed", s, vl.agent_pipe);
+  Log(s == nt::kIoTimeout ? "the agent hangs; hydrating failed"
+                          : "the agent does not answer; hydrating failed",
+      s, vl.agent_pipe);
   return nt::kFileIsOffline;
 }
 

@@ -109,6 +109,7 @@ inline constexpr NtStatus kInternalError = Status(0xC00000E5);
 inline constexpr NtStatus kDirectoryNotEmpty = Status(0xC0000101);
 inline constexpr NtStatus kNotADirectory = Status(0xC0000103);
 inline constexpr NtStatus kNameTooLong = Status(0xC0000106);
+inline constexpr NtStatus kCancelled = Status(0xC0000120);
 inline constexpr NtStatus kCannotDelete = Status(0xC0000121);
 inline constexpr NtStatus kFileDeleted = Status(0xC0000123);
 inline constexpr NtStatus kFileClosed = Status(0xC0000128);
