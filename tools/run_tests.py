@@ -41,6 +41,9 @@ ARGUMENTS = {
     "tests/differential/run_file.py": [
         ("host", ["--bin", "{bin}", "--work", "{work}", "--count", "1000"]),
         ("image", ["--bin", "{bin}", "--work", "{work}", "--count", "400", "--seed", "100000", "--image"]),
+        ("host-once-failed", ["--bin", "{bin}", "--work", "{work}", "--seeds", "tests/differential/file_seeds.txt"]),
+        ("image-once-failed",
+         ["--bin", "{bin}", "--work", "{work}", "--seeds", "tests/differential/file_seeds.txt", "--image"]),
     ],
     "tests/differential/run_key.py": [
         ("all", ["--bin", "{bin}", "--native", "{native}", "--count", "600"]),

@@ -35,7 +35,7 @@ bool Listing::Shows(Source source, WView name) const {
   return false;
 }
 
-const Listing::Taken* Listing::FindTaken(uint64_t hash, WView name) const {
+Listing::Taken* Listing::FindTaken(uint64_t hash, WView name) const {
   if (table_size_ == 0) return nullptr;
   for (size_t i = hash & (table_size_ - 1); table_[i].name.data() != nullptr;
        i = (i + 1) & (table_size_ - 1)) {
@@ -44,11 +44,11 @@ const Listing::Taken* Listing::FindTaken(uint64_t hash, WView name) const {
   return nullptr;
 }
 
-bool Listing::Take(uint64_t hash, WView name) {
+bool Listing::Take(uint64_t hash, WView name, DirEntry* short_of) {
   if ((taken_ + 1) * 2 > table_size_ && !Grow()) return false;
   size_t i = hash & (table_size_ - 1);
   while (table_[i].name.data() != nullptr) i = (i + 1) & (table_size_ - 1);
-  table_[i] = {hash, name};
+  table_[i] = {hash, name, short_of};
   ++taken_;
   return true;
 }
@@ -81,7 +81,8 @@ WView Listing::Copy(WView text) {
 bool Listing::Add(Source source, const DirEntry& entry) {
   if (entry.name.empty()) return true;
   const uint64_t hash = HashRoot(entry.name);
-  if (FindTaken(hash, entry.name) != nullptr || !Shows(source, entry.name)) return true;
+  Taken* const taken = FindTaken(hash, entry.name);
+  if ((taken != nullptr && taken->short_of == nullptr) || !Shows(source, entry.name)) return true;
   if (count_ % kBlock == 0) {
     const size_t block = count_ / kBlock;
     if (block == block_slots_) {
@@ -97,18 +98,44 @@ bool Listing::Add(Source source, const DirEntry& entry) {
   }
   DirEntry& mine = blocks_[count_ / kBlock][count_ % kBlock];
   mine = entry;
+  mine.source = source;
   mine.name = Copy(entry.name);
   mine.short_name = WView();
-  if (mine.name.empty() || !Take(hash, mine.name)) return false;
+  if (mine.name.empty()) return false;
+  if (taken != nullptr) {
+    // A look-up finds a long name before any short one, so nobody can have it as his short one.
+    taken->short_of->short_name = WView();
+    taken->short_of = nullptr;
+  } else if (!Take(hash, mine.name, nullptr)) {
+    return false;
+  }
   if (!entry.short_name.empty() && entry.short_name.size() <= 12) {
     const uint64_t short_hash = HashRoot(entry.short_name);
-    if (FindTaken(short_hash, entry.short_name) == nullptr) {
+    const bool unique = short_names_ == ShortNames::kUnique;
+    if (!unique || FindTaken(short_hash, entry.short_name) == nullptr) {
       mine.short_name = Copy(entry.short_name);
-      if (mine.short_name.empty() || !Take(short_hash, mine.short_name)) return false;
+      if (mine.short_name.empty() || (unique && !Take(short_hash, mine.short_name, &mine))) return false;
     }
   }
   ++count_;
+  if (source == Source::kUpper) ++upper_count_;
   return true;
+}
+
+size_t Listing::After(WView name) const {
+  DirEntry entry;
+  entry.name = name;
+  const Sortable last{SortKey(name), &entry};
+  size_t low = 0, high = count_;
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    if (Less(last, sorted_[middle])) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
 }
 
 bool Listing::Less(const Sortable& a, const Sortable& b) {

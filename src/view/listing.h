@@ -23,7 +23,10 @@ struct Allocator {
   void* context;
 };
 
+enum class Source : uint8_t { kUpper, kImage, kHost };
+
 struct DirEntry {
+  Source source = Source::kUpper;  // set by Listing::Add
   WView name;
   WView short_name;  // empty = none
   uint32_t attributes = 0;
@@ -33,24 +36,31 @@ struct DirEntry {
   uint64_t id = 0;
 };
 
-enum class Source : uint8_t { kUpper, kImage, kHost };
+// Whether a short name may stand for one file only, or is what the system makes of the long name alone
+// (Wine), whoever else is called so.
+enum class ShortNames : uint8_t { kUnique, kAsGiven };
 
 class Listing {
  public:
   // `filter` (may be null: everything shows) must outlive the calls of Add.
-  Listing(Allocator allocator, const ChildFilter* filter) : allocator_(allocator), filter_(filter) {}
+  Listing(Allocator allocator, const ChildFilter* filter, ShortNames short_names = ShortNames::kUnique)
+      : allocator_(allocator), filter_(filter), short_names_(short_names) {}
   Listing(const Listing&) = delete;
   Listing& operator=(const Listing&) = delete;
 
   // Adds one entry, copying its names. An entry whose name a higher source has, or that the filter hides, is
-  // left out; a short name that is already taken is left off. "." and ".." are taken from the first source
-  // that has them. False when out of memory.
+  // left out; a short name that is already taken is left off, as is one that a long name takes. "." and ".."
+  // are taken from the first source that has them. False when out of memory.
   bool Add(Source source, const DirEntry& entry);
   // Puts "." and ".." first, the rest in the order of upcased names. False when out of memory. Add nothing
   // afterwards.
   bool Sort();
 
+  // The position behind `name` (which need not be in the listing), for Cursor::next. REQUIRES Sort.
+  size_t After(WView name) const;
+
   size_t size() const { return count_; }
+  size_t upper_count() const { return upper_count_; }
   const DirEntry& at(size_t i) const { return *sorted_[i].entry; }  // after Sort
 
  private:
@@ -61,12 +71,13 @@ class Listing {
   struct Taken {
     uint64_t hash;
     WView name;
+    DirEntry* short_of;  // whose short name it is; null: a long name
   };
   template <typename T>
   T* New(size_t n);
   bool Shows(Source source, WView name) const;
-  const Taken* FindTaken(uint64_t hash, WView name) const;
-  bool Take(uint64_t hash, WView name);
+  Taken* FindTaken(uint64_t hash, WView name) const;
+  bool Take(uint64_t hash, WView name, DirEntry* short_of);
   bool Grow();
   WView Copy(WView text);
   static bool Less(const Sortable& a, const Sortable& b);
@@ -74,13 +85,14 @@ class Listing {
 
   Allocator allocator_;
   const ChildFilter* filter_;
+  ShortNames short_names_;
   // Names in use, long and short: an open hash table (name.data() null = free), at most half full.
   Taken* table_ = nullptr;
   size_t table_size_ = 0, taken_ = 0;
   DirEntry** blocks_ = nullptr;  // entries never move: blocks of kBlock
   size_t block_slots_ = 0;
   Sortable* sorted_ = nullptr;
-  size_t count_ = 0;
+  size_t count_ = 0, upper_count_ = 0;
   static constexpr size_t kBlock = 64;
 };
 
@@ -96,6 +108,10 @@ struct ListingRequest {
   uint32_t info_class;   // FILE_INFORMATION_CLASS
   bool single = false;   // ReturnSingleEntry
   bool restart = false;  // RestartScan
+  // Asked (if not null) for every entry that is about to be handed out: is it still there, with which facts
+  // now?
+  bool (*refresh)(void* context, DirEntry* entry) = nullptr;
+  void* context = nullptr;
 };
 
 // Statuses of QueryListing.
@@ -105,6 +121,10 @@ inline constexpr uint32_t kSuccess = 0, kBufferOverflow = 0x80000005, kNoMoreFil
 
 // True for the classes QueryListing can write.
 bool IsListingClass(uint32_t info_class);
+
+// Where the records of a class have the length of the name (32 bits, in bytes) and the name. False: not such
+// a class.
+bool NamePlace(uint32_t info_class, uint32_t* length_offset, uint32_t* name_offset);
 
 // Fills `buffer` (8-aligned for the classes with 64-bit fields, as the system demands) with as many entries
 // as fit. `written` is what IO_STATUS_BLOCK.Information gets.

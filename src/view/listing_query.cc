@@ -82,6 +82,14 @@ bool Matches(WView pattern, const DirEntry& e) {
 
 bool IsListingClass(uint32_t info_class) { return FindFormat(info_class) != nullptr; }
 
+bool NamePlace(uint32_t info_class, uint32_t* length_offset, uint32_t* name_offset) {
+  const Format* f = FindFormat(info_class);
+  if (f == nullptr) return false;
+  *length_offset = f->name_length;
+  *name_offset = f->name;
+  return true;
+}
+
 uint32_t QueryListing(const Listing& listing, Cursor* cursor, const ListingRequest& request, void* buffer,
                       uint32_t length, uint32_t* written) {
   *written = 0;
@@ -95,8 +103,9 @@ uint32_t QueryListing(const Listing& listing, Cursor* cursor, const ListingReque
   uint64_t end = 0;         // of what is written
   uint8_t* last = nullptr;  // the record before, whose NextEntryOffset is to be set
   for (; cursor->next < listing.size(); ++cursor->next) {
-    const DirEntry& e = listing.at(cursor->next);
-    if (!Matches(cursor->pattern, e)) continue;
+    if (!Matches(cursor->pattern, listing.at(cursor->next))) continue;
+    DirEntry e = listing.at(cursor->next);
+    if (request.refresh != nullptr && !request.refresh(request.context, &e)) continue;
     const uint64_t start = (end + 7) / 8 * 8;
     const uint64_t need = f->name + e.name.size() * 2;
     if (start + need > length) {

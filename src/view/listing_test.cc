@@ -73,6 +73,33 @@ TEST(Listing, HigherSourceWins) {
   EXPECT_EQ(listing.at(2).id, 3u);
 }
 
+// A look-up finds a long name before any short one, so a listing must show it.
+TEST(Listing, ALongNameThatIsAShortNameAboveShows) {
+  Arena arena;
+  Listing listing(arena.allocator(), nullptr);
+  ASSERT_TRUE(listing.Add(Source::kUpper, Named(u"Long file name.text", 1, u"LONG~UHB.TEX")));
+  ASSERT_TRUE(listing.Add(Source::kUpper, Named(u"LONG~UHB.TEX", 2)));
+  ASSERT_TRUE(listing.Add(Source::kHost, Named(u"long~uhb.tex", 3)));
+  ASSERT_TRUE(listing.Add(Source::kHost, Named(u"Other.text", 4, u"LONG~UHB.TEX")));
+  ASSERT_TRUE(listing.Sort());
+  EXPECT_EQ(Names(listing), "Long file name.text|LONG~UHB.TEX|Other.text");
+  EXPECT_EQ(listing.at(0).short_name, u"") << "a look-up of it finds the other file";
+  EXPECT_EQ(listing.at(1).id, 2u);
+  EXPECT_EQ(listing.at(2).short_name, u"");
+}
+
+TEST(Listing, ShortNamesAsGivenHideNothingAndAreNotLeftOff) {
+  Arena arena;
+  Listing listing(arena.allocator(), nullptr, ShortNames::kAsGiven);
+  ASSERT_TRUE(listing.Add(Source::kUpper, Named(u"LONG~UHB.TEX", 1)));
+  ASSERT_TRUE(listing.Add(Source::kHost, Named(u"Long file name.text", 2, u"LONG~UHB.TEX")));
+  ASSERT_TRUE(listing.Add(Source::kHost, Named(u"Other.text", 3, u"LONG~UHB.TEX")));
+  ASSERT_TRUE(listing.Sort());
+  EXPECT_EQ(Names(listing), "Long file name.text|LONG~UHB.TEX|Other.text");
+  EXPECT_EQ(listing.at(0).short_name, u"LONG~UHB.TEX");
+  EXPECT_EQ(listing.at(2).short_name, u"LONG~UHB.TEX");
+}
+
 TEST(Listing, TakenShortNamesAreLeftOff) {
   Arena arena;
   Listing listing(arena.allocator(), nullptr);
@@ -138,6 +165,28 @@ TEST(Listing, MergesLikeAMap) {
       ASSERT_EQ(listing.at(i++).id, id);
     }
   }
+}
+
+TEST(Listing, FindsThePlaceBehindAName) {
+  Arena arena;
+  Listing listing(arena.allocator(), nullptr);
+  EXPECT_TRUE(listing.Sort());
+  EXPECT_EQ(listing.After(u"x"), 0u);
+  Listing full(arena.allocator(), nullptr);
+  ASSERT_TRUE(full.Add(Source::kUpper, Named(u".")));
+  ASSERT_TRUE(full.Add(Source::kUpper, Named(u"..")));
+  for (WView name : {WView(u"b"), WView(u"Abcde1"), WView(u"abcde2")})
+    ASSERT_TRUE(full.Add(Source::kHost, Named(name)));
+  ASSERT_TRUE(full.Sort());
+  EXPECT_EQ(full.After(u"."), 1u);
+  EXPECT_EQ(full.After(u".."), 2u);
+  EXPECT_EQ(full.After(u"!"), 2u) << "a name that is not there";
+  EXPECT_EQ(full.After(u"ABCDE1"), 3u);
+  EXPECT_EQ(full.After(u"abcde11"), 3u);
+  EXPECT_EQ(full.After(u"B"), 5u);
+  EXPECT_EQ(full.After(u"z"), 5u);
+  EXPECT_EQ(full.upper_count(), 2u);
+  EXPECT_EQ(full.at(2).source, Source::kHost);
 }
 
 TEST(Listing, SaysWhenOutOfMemory) {
@@ -345,6 +394,36 @@ TEST_F(Query, PatternsAndTheirStatuses) {
   EXPECT_EQ(Ask(1, 4096), kNoSuchFile);
   EXPECT_EQ(Ask(1, 4096), kNoMoreFiles);
   EXPECT_EQ(Ask(1, 4096, false, true), kNoMoreFiles);
+}
+
+TEST_F(Query, RefreshedEntriesAreLeftOutOrHaveNewFacts) {
+  Fill({Named(u"a"), Named(u"gone"), Named(u"z")});
+  ListingRequest request{1};
+  int asked = 0;
+  request.context = &asked;
+  request.refresh = [](void* context, DirEntry* entry) {
+    ++*static_cast<int*>(context);
+    entry->size = 77;
+    return entry->name != u"gone";
+  };
+  buffer_.assign(512, 0);
+  ASSERT_EQ(QueryListing(listing_, &cursor_, request, buffer_.data(), 4096, &written_), kSuccess);
+  EXPECT_EQ(AllNames(60, 64), "a|z|");
+  EXPECT_EQ(At<uint64_t>(40), 77u);
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(QueryListing(listing_, &cursor_, request, buffer_.data(), 4096, &written_), kNoMoreFiles);
+  EXPECT_EQ(listing_.at(0).size, 0u) << "the listing itself stays";
+}
+
+TEST(NamePlace, KnowsEveryClass) {
+  for (const Layout& l : kLayouts) {
+    uint32_t length = 0, name = 0;
+    ASSERT_TRUE(NamePlace(l.info_class, &length, &name));
+    EXPECT_EQ(length, l.name_length);
+    EXPECT_EQ(name, l.name);
+  }
+  uint32_t length, name;
+  EXPECT_FALSE(NamePlace(4, &length, &name));
 }
 
 TEST_F(Query, EmptyDirectory) {

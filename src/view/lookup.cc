@@ -144,8 +144,10 @@ void Resolve(const Space& space, const VPath& path, bool registry, Lookup* out) 
     out->virtual_directory = !ends_at_file && AnyMountBelow(space, path, registry);
   }
   out->host_visible = out->mode == Mode::kMerge && !out->lower_hidden && !ends_at_file;
-  out->merge_listing =
-      out->upper_possible || out->mount >= 0 || out->virtual_directory || facts.child_whiteouts;
+  // A directory with a whiteout is the upper layer's alone. (Keys of the upper layer have no listing of their
+  // own order.)
+  out->merge_listing = (registry || !out->lower_hidden) && (out->upper_possible || out->mount >= 0 ||
+                                                            out->virtual_directory || facts.child_whiteouts);
 }
 
 }  // namespace

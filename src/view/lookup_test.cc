@@ -176,6 +176,8 @@ TEST_F(LookupTest, UpperIsPossibleOnlyWithFlags) {
   Set(u"C:\\moved", VmIndex::kSubtreeUpper);
   EXPECT_TRUE(File(u"C:\\moved\\x\\y").upper_possible);
   EXPECT_TRUE(File(u"C:\\moved\\x").merge_listing);
+  Set(u"C:\\opaque", VmIndex::kUpper | VmIndex::kWhiteout);
+  EXPECT_FALSE(File(u"C:\\opaque").merge_listing) << "the upper layer alone";
   Set(u"C:\\host\\x", VmIndex::kUpper);
   EXPECT_FALSE(File(u"C:\\host\\x").upper_possible) << "mode host has no upper layer";
 }

@@ -159,13 +159,26 @@ bool StripDosDevices(WView nt, WView* rest) {
   return true;
 }
 
+// "\server\share\x" of a network path: a drive's administrative share on this machine is the drive under
+// another name.
+NameKind ParseNetworkName(WView rest, std::span<char16_t> storage, VPath* out) {
+  if (rest.empty()) return NameKind::kUnc;
+  const WView server = TakeComponent(&rest);
+  const bool local = EqualFolded(server, u"localhost") || EqualFolded(server, u"127.0.0.1") ||
+                     EqualFolded(server, u"0--1.ipv6-literal.net");
+  if (!local || rest.empty()) return NameKind::kUnc;
+  const WView share = TakeComponent(&rest);
+  if (share.size() != 2 || !IsLetter(share[0]) || share[1] != u'$') return NameKind::kUnc;
+  return ParseOnDrive(share[0], rest.empty() ? WView(u"\\") : rest, storage, out);
+}
+
 // A name in a directory of DOS devices: "C:\x", "UNC\...", "pipe\...".
 NameKind ParseDosName(WView dos, const NameTable& table, std::span<char16_t> storage, VPath* out) {
   WView rest;
   if (dos.size() >= 2 && dos[1] == u':' && IsLetter(dos[0]) && (dos.size() == 2 || dos[2] == u'\\')) {
     return ParseOnDrive(dos[0], From(dos, 2), storage, out);
   }
-  if (Strip(dos, u"UNC", &rest)) return NameKind::kUnc;
+  if (Strip(dos, u"UNC", &rest)) return ParseNetworkName(rest, storage, out);
   if (Strip(dos, u"PIPE", &rest)) return NameKind::kPipe;
   if (Strip(dos, u"MAILSLOT", &rest)) return NameKind::kMailslot;
   for (const NameTable::Volume& v : table.volumes) {  // "\??\Volume{...}"
@@ -173,7 +186,13 @@ NameKind ParseDosName(WView dos, const NameTable& table, std::span<char16_t> sto
       return ParseOnDrive(v.letter, rest, storage, out);
     }
   }
-  return NameKind::kDevice;
+  // Wine's devices are files in a folder, where a name with more components leads on from there.
+  size_t end = 0;
+  while (end < dos.size() && dos[end] != u'\\') ++end;
+  const WView first = Sub(dos, 0, end);
+  if (first == u"." || first == u"..") return NameKind::kInvalid;
+  if (StartsWithFolded(first, u"unix") && (first.size() == 4 || first[4] == u'/')) return NameKind::kUnix;
+  return end == dos.size() ? NameKind::kDevice : NameKind::kDeviceFolder;
 }
 
 NameKind ParseDevice(WView nt, const NameTable& table, std::span<char16_t> storage, VPath* out) {
@@ -185,7 +204,7 @@ NameKind ParseDevice(WView nt, const NameTable& table, std::span<char16_t> stora
   }
   for (WView name : {WView(u"\\Device\\Mup"), WView(u"\\Device\\LanmanRedirector"),
                      WView(u"\\Device\\WebDavRedirector")}) {
-    if (Strip(nt, name, &rest)) return NameKind::kUnc;
+    if (Strip(nt, name, &rest)) return ParseNetworkName(rest, storage, out);
   }
   if (Strip(nt, u"\\Device\\NamedPipe", &rest)) return NameKind::kPipe;
   if (Strip(nt, u"\\Device\\Mailslot", &rest)) return NameKind::kMailslot;

@@ -32,9 +32,10 @@ enum class NameKind : uint8_t {
   kUnc,        // \??\UNC\..., \Device\Mup\...
   kPipe,
   kMailslot,
+  kUnix,  // Wine: \??\unix\x, a path of the Unix file system; the system knows the drive that leads there
+  kDeviceFolder,  // \??\NAME\x with a NAME that is not known: Wine looks for a folder of that name
   kDevice,        // any other device or object name
   kRegistryRoot,  // \REGISTRY itself
-  kById,          // FILE_OPEN_BY_FILE_ID: not a name at all
   kInvalid,       // malformed: refused with STATUS_OBJECT_NAME_INVALID, never passed on
 };
 
@@ -84,10 +85,11 @@ struct NameTable {
 // (\??\X, \DosDevices\X, \GLOBAL??\X, \Sessions\N\DosDevices\LUID\X, \??\GLOBALROOT\X, \??\Global\X,
 // \Device\HarddiskVolumeN, \SystemRoot; any case, nested). The text stays as written but for the drive
 // letter, which becomes upper case. `storage` receives the canonical text and must outlive `out`. Never
-// allocates. `out` is only meaningful for kDrivePath. kInvalid: "." and "..", doubled separators (one doubled
-// after the drive is forgiven, as Windows' file systems do), illegal characters, wildcards, a component over
-// 255 units, more than kMaxPathUnits or storage, more than kMaxDepth components, and named streams: the file
-// space has none (docs/nt-compat.md); the unnamed "x::$DATA" is x.
+// allocates. The administrative share of a drive of this machine (\??\UNC\localhost\C$) is that drive. `out`
+// is only meaningful for kDrivePath. kInvalid: "." and "..", doubled separators (one doubled after the drive
+// is forgiven, as Windows' file systems do), illegal characters, wildcards, a component over 255 units, more
+// than kMaxPathUnits or storage, more than kMaxDepth components, and named streams: the file space has none
+// (docs/nt-compat.md); the unnamed "x::$DATA" is x.
 NameKind ParseFileName(WView nt, const NameTable& table, std::span<char16_t> storage, VPath* out);
 
 // Appends `relative` (may be empty; as in OBJECT_ATTRIBUTES with a RootDirectory) to `base`, a file or a key

@@ -35,12 +35,14 @@ std::string Show(NameKind kind) {
       return "pipe";
     case NameKind::kMailslot:
       return "mailslot";
+    case NameKind::kUnix:
+      return "unix";
+    case NameKind::kDeviceFolder:
+      return "device folder";
     case NameKind::kDevice:
       return "device";
     case NameKind::kRegistryRoot:
       return "registry root";
-    case NameKind::kById:
-      return "id";
     case NameKind::kInvalid:
       return "invalid";
   }
@@ -78,7 +80,8 @@ TEST(ParseFileName, EveryPrefix) {
       {u"\\Device\\HarddiskVolume9\\a", "device"},
       {u"\\??\\Volume{0A}\\x", "drive D:\\x"},
       {u"\\??\\Volume{0A}", "volume"},
-      {u"\\??\\Volume{0B}\\x", "device"},
+      {u"\\??\\Volume{0B}\\x", "device folder"},
+      {u"\\??\\Volume{0B}", "device"},
       {u"\\SystemRoot\\system32\\a.dll", "drive C:\\windows\\system32\\a.dll"},
       {u"\\systemroot", "drive C:\\windows"},
       {u"\\SystemRoot\\", "drive C:\\windows /"},
@@ -93,10 +96,19 @@ TEST(ParseFileName, EveryPrefix) {
       {u"\\??\\C:\\", "drive C: /"},
       {u"\\??\\C:\\a\\", "drive C:\\a /"},
       {u"\\??\\C:x", "device"},
-      {u"\\??\\1:\\x", "device"},
+      {u"\\??\\1:\\x", "device folder"},
       {u"\\??\\UNC\\srv\\share\\x", "unc"},
       {u"\\??\\unc", "unc"},
       {u"\\??\\UNCLE", "device"},
+      {u"\\??\\UNC\\LOCALHOST\\c$\\x", "drive C:\\x"},
+      {u"\\??\\UNC\\127.0.0.1\\D$", "drive D: /"},
+      {u"\\??\\UNC\\localhost\\C$\\a\\..\\b", "invalid"},
+      {u"\\??\\UNC\\localhost\\share\\x", "unc"},
+      {u"\\??\\UNC\\localhost\\CD$\\x", "unc"},
+      {u"\\??\\UNC\\localhost", "unc"},
+      {u"\\??\\UNC\\srv\\C$\\x", "unc"},
+      {u"\\??\\UNC\\", "unc"},
+      {u"\\Device\\Mup\\localhost\\C$\\x", "drive C:\\x"},
       {u"\\Device\\Mup\\srv\\x", "unc"},
       {u"\\Device\\LanmanRedirector\\;Z:1\\srv", "unc"},
       {u"\\??\\pipe\\a\\b", "pipe"},
@@ -106,11 +118,21 @@ TEST(ParseFileName, EveryPrefix) {
       {u"\\Device\\Mailslot\\x", "mailslot"},
       {u"\\??\\NUL", "device"},
       {u"\\??\\MountPointManager", "device"},
-      {u"\\??\\unix\\etc\\passwd", "device"},
+      {u"\\??\\unix\\etc\\passwd", "unix"},
+      {u"\\DosDevices\\UNIX/etc/passwd", "unix"},
+      {u"\\??\\unix", "unix"},
+      {u"\\??\\unixoid", "device"},
+      {u"\\??\\unixoid\\x", "device folder"},
+      {u"\\??\\..\\drive_c\\x", "invalid"},
+      {u"\\??\\.\\c:\\x", "invalid"},
+      {u"\\??\\..", "invalid"},
+      {u"\\??\\GLOBALROOT\\??\\..\\x", "invalid"},
+      {u"\\??\\com1\\x", "device folder"},
+      {u"\\??\\C:x\\y", "device folder"},
       {u"\\??\\", "device"},
       {u"\\??", "device"},
       {u"\\??\\Global", "device"},
-      {u"\\??\\Global\\", "device"},
+      {u"\\??\\Global\\", "device folder"},
       {u"\\??\\GLOBALROOT", "device"},
       {u"\\??\\GLOBALROOT\\", "device"},
       {u"\\Device\\ConDrv", "device"},

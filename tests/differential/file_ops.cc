@@ -1,9 +1,11 @@
-// file_ops.exe --root DIR --seed S --count N [--ops 50] [--only i,j,k] (--populate | --run)
+// file_ops.exe --root DIR --seed S --count N [--from 0] [--to 50] [--only i,j,k]
+//              (--populate | --run)
 // One folder DIR\s<seed> per sequence, so one process runs many. Transcripts go to standard output.
+#include "file_ops.h"
+
 #include <cstdlib>
 #include <cstring>
 
-#include "file_ops.h"
 #include "file_ops_nt.h"
 
 using namespace plume::differential;
@@ -11,18 +13,26 @@ using namespace plume::differential;
 int wmain(int argc, wchar_t** argv) {
   std::wstring root;
   uint64_t seed = 1, count = 1;
-  int ops = 50;
+  int from = 0, to = 50;
   std::set<int> only;
   bool populate = false, run = false;
   for (int i = 1; i < argc; ++i) {
     std::wstring option = argv[i];
     const wchar_t* value = i + 1 < argc ? argv[i + 1] : L"";
-    if (option == L"--populate") populate = true;
-    else if (option == L"--run") run = true;
-    else if (option == L"--root") root = value, ++i;
-    else if (option == L"--seed") seed = std::wcstoull(value, nullptr, 10), ++i;
-    else if (option == L"--count") count = std::wcstoull(value, nullptr, 10), ++i;
-    else if (option == L"--ops") ops = static_cast<int>(std::wcstol(value, nullptr, 10)), ++i;
+    if (option == L"--populate")
+      populate = true;
+    else if (option == L"--run")
+      run = true;
+    else if (option == L"--root")
+      root = value, ++i;
+    else if (option == L"--seed")
+      seed = std::wcstoull(value, nullptr, 10), ++i;
+    else if (option == L"--count")
+      count = std::wcstoull(value, nullptr, 10), ++i;
+    else if (option == L"--from")
+      from = static_cast<int>(std::wcstol(value, nullptr, 10)), ++i;
+    else if (option == L"--to")
+      to = static_cast<int>(std::wcstol(value, nullptr, 10)), ++i;
     else if (option == L"--only") {
       for (const wchar_t* p = value; *p;) {
         wchar_t* end;
@@ -44,12 +54,13 @@ int wmain(int argc, wchar_t** argv) {
   for (uint64_t s = seed; s < seed + count; ++s) {
     const std::wstring folder = root + L"\\s" + std::to_wstring(s);
     if (populate && !Populate(s, folder)) {
-      std::fprintf(stderr, "file_ops: populating %llu failed: %lu\n", static_cast<unsigned long long>(s), GetLastError());
+      std::fprintf(stderr, "file_ops: populating %llu failed: %lu\n", static_cast<unsigned long long>(s),
+                   GetLastError());
       return 1;
     }
     if (!run) continue;
     std::printf("== %llu\n", static_cast<unsigned long long>(s));
-    RunSequence(s, folder, ops, only, stdout);
+    RunSequence(s, folder, from, to, only, stdout);
     std::printf("-- tree\n");
     Dump(folder, stdout);
   }

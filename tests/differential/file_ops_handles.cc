@@ -8,21 +8,36 @@ namespace {
 
 constexpr ULONG kSynchronous = 0x20, kDeleteOnClose = 0x1000;
 
-const ACCESS_MASK kAccess[] = {
-    GENERIC_READ, GENERIC_READ, GENERIC_READ, FILE_READ_ATTRIBUTES, GENERIC_WRITE, GENERIC_READ | GENERIC_WRITE,
-    GENERIC_READ | GENERIC_WRITE | DELETE, DELETE, DELETE | GENERIC_READ, FILE_APPEND_DATA, FILE_WRITE_ATTRIBUTES,
-    FILE_READ_DATA | FILE_WRITE_ATTRIBUTES, MAXIMUM_ALLOWED, GENERIC_ALL, READ_CONTROL, FILE_WRITE_DATA, GENERIC_EXECUTE,
-    FILE_LIST_DIRECTORY | FILE_ADD_FILE, DELETE | GENERIC_WRITE};
+const ACCESS_MASK kAccess[] = {GENERIC_READ,
+                               GENERIC_READ,
+                               GENERIC_READ,
+                               FILE_READ_ATTRIBUTES,
+                               GENERIC_WRITE,
+                               GENERIC_READ | GENERIC_WRITE,
+                               GENERIC_READ | GENERIC_WRITE | DELETE,
+                               DELETE,
+                               DELETE | GENERIC_READ,
+                               FILE_APPEND_DATA,
+                               FILE_WRITE_ATTRIBUTES,
+                               FILE_READ_DATA | FILE_WRITE_ATTRIBUTES,
+                               MAXIMUM_ALLOWED,
+                               GENERIC_ALL,
+                               READ_CONTROL,
+                               FILE_WRITE_DATA,
+                               GENERIC_EXECUTE,
+                               FILE_LIST_DIRECTORY | FILE_ADD_FILE,
+                               DELETE | GENERIC_WRITE};
 const ULONG kShare[] = {7, 7, 7, 7, 3, 1, 0, 5, 6, 4};
 const ULONG kDispositions[] = {1, 1, 1, 1, 3, 3, 3, 2, 2, 5, 5, 4, 0, 6};
-const ULONG kOptions[] = {0, 0, 0x40, 0x40, 0x40, 1, 1, 0x1000, 0x1040, 0x1001, 0x4000, 0x200000, 0x4040, 0x41, 2};
+const ULONG kOptions[] = {0,      0,      0x40,   0x40,     0x40,   1,    1, 0x1000,
+                          0x1040, 0x1001, 0x4000, 0x200000, 0x4040, 0x41, 2};
 const ULONG kAttributes[] = {0x80, 0x80, 0x80, 0, 1, 2, 0x20, 4};
 
 // Could this open change the file, for a system that copies on write? (The same list as the one of the VM.)
 bool IsWriteLike(ACCESS_MASK access, ULONG disposition, ULONG options) {
-  constexpr ACCESS_MASK kWrites = GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED | DELETE | WRITE_DAC | WRITE_OWNER |
-                                  FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES |
-                                  FILE_DELETE_CHILD;
+  constexpr ACCESS_MASK kWrites = GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED | DELETE | WRITE_DAC |
+                                  WRITE_OWNER | FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA |
+                                  FILE_WRITE_ATTRIBUTES | FILE_DELETE_CHILD;
   return (access & kWrites) || (options & kDeleteOnClose) || disposition == 0 || disposition >= 4;
 }
 
@@ -31,73 +46,84 @@ long Hex(NTSTATUS status) { return static_cast<long>(status); }
 }  // namespace
 
 void Runner::Create(Rng& rng, bool relative) {
-  const std::wstring path = pool_.AnyPath(rng);
-  ACCESS_MASK access = rng.Pick(kAccess) | SYNCHRONIZE;
-  ULONG share = rng.Pick(kShare), disposition = rng.Pick(kDispositions), attributes = rng.Pick(kAttributes);
-  const ULONG options = rng.Pick(kOptions) | kSynchronous;
+  std::wstring path = pool_.AnyPath(rng);
+  Opening o{rng.Pick(kAccess) | SYNCHRONIZE, rng.Pick(kShare), rng.Pick(kDispositions), rng.Pick(kAttributes),
+            rng.Pick(kOptions) | kSynchronous};
   // Mostly combinations that are not refused at once.
   if (!rng.OneIn(10)) {
-    if (options & kDeleteOnClose) access |= DELETE;
-    if ((options & FILE_DIRECTORY_FILE) && (disposition == 0 || disposition > 3)) disposition = 1 + rng.Below(3);
+    if (o.options & kDeleteOnClose) o.access |= DELETE;
+    if ((o.options & FILE_DIRECTORY_FILE) && (o.disposition == 0 || o.disposition > 3))
+      o.disposition = 1 + rng.Below(3);
+    const bool initial = pool_.IsInitial(path), folder = pool_.IsFolder(path);
+    if (initial && o.disposition == FILE_CREATE && rng.Below(4)) o.disposition = FILE_OPEN;
+    if (!initial && o.disposition == FILE_OPEN && rng.OneIn(2)) o.disposition = FILE_OPEN_IF;
+    if (folder) o.options &= ~ULONG{FILE_NON_DIRECTORY_FILE};
+    if (initial && !folder) o.options &= ~ULONG{FILE_DIRECTORY_FILE};
   }
-  const int slot = static_cast<int>(rng.Below(kSlots)), root = UsedFolder(rng);
+  int slot = static_cast<int>(rng.Below(kSlots));
   const bool keep = rng.Below(10) < 7;
-  const bool write_like = IsWriteLike(access, disposition, options);
   std::wstring name = Spell(rng, path);
-  HANDLE root_handle = nullptr;
+  HANDLE root = nullptr;
   if (relative) {
-    const Slot& base = slots_[root];
-    const std::wstring prefix = base.path.empty() ? L"" : base.path + L"\\";
-    if (!base.handle || !base.directory || slot == root || Key(path).rfind(Key(prefix), 0) != 0) {
-      std::fprintf(out_, "relative: no folder");
-      return;
-    }
-    root_handle = base.handle;
-    name = Key(path) == Key(prefix) ? L"" : path.substr(prefix.size());
+    const int folder = SlotFor(Want::kFolder);
+    root = slots_[folder].handle;
+    if (slot == folder) slot = (slot + 1) % kSlots;
+    path = PathBelow(rng, slots_[folder], path, &name);
   } else {
-    name = name.empty() ? Nt(L"") : Nt(name);
+    name = Nt(name);
   }
   std::fprintf(out_, "%s %s access=%lx share=%lx disposition=%lx options=%lx attributes=%lx slot=%d%s -> ",
-               relative ? "relative" : "create", relative ? Narrow(name).c_str() : Shown(name).c_str(), access, share,
-               disposition, options, attributes, slot, keep ? "" : " close");
-  if (write_like && !(options & kDeleteOnClose ? MayMove(path) : MayChange(path))) {
-    std::fprintf(out_, "left out");
-    return;
-  }
+               relative ? "relative" : "create", relative ? Narrow(name).c_str() : Shown(name).c_str(),
+               o.access, o.share, o.disposition, o.options, o.attributes, slot, keep ? "" : " close");
+  OpenInto(slot, path, name, root, o, keep);
+}
+
+bool Runner::OpenInto(int slot, const std::wstring& path, const std::wstring& name, HANDLE root,
+                      const Opening& o, bool keep) {
+  const bool write_like = IsWriteLike(o.access, o.disposition, o.options);
   if (keep) CloseSlot(slot);
-  Attributes object(name, root_handle);
+  if ((write_like && !(o.options & kDeleteOnClose ? MayMove(path) : MayChange(path))) ||
+      SharesChangedFolder(path, o.share)) {
+    std::fprintf(out_, "left out");
+    return false;
+  }
+  Attributes object(name, root);
   IO_STATUS_BLOCK io{};
   HANDLE file = nullptr;
-  NTSTATUS status = pNtCreateFile(&file, access, object.get(), &io, nullptr, attributes, share, disposition, options,
-                                  nullptr, 0);
+  NTSTATUS status = pNtCreateFile(&file, o.access, object.get(), &io, nullptr, o.attributes, o.share,
+                                  o.disposition, o.options, nullptr, 0);
   std::fprintf(out_, "%08lx", Hex(status));
-  if (status < 0) return;
+  if (status < 0) return false;
   const bool made = io.Information != FILE_OPENED;
   StandardInformation standard{};
   IO_STATUS_BLOCK other;
   pNtQueryInformationFile(file, &other, &standard, sizeof standard, 5);
-  std::fprintf(out_, " info=%lx %s", static_cast<long>(io.Information), standard.directory ? "directory" : "file");
+  std::fprintf(out_, " info=%lx %s", static_cast<long>(io.Information),
+               standard.directory ? "directory" : "file");
   if (write_like || made) Changed(path);
-  // A folder that goes at its close is closed at once: in a VM it must have been empty at its open (docs/nt-compat.md).
-  if (!keep || (standard.directory && (options & kDeleteOnClose))) {
+  // A folder that goes at its close is closed at once: in a VM it must have been empty at its open
+  // (docs/nt-compat.md).
+  if (!keep || (standard.directory && (o.options & kDeleteOnClose))) {
     pNtClose(file);
-    return;
+    return false;
   }
   slots_[slot].handle = file;
   slots_[slot].path = path;
   slots_[slot].directory = standard.directory;
-  slots_[slot].access = access;
-  slots_[slot].share = share;
+  slots_[slot].access = o.access;
+  slots_[slot].share = o.share;
   slots_[slot].may_write = write_like || made;
+  return true;
 }
 
 void Runner::Read(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kRead);
   LARGE_INTEGER offset;
-  offset.QuadPart = rng.OneIn(2) ? 0 : rng.Below(6000);
+  offset.QuadPart = rng.Below(3) ? 0 : rng.Below(6000);
   std::vector<uint8_t> buffer(rng.OneIn(3) ? 200'000 : rng.Below(5000));
   IO_STATUS_BLOCK io{};
-  std::fprintf(out_, "read slot=%d offset=%lld size=%zu -> ", slot, static_cast<long long>(offset.QuadPart), buffer.size());
+  std::fprintf(out_, "read slot=%d offset=%lld size=%zu -> ", slot, static_cast<long long>(offset.QuadPart),
+               buffer.size());
   if (!slots_[slot].handle) return;
   NTSTATUS status = pNtReadFile(slots_[slot].handle, nullptr, nullptr, nullptr, &io, buffer.data(),
                                 static_cast<ULONG>(buffer.size()), &offset, nullptr);
@@ -108,12 +134,13 @@ void Runner::Read(Rng& rng) {
 }
 
 void Runner::Write(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kWrite);
   LARGE_INTEGER offset;
   offset.QuadPart = rng.OneIn(3) ? 0 : rng.OneIn(2) ? static_cast<int>(rng.Below(9000)) : -1;  // -1: the end
   std::vector<uint8_t> data = MakeData(DataKey(), 1 + rng.Below(3000));
   IO_STATUS_BLOCK io{};
-  std::fprintf(out_, "write slot=%d offset=%lld size=%zu -> ", slot, static_cast<long long>(offset.QuadPart), data.size());
+  std::fprintf(out_, "write slot=%d offset=%lld size=%zu -> ", slot, static_cast<long long>(offset.QuadPart),
+               data.size());
   if (!slots_[slot].handle) return;
   NTSTATUS status = pNtWriteFile(slots_[slot].handle, nullptr, nullptr, nullptr, &io, data.data(),
                                  static_cast<ULONG>(data.size()), &offset, nullptr);
@@ -122,7 +149,7 @@ void Runner::Write(Rng& rng) {
 }
 
 void Runner::SetEnd(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kWrite);
   int64_t end = rng.OneIn(3) ? 0 : rng.Below(100'000);
   IO_STATUS_BLOCK io{};
   std::fprintf(out_, "setend slot=%d end=%lld -> ", slot, static_cast<long long>(end));
@@ -132,7 +159,7 @@ void Runner::SetEnd(Rng& rng) {
 }
 
 void Runner::QueryInformation(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kAny);
   const ULONG kClasses[] = {4, 5, 9, 18, 34, 35, 14, 8, 16, 48, 21};
   const ULONG size_of_class = rng.OneIn(6) ? rng.Below(120) : 4096;
   const ULONG kind = rng.Pick(kClasses);
@@ -143,10 +170,12 @@ void Runner::QueryInformation(Rng& rng) {
   NTSTATUS status = pNtQueryInformationFile(slots_[slot].handle, &io, buffer, size_of_class, kind);
   std::fprintf(out_, "%08lx", Hex(status));
   auto name = [&](size_t at) {
-    // A length and as much of the name as fits. Names are compared when whole: their lengths depend on the folder.
+    // A length and as much of the name as fits. Names are compared when whole: their lengths depend on the
+    // folder.
     ULONG length = *reinterpret_cast<ULONG*>(buffer + at);
     if (at + 4 + length <= size_of_class) {
-      std::fprintf(out_, " name=%s", Shown(std::wstring(reinterpret_cast<wchar_t*>(buffer + at + 4), length / 2)).c_str());
+      std::fprintf(out_, " name=%s",
+                   Shown(std::wstring(reinterpret_cast<wchar_t*>(buffer + at + 4), length / 2)).c_str());
     }
   };
   if (status < 0 && status != static_cast<NTSTATUS>(0x80000005)) return;
@@ -158,8 +187,8 @@ void Runner::QueryInformation(Rng& rng) {
   if (kind == 5 || kind == 18) {
     auto* standard = reinterpret_cast<StandardInformation*>(buffer + (kind == 18 ? 40 : 0));
     std::fprintf(out_, " end=%lld links=%lu deleting=%d directory=%d",
-                 standard->directory ? 0ll : static_cast<long long>(standard->end), standard->directory ? 1 : standard->links,
-                 standard->deleting, standard->directory);
+                 standard->directory ? 0ll : static_cast<long long>(standard->end),
+                 standard->directory ? 1 : standard->links, standard->deleting, standard->directory);
   }
   if (kind == 9 || kind == 48) name(0);
   if (kind == 18) name(96);
@@ -168,20 +197,25 @@ void Runner::QueryInformation(Rng& rng) {
     std::fprintf(out_, " attr=%lx written=%s end=%lld", open->attributes, TimeText(open->written).c_str(),
                  open->attributes & FILE_ATTRIBUTE_DIRECTORY ? 0ll : static_cast<long long>(open->end));
   }
-  if (kind == 35 || kind == 8 || kind == 16) std::fprintf(out_, " value=%lx", *reinterpret_cast<ULONG*>(buffer));
-  if (kind == 14) std::fprintf(out_, " position=%lld", static_cast<long long>(*reinterpret_cast<int64_t*>(buffer)));
+  if (kind == 35 || kind == 8 || kind == 16)
+    std::fprintf(out_, " value=%lx", *reinterpret_cast<ULONG*>(buffer));
+  if (kind == 14)
+    std::fprintf(out_, " position=%lld", static_cast<long long>(*reinterpret_cast<int64_t*>(buffer)));
 }
 
 void Runner::SetBasic(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kAttributes);
   BasicInformation basic{};
   if (rng.OneIn(2)) basic.written = TestTime(rng.Below(1000));
   if (rng.OneIn(3)) basic.created = TestTime(rng.Below(1000));
   basic.attributes = rng.OneIn(2) ? 0 : rng.Pick(kAttributes);
-  std::fprintf(out_, "setbasic slot=%d written=%s attr=%lx -> ", slot, TimeText(basic.written).c_str(), basic.attributes);
+  std::fprintf(out_, "setbasic slot=%d written=%s attr=%lx -> ", slot, TimeText(basic.written).c_str(),
+               basic.attributes);
   if (!slots_[slot].handle) return;
-  // Wine does not look whether the handle may do that; then the handle may go on showing the file before its copy.
-  const bool may = (slots_[slot].access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED)) != 0;
+  // Wine does not look whether the handle may do that; then the handle may go on showing the file before its
+  // copy.
+  const bool may =
+      (slots_[slot].access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED)) != 0;
   // Nor can a file be copied that may not be read.
   if (!may && (!MayChange(slots_[slot].path, slot) || !(slots_[slot].share & FILE_SHARE_READ))) {
     std::fprintf(out_, "left out");
@@ -197,38 +231,35 @@ void Runner::SetBasic(Rng& rng) {
 }
 
 void Runner::Disposition(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kDelete);
   const bool extended = rng.OneIn(4), remove = rng.Below(5) != 0;
   std::fprintf(out_, "disposition slot=%d %s%d -> ", slot, extended ? "extended " : "", remove);
   if (!slots_[slot].handle) return;
-  if (!MayMove(slots_[slot].path, slot)) {
+  // Wine's own look into a folder moves the handle's position: a second one finds it empty.
+  if (!MayMove(slots_[slot].path, slot) || (remove && slots_[slot].looked_into)) {
     std::fprintf(out_, "left out");
     return;
   }
   IO_STATUS_BLOCK io{};
   ULONG flags = remove;
-  NTSTATUS status = pNtSetInformationFile(slots_[slot].handle, &io, &flags, extended ? 4 : 1, extended ? 64 : 13);
+  NTSTATUS status =
+      pNtSetInformationFile(slots_[slot].handle, &io, &flags, extended ? 4 : 1, extended ? 64 : 13);
   std::fprintf(out_, "%08lx", Hex(status));
-  // Wine's own look into the folder moves the handle's position: a second try would succeed.
+  slots_[slot].looked_into |= slots_[slot].directory && remove;
   if (status == static_cast<NTSTATUS>(0xc0000101)) CloseSlot(slot);
 }
 
 void Runner::RenameOrLink(Rng& rng, bool link) {
-  const int slot = Used(rng), root = UsedFolder(rng);
-  const std::wstring target = pool_.AnyPath(rng);
+  const int slot = SlotFor(link ? Want::kRead : Want::kDelete);
+  std::wstring target = pool_.AnyPath(rng);
   const bool replace = rng.OneIn(2), relative = rng.OneIn(4);
   std::wstring name = Spell(rng, target);
   RenameInformation info{};
   info.replace = replace;
   if (relative) {
-    const Slot& base = slots_[root];
-    const std::wstring prefix = base.path.empty() ? L"" : base.path + L"\\";
-    if (!base.handle || !base.directory || root == slot || Key(target).rfind(Key(prefix), 0) != 0) {
-      std::fprintf(out_, "%s: no folder", link ? "link" : "rename");
-      return;
-    }
-    info.root = base.handle;
-    name = target.substr(std::min(target.size(), prefix.size()));
+    const int folder = SlotFor(Want::kFolder, slot);
+    info.root = slots_[folder].handle;
+    target = PathBelow(rng, slots_[folder], target, &name);
   } else {
     name = Nt(name);
   }
@@ -240,6 +271,8 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
   bool may = link || (source.access & (DELETE | GENERIC_ALL | MAXIMUM_ALLOWED));
   // Wine removes the target before it finds that a folder cannot move into itself.
   may = may && !Below(Key(target), Key(source.path));
+  // Wine removes the target of a link before it finds that the file has another name now.
+  may = may && !(source.name_is_old && replace);
   // A link through a handle for reading copies the file first, if it may be read.
   may = may && (source.may_write || (source.share & FILE_SHARE_READ));
   if (!may || !MayMove(source.path, slot) || !MayMove(target, slot)) {
@@ -250,7 +283,8 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
   std::copy(name.begin(), name.end(), info.name);
   IO_STATUS_BLOCK io{};
   NTSTATUS status = pNtSetInformationFile(source.handle, &io, &info,
-                                          static_cast<ULONG>(offsetof(RenameInformation, name)) + info.length, link ? 11 : 10);
+                                          static_cast<ULONG>(offsetof(RenameInformation, name)) + info.length,
+                                          link ? 11 : 10);
   std::fprintf(out_, "%08lx", Hex(status));
   if (status == 0) {
     Changed(target);
@@ -258,6 +292,7 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
       // A handle for reading may now be the only one that still shows the file before it was copied.
       if (!source.may_write) CloseSlot(slot);
     } else {
+      Moved(source.path, slot);
       if (source.directory) own_trees_.insert({Key(target), Key(source.path)});
       source.path = target;
     }
@@ -271,11 +306,12 @@ void Runner::Close(Rng& rng) {
 }
 
 void Runner::Section(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kRead);
   const bool write = rng.OneIn(2);
   std::fprintf(out_, "section slot=%d %s -> ", slot, write ? "write" : "read");
   if (!slots_[slot].handle) return;
-  HANDLE section = CreateFileMappingW(slots_[slot].handle, nullptr, write ? PAGE_READWRITE : PAGE_READONLY, 0, 0, nullptr);
+  HANDLE section =
+      CreateFileMappingW(slots_[slot].handle, nullptr, write ? PAGE_READWRITE : PAGE_READONLY, 0, 0, nullptr);
   if (!section) {
     std::fprintf(out_, "error=%lu", GetLastError());
     return;
@@ -295,7 +331,7 @@ void Runner::Section(Rng& rng) {
 }
 
 void Runner::ObjectName(Rng& rng) {
-  const int slot = Used(rng);
+  const int slot = SlotFor(Want::kAny);
   std::fprintf(out_, "objectname slot=%d -> ", slot);
   if (!slots_[slot].handle) return;
   alignas(8) uint8_t buffer[4096];

@@ -3,9 +3,10 @@
 
 namespace plume::differential {
 
-void RunSequence(uint64_t seed, const std::wstring& folder, int ops, const std::set<int>& only, FILE* out) {
+void RunSequence(uint64_t seed, const std::wstring& folder, int from, int to, const std::set<int>& only,
+                 FILE* out) {
   Runner runner(seed, folder, out);
-  for (int i = 0; i < ops; ++i) {
+  for (int i = from; i < to; ++i) {
     if (only.empty() || only.count(i)) runner.Run(i);
   }
 }
@@ -31,24 +32,42 @@ void Runner::Run(int index) {
     kind -= weight;
     return false;
   };
-  if (in(30)) Create(rng, false);
-  else if (in(6)) Create(rng, true);
-  else if (in(6)) Read(rng);
-  else if (in(8)) Write(rng);
-  else if (in(3)) SetEnd(rng);
-  else if (in(8)) QueryInformation(rng);
-  else if (in(5)) SetBasic(rng);
-  else if (in(5)) Disposition(rng);
-  else if (in(8)) RenameOrLink(rng, false);
-  else if (in(3)) RenameOrLink(rng, true);
-  else if (in(7)) Close(rng);
-  else if (in(3)) Section(rng);
-  else if (in(2)) ObjectName(rng);
-  else if (in(6)) QueryDirectory(rng);
-  else if (in(5)) QueryAttributes(rng);
-  else if (in(2)) DeleteByName(rng);
-  else if (in(9)) Win32(rng);
-  else Enumerate(rng);
+  if (in(30))
+    Create(rng, false);
+  else if (in(6))
+    Create(rng, true);
+  else if (in(6))
+    Read(rng);
+  else if (in(8))
+    Write(rng);
+  else if (in(3))
+    SetEnd(rng);
+  else if (in(8))
+    QueryInformation(rng);
+  else if (in(5))
+    SetBasic(rng);
+  else if (in(5))
+    Disposition(rng);
+  else if (in(8))
+    RenameOrLink(rng, false);
+  else if (in(3))
+    RenameOrLink(rng, true);
+  else if (in(7))
+    Close(rng);
+  else if (in(3))
+    Section(rng);
+  else if (in(2))
+    ObjectName(rng);
+  else if (in(6))
+    QueryDirectory(rng);
+  else if (in(5))
+    QueryAttributes(rng);
+  else if (in(2))
+    DeleteByName(rng);
+  else if (in(9))
+    Win32(rng);
+  else
+    Enumerate(rng);
   std::fputc('\n', out_);
 }
 
@@ -58,10 +77,80 @@ int Runner::Used(Rng& rng) const {
   return i;
 }
 
-int Runner::UsedFolder(Rng& rng) const {
-  int i = static_cast<int>(rng.Below(kSlots));
-  for (int k = 0; k < kSlots && !slots_[i].directory; ++k) i = (i + 1) % kSlots;
+bool Runner::Fits(const Slot& slot, Want want) {
+  if (!slot.handle) return false;
+  switch (want) {
+    case Want::kRead:
+      return !slot.directory && (slot.access & (GENERIC_READ | GENERIC_ALL | FILE_READ_DATA));
+    case Want::kWrite:
+      return !slot.directory && (slot.access & (GENERIC_WRITE | GENERIC_ALL | FILE_WRITE_DATA));
+    case Want::kAttributes:
+      return (slot.access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL)) != 0;
+    case Want::kDelete:
+      return (slot.access & (DELETE | GENERIC_ALL)) != 0;
+    case Want::kFolder:
+      return slot.directory && (slot.access & (GENERIC_READ | GENERIC_ALL | FILE_LIST_DIRECTORY));
+    default:
+      return true;
+  }
+}
+
+int Runner::SlotFor(Want want, int not_this) {
+  Rng rng(seed_, static_cast<uint64_t>(index_) + (not_this < 0 ? 100'000u : 200'000u));
+  const bool any = rng.OneIn(8), fresh = rng.OneIn(4);
+  int i = Used(rng);
+  if (any && i != not_this) return i;
+  for (int k = 0; k < kSlots; ++k, i = (i + 1) % kSlots) {
+    if (!fresh && i != not_this && Fits(slots_[i], want)) return i;
+  }
+  if (i == not_this) i = (i + 1) % kSlots;
+  for (int tries = 0; tries < 3; ++tries) {
+    const bool folder =
+        want == Want::kFolder || (want != Want::kRead && want != Want::kWrite && rng.OneIn(3));
+    const std::wstring path = folder ? pool_.AnyDirectory(rng) : pool_.AnyFile(rng);
+    Opening opening{FILE_READ_ATTRIBUTES, 7, FILE_OPEN, 0, ULONG{FILE_SYNCHRONOUS_IO_NONALERT}};
+    switch (want) {
+      case Want::kRead:
+        opening.access = rng.OneIn(2) ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE;
+        break;
+      case Want::kWrite:
+        opening.access = rng.OneIn(2) ? GENERIC_WRITE : GENERIC_READ | GENERIC_WRITE;
+        break;
+      case Want::kAttributes:
+        opening.access = rng.OneIn(2) ? FILE_WRITE_ATTRIBUTES : GENERIC_READ | GENERIC_WRITE;
+        break;
+      case Want::kDelete:
+        opening.access = rng.OneIn(2) ? DELETE : DELETE | GENERIC_READ | GENERIC_WRITE;
+        break;
+      case Want::kFolder:
+        opening.access = GENERIC_READ;
+        break;
+      default:
+        opening.access = rng.OneIn(2) ? FILE_READ_ATTRIBUTES : GENERIC_READ;
+        break;
+    }
+    opening.access |= SYNCHRONIZE;
+    if (folder) opening.options |= FILE_DIRECTORY_FILE;
+    const std::wstring name = Nt(Spell(rng, path));
+    std::fprintf(out_, "[open %s access=%lx slot=%d -> ", Shown(name).c_str(), opening.access, i);
+    const bool open = OpenInto(i, path, name, nullptr, opening, true);
+    std::fprintf(out_, "] ");
+    if (open) break;
+  }
   return i;
+}
+
+std::wstring Runner::PathBelow(Rng& rng, const Slot& folder, const std::wstring& path,
+                               std::wstring* name) const {
+  const std::wstring prefix = folder.path.empty() ? L"" : folder.path + L"\\";
+  const std::wstring other = pool_.names[rng.Below(static_cast<uint32_t>(pool_.names.size()))];
+  const std::wstring key = Key(path), folder_key = Key(folder.path);
+  if (key == folder_key) {
+    *name = L"";
+    return path;
+  }
+  *name = Below(key, folder_key) ? path.substr(prefix.size()) : other;
+  return prefix + *name;
 }
 
 std::wstring Runner::Key(std::wstring path) {
@@ -106,6 +195,26 @@ bool Runner::MayMove(const std::wstring& path, int self) const {
   return true;
 }
 
+void Runner::Moved(const std::wstring& path, int self) {
+  const std::wstring key = Key(path);
+  for (int i = 0; i < kSlots; ++i) {
+    const std::wstring slot = Key(slots_[i].path);
+    if (i != self && (slot == key || Below(slot, key))) slots_[i].name_is_old = true;
+  }
+}
+
+bool Runner::SharesChangedFolder(const std::wstring& path, ULONG share) const {
+  constexpr ULONG kAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+  const std::wstring key = Key(path);
+  for (const Slot& slot : slots_) {
+    if (!slot.directory || Key(slot.path) != key || (share == kAll && slot.share == kAll)) continue;
+    for (const std::wstring& own : own_) {
+      if (own == key || Below(own, key)) return true;
+    }
+  }
+  return false;
+}
+
 std::wstring Runner::ShortNameOf(const std::wstring& path) const {
   WIN32_FIND_DATAW found;
   HANDLE find = FindFirstFileW(Full(path).c_str(), &found);
@@ -125,8 +234,10 @@ std::wstring Runner::Spell(Rng& rng, const std::wstring& path) {
   } else if (style < 88) {
     for (size_t i = 0; i < path.size(); ++i) {
       wchar_t c = path[i];
-      if (bits >> (i % 61) & 1) CharUpperBuffW(&c, 1);
-      else if (bits >> (i % 53 + 7) & 1) CharLowerBuffW(&c, 1);
+      if (bits >> (i % 61) & 1)
+        CharUpperBuffW(&c, 1);
+      else if (bits >> (i % 53 + 7) & 1)
+        CharLowerBuffW(&c, 1);
       out += c;
     }
   } else {

@@ -13,8 +13,8 @@ PLUME_TEST_CALLS(PLUME_TEST_DEFINE)
 bool LoadNtCalls() {
   HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
   bool all = true;
-#define PLUME_TEST_LOAD(name, arguments)                                                                \
-  p##name = reinterpret_cast<name##Type>(reinterpret_cast<void*>(GetProcAddress(ntdll, #name)));        \
+#define PLUME_TEST_LOAD(name, arguments)                                                         \
+  p##name = reinterpret_cast<name##Type>(reinterpret_cast<void*>(GetProcAddress(ntdll, #name))); \
   all &= p##name != nullptr;
   PLUME_TEST_CALLS(PLUME_TEST_LOAD)
 #undef PLUME_TEST_LOAD
@@ -62,40 +62,68 @@ std::string Narrow(const std::wstring& text) {
 
 namespace {
 
-// Names with and without 8.3 forms of their own, with letters whose upper case is not ASCII, and near-equal ones.
+// Names with and without 8.3 forms of their own, with letters whose upper case is not ASCII, and near-equal
+// ones.
 const wchar_t* const kFileNames[] = {
-    L"a.txt",        L"Readme.TXT",     L"Long file name.text", L"Another Long Name.data", L"noext",
-    L"x.dll",        L"\u00e4rger.txt", L".hidden",             L"two.dots.tar.gz",        L"b.txt",
-    L"longfi~1.tex", L"Config.ini",     L"data.bin",            L"a.tx"};
-const wchar_t* const kDirectoryNames[] = {L"Docs", L"Sub Folder With Long Name", L"bin", L"Empty", L"Deep", L"d.ext"};
+    L"a.txt",           L"Readme.TXT", L"Long file name.text", L"Another Long Name.data",
+    L"noext",           L"x.dll",      L"\u00e4rger.txt",      L".hidden",
+    L"two.dots.tar.gz", L"b.txt",      L"longfi~1.tex",        L"Config.ini",
+    L"data.bin",        L"a.tx",       L"_low line.ini",       L"[b].txt"};
+const wchar_t* const kDirectoryNames[] = {L"Docs",  L"Sub Folder With Long Name", L"bin", L"Empty", L"Deep",
+                                          L"d.ext", L"Another Long Folder",       L"data"};
+constexpr uint32_t kMostFolders = 8;
 
 }  // namespace
 
 Pool::Pool(uint64_t seed) {
   Rng rng(seed, 0xf11e);
   directories.push_back(L"");
-  const uint32_t folders = 2 + rng.Below(4);
+  const uint32_t folders = 3 + rng.Below(kMostFolders - 2);
   for (uint32_t i = 0; i < folders; ++i) {
     const std::wstring& parent = directories[rng.Below(static_cast<uint32_t>(directories.size()))];
     std::wstring path = (parent.empty() ? L"" : parent + L"\\") + kDirectoryNames[i];
     directories.push_back(path);
-    initial.push_back({path, true, 0, rng.OneIn(6) ? FILE_ATTRIBUTE_READONLY : 0u, rng.Below(1000)});
+    const uint32_t attributes = rng.OneIn(6)   ? FILE_ATTRIBUTE_READONLY
+                                : rng.OneIn(8) ? FILE_ATTRIBUTE_HIDDEN
+                                               : 0u;
+    initial.push_back({path, true, 0, attributes, rng.Below(1000)});
   }
   for (const wchar_t* name : kFileNames) names.push_back(name);
-  const uint32_t files = 3 + rng.Below(7);
+  const uint32_t files = 6 + rng.Below(12);
   std::set<std::wstring> used;
   for (uint32_t i = 0; i < files; ++i) {
     const std::wstring& parent = directories[rng.Below(static_cast<uint32_t>(directories.size()))];
     std::wstring path = (parent.empty() ? L"" : parent + L"\\") + rng.Pick(kFileNames);
     if (!used.insert(path).second) continue;
     uint32_t size = rng.OneIn(4) ? 0 : rng.OneIn(6) ? 70'000 + rng.Below(100'000) : rng.Below(5000);
-    uint32_t attributes = rng.OneIn(6) ? FILE_ATTRIBUTE_READONLY : rng.OneIn(5) ? FILE_ATTRIBUTE_HIDDEN : 0u;
+    uint32_t attributes = rng.OneIn(6)   ? FILE_ATTRIBUTE_READONLY
+                          : rng.OneIn(5) ? FILE_ATTRIBUTE_HIDDEN
+                          : rng.OneIn(8) ? FILE_ATTRIBUTE_SYSTEM
+                                         : 0u;
     initial.push_back({path, false, size, attributes, rng.Below(1000)});
   }
 }
 
 std::wstring Pool::AnyDirectory(Rng& rng) const {
   return directories[rng.Below(static_cast<uint32_t>(directories.size()))];
+}
+
+bool Pool::IsInitial(const std::wstring& path) const {
+  return IsFolder(path) ||
+         std::any_of(initial.begin(), initial.end(), [&](const Item& i) { return i.path == path; });
+}
+
+bool Pool::IsFolder(const std::wstring& path) const {
+  return std::find(directories.begin(), directories.end(), path) != directories.end();
+}
+
+std::wstring Pool::AnyFile(Rng& rng) const {
+  const std::wstring directory = AnyDirectory(rng);
+  const std::wstring& name = names[rng.Below(static_cast<uint32_t>(names.size()))];
+  uint32_t i = rng.Below(static_cast<uint32_t>(initial.size()));
+  while (initial[i].directory) i = (i + 1) % static_cast<uint32_t>(initial.size());  // there are files
+  if (!rng.OneIn(5)) return initial[i].path;
+  return directory.empty() ? name : directory + L"\\" + name;
 }
 
 std::wstring Pool::AnyPath(Rng& rng) const {
@@ -105,10 +133,10 @@ std::wstring Pool::AnyPath(Rng& rng) const {
   const std::wstring& name = names[rng.Below(static_cast<uint32_t>(names.size()))];
   if (kind < 60) return item.path;
   if (kind < 90) return directory.empty() ? name : directory + L"\\" + name;
-  if (kind < 93) return item.path + L"\\" + name;           // below a file, or a new name in a folder
-  if (kind < 95) return L"missing\\" + name;                // in a folder that is not there
+  if (kind < 93) return item.path + L"\\" + name;  // below a file, or a new name in a folder
+  if (kind < 95) return L"missing\\" + name;       // in a folder that is not there
   if (kind < 98) return (directory.empty() ? L"" : directory + L"\\") + L"New Folder";
-  return directory;                                         // "" = the sequence's folder itself
+  return directory;  // "" = the sequence's folder itself
 }
 
 bool Populate(uint64_t seed, const std::wstring& folder) {
@@ -120,7 +148,8 @@ bool Populate(uint64_t seed, const std::wstring& folder) {
       if (!CreateDirectoryW(path.c_str(), nullptr)) return false;
       continue;
     }
-    HANDLE file = CreateFileW(path.c_str(), GENERIC_WRITE, 0, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr);
+    HANDLE file =
+        CreateFileW(path.c_str(), GENERIC_WRITE, 0, nullptr, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr);
     if (file == INVALID_HANDLE_VALUE) return false;
     std::vector<uint8_t> data = MakeData(seed ^ HashBytes(item.path.data(), item.path.size() * 2), item.size);
     DWORD done = 0;
@@ -149,7 +178,8 @@ bool Populate(uint64_t seed, const std::wstring& folder) {
 namespace {
 
 void DumpEntry(const std::wstring& path, const std::wstring& shown, FILE* out) {
-  HANDLE file = CreateFileW(path.c_str(), GENERIC_READ, 7, nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, nullptr);
+  HANDLE file =
+      CreateFileW(path.c_str(), GENERIC_READ, 7, nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, nullptr);
   if (file == INVALID_HANDLE_VALUE) {
     std::fprintf(out, "  %s error=%lu\n", Narrow(shown).c_str(), GetLastError());
     return;
@@ -170,7 +200,8 @@ void DumpEntry(const std::wstring& path, const std::wstring& shown, FILE* out) {
   }
   std::fprintf(out, "  %s %lx %lx attr=%lx written=%s created=%s links=%lu size=%lld hash=%016llx\n",
                Narrow(shown).c_str(), static_cast<long>(s1), static_cast<long>(s2), basic.attributes,
-               TimeText(basic.written).c_str(), TimeText(basic.created).c_str(), standard.directory ? 1 : standard.links,
+               TimeText(basic.written).c_str(), TimeText(basic.created).c_str(),
+               standard.directory ? 1 : standard.links,
                standard.directory ? 0ll : static_cast<long long>(standard.end),
                static_cast<unsigned long long>(HashBytes(data.data(), data.size())));
   CloseHandle(file);
@@ -190,9 +221,11 @@ void DumpFolder(const std::wstring& path, const std::wstring& shown, FILE* out) 
                  Narrow(found.cAlternateFileName).c_str(), found.dwFileAttributes,
                  found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY ? 0 : found.nFileSizeLow,
                  TimeText(static_cast<int64_t>(found.ftLastWriteTime.dwHighDateTime) << 32 |
-                          found.ftLastWriteTime.dwLowDateTime).c_str());
+                          found.ftLastWriteTime.dwLowDateTime)
+                     .c_str());
     DumpEntry(path + L"\\" + name, shown + L"\\" + name, out);
-    if (found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) DumpFolder(path + L"\\" + name, shown + L"\\" + name, out);
+    if (found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY)
+      DumpFolder(path + L"\\" + name, shown + L"\\" + name, out);
   } while (FindNextFileW(find, &found));
   FindClose(find);
 }

@@ -2,9 +2,10 @@
 """The judge of the file space: random sequences of file operations run bare and in a VM; transcripts must be equal and
 the host's files untouched.
 
-  run_file.py --bin BUILD/bin [--count 1000] [--seed 1] [--ops 50] [--batch 250] [--jobs 2] [--image] [--only i,j,k]
+  run_file.py --bin BUILD/bin [--count 1000] [--seed 1] [--ops 50] [--batch 250] [--jobs 2] [--image] [--only i,j,k] [--seeds FILE]
 
-Uses WINEPREFIX. Each batch is one process bare and one guest in one VM, with a folder for every sequence. A failure
+Uses WINEPREFIX. Each batch is two processes bare (for the first and the second half of its sequences) and two
+guests, one after the other, in one VM, with a folder for every sequence. A failure
 prints its seed, the first difference, and the shortest failing sequence found by leaving operations out."""
 import argparse
 import concurrent.futures
@@ -29,6 +30,12 @@ def run(command, log=None):
     return code, out.read_text(errors="replace").replace("\r\n", "\n")
 
 
+def run_all(run_one, commands, log):
+    """Runs the commands one after the other: the first exit code that is not 0, and all output."""
+    results = [run_one(command, log.with_suffix(f".{i}.log")) for i, command in enumerate(commands)]
+    return next((code for code, _ in results if code), 0), "\n".join(text for _, text in results)
+
+
 def snapshot(folder):
     """Every name, kind, mode, time, extended attribute and content below a folder."""
     state = {}
@@ -46,7 +53,7 @@ def split(transcript):
     for line in transcript.split("\n"):
         if line.startswith("== "):
             seed = int(line[3:])
-            parts[seed] = []
+            parts.setdefault(seed, [])
         elif seed is not None:
             parts[seed].append(line)
         elif line.strip():
@@ -80,7 +87,7 @@ class Runner:
         base.mkdir()
         data, copy = base / "d", base / "copy"
         data.mkdir()
-        common = ["--root", self.win(data), "--seed", str(seed), "--count", str(count), "--ops", str(self.args.ops)]
+        common = ["--root", self.win(data), "--seed", str(seed), "--count", str(count)]
         if only is not None:
             common += ["--only", ",".join(map(str, only)) or "-1"]
         exe = self.win(self.tools / "file_ops.exe")
@@ -88,20 +95,23 @@ class Runner:
         if code:
             raise SystemExit(f"populating seeds {seed}..{seed + count - 1} failed:\n{text}")
         subprocess.run(["cp", "-a", str(data), str(copy)], check=True)
-        bare_code, bare = run([exe, *common, "--run"], base / "bare.log")
+        # The second half of each sequence runs in another process: what must last is not in the first one's memory.
+        halves = [[exe, *common, "--run", "--from", str(a), "--to", str(b)]
+                  for a, b in ((0, self.args.ops // 2), (self.args.ops // 2, self.args.ops))]
+        bare_code, bare = run_all(run, halves, base / "bare.log")
         shutil.rmtree(data)
         before = snapshot(copy)
         if self.args.image:
             data.mkdir()
             vm = ImageVm(self, run, base, copy, data)
-            vm_code, guest = vm.run([exe, *common, "--run"], base / "vm.log")
+            vm_code, guest = run_all(vm.run, halves, base / "vm.log")
             after = {k: v for k, v in snapshot(copy).items()}
             if any(data.iterdir()):
                 after["(host folder)"] = "files were written to the host"
         else:
             copy.rename(data)
-            vm_code, guest = run([self.win(self.tools / "plume-vmrun.exe"), "--dir", self.win(base / "vm"), "--",
-                                  exe, *common, "--run"], base / "vm.log")
+            vmrun = [self.win(self.tools / "plume-vmrun.exe"), "--dir", self.win(base / "vm"), "--"]
+            vm_code, guest = run_all(run, [vmrun + half for half in halves], base / "vm.log")
             after = snapshot(data)
         changed = [k for k in before.keys() | after.keys() if before.get(k) != after.get(k)]
         bare_parts, guest_parts = split(bare), split(guest)
@@ -162,8 +172,16 @@ def main():
     parser.add_argument("--only", help="run these operations of one seed and print both transcripts")
     parser.add_argument("--shrink", type=int, default=3, help="shrink at most this many failures")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--seeds", help='a file of "SEED host|image" lines: those of this kind, instead of a range')
     args = parser.parse_args()
     runner = Runner(args)
+    batches = [(s, min(args.batch, args.seed + args.count - s))
+               for s in range(args.seed, args.seed + args.count, args.batch)]
+    if args.seeds:
+        pairs = [line.split()[:2] for line in Path(args.seeds).read_text(encoding="ascii").splitlines()
+                 if line.strip() and not line.startswith("#")]
+        batches = [(int(seed), 1) for seed, kind in pairs if (kind == "image") == args.image]
+        args.count = len(batches)
     if args.only is not None:
         failed = runner.batch(args.seed, 1, [int(i) for i in args.only.split(",") if i], keep=True)
         for bare, guest, touched in failed.values():
@@ -173,8 +191,7 @@ def main():
     begin = time.time()
     failures = {}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        tasks = [pool.submit(runner.batch, s, min(args.batch, args.seed + args.count - s), keep=args.keep)
-                 for s in range(args.seed, args.seed + args.count, args.batch)]
+        tasks = [pool.submit(runner.batch, seed, count, keep=args.keep) for seed, count in batches]
         for task in concurrent.futures.as_completed(tasks):
             failures.update(task.result())
     for number, seed in enumerate(sorted(failures)):
@@ -188,9 +205,8 @@ def main():
             print(f"  shortest: --seed {seed} --only {','.join(map(str, only))}")
             for result in runner.batch(seed, 1, only).values():
                 for line in result[0]:
-                    if line.startswith("-- tree"):
-                        break
-                    print(f"    {line}")
+                    if line[:2].isdigit():
+                        print(f"    {line}")
                 show(*result)
     if not args.keep:
         shutil.rmtree(runner.work, ignore_errors=True)

@@ -37,12 +37,47 @@ compare() {  # compare NAME ARGS...
   fi
 }
 
+expect() {  # expect NAME ARGS...: only in a VM; the answers come on standard input
+  local name=$1; shift
+  number=$((number + 1))
+  rm -rf "$c/fg"; cp -a "$c/ground" "$c/fg"
+  state >"$work/before"
+  cat >"$work/expected"
+  run "$bin/plume-vmrun.exe" --dir "C:\\vm$number" -- "$guest" "$@" >"$work/vm"; local vm_code=$?
+  state >"$work/after"
+  if [ "$vm_code" = 0 ] && diff "$work/expected" "$work/vm" >"$work/diff" &&
+     diff "$work/before" "$work/after" >>"$work/diff"; then
+    passed=$((passed + 1)); echo "ok   $name"
+  else
+    failed=$((failed + 1)); echo "FAIL $name: exit $vm_code"; sed 's/^/     | /' "$work/diff" | head -40
+  fi
+}
+
 compare "names seen back" names
 for how in event port handle synchronous find; do compare "change notification: $how" notify $how; done
 compare "short names" short
 compare "relative names" relative
 compare "prefixes" prefixes
 compare "bad pointers" pointers
+compare "Unix names" unix "$c/fg"
+expect "spellings" spellings "$c/fg" <<'EOF'
+drive: 0 1
+unix: 0 12
+unix with slashes: 0 123
+unix, no such folder: c000003a 123
+above the drives: c0000033 123
+among the drives: c0000033 123
+a device's folder: c000003a 123
+this machine's share: 0 1237
+directory of devices: 0
+relative to it: 0 12378
+copy by id: 0 123789
+lower file by id: 0 123789
+its contents: written here
+deleted file by id: c0000034 123789
+label: c0000022
+junction: c00000bb
+EOF
 compare "big listing" big
 for round in 1 2 3 4 5; do compare "threads and a child at once, $round" race; done
 echo "file guest: $passed passed, $failed failed"

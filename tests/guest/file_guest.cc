@@ -1,5 +1,5 @@
-// What a program sees of files, beyond what the differential test covers. Each verb prints lines that must be the same
-// bare and in a VM (file.sh compares). `setup` makes C:\fg, the ground that the other verbs work on.
+// What a program sees of files, beyond what the differential test covers. Each verb prints lines that must be
+// the same bare and in a VM (file.sh compares). `setup` makes C:\fg, the ground that the other verbs work on.
 //   names      names asked back through handles, mappings and modules
 //   notify     change notification in all its forms
 //   short      short names
@@ -7,31 +7,22 @@
 //   prefixes   the ways to write the same name
 //   pointers   bad pointers and handles
 //   big        a listing of some thousand entries
+//   unix FOLDER, spellings FOLDER   file_spellings.cc
 //   race       eight threads and a child process write, delete and list the same files at once
-// clang-format off
-#include <windows.h>
-// clang-format on
+#include "file_guest.h"
+
 #include <psapi.h>
-#include <winternl.h>
 
 #include <cstdio>
 #include <cstring>
 #include <set>
-#include <string>
 #include <thread>
 #include <vector>
-
-#include "file_ops_nt.h"
 
 namespace plume::differential {
 #define PLUME_TEST_DEFINE(name, arguments) name##Type p##name;
 PLUME_TEST_CALLS(PLUME_TEST_DEFINE)
 #undef PLUME_TEST_DEFINE
-}  // namespace plume::differential
-
-namespace {
-
-using namespace plume::differential;
 
 std::string Narrow(const std::wstring& w) {
   std::string out;
@@ -40,7 +31,9 @@ std::string Narrow(const std::wstring& w) {
 }
 
 void Put(const char* what, long value) { std::printf("%s: %lx\n", what, value); }
-void Put(const char* what, const std::wstring& value) { std::printf("%s: %s\n", what, Narrow(value).c_str()); }
+void Put(const char* what, const std::wstring& value) {
+  std::printf("%s: %s\n", what, Narrow(value).c_str());
+}
 
 bool WriteText(const wchar_t* path, const char* text) {
   HANDLE file = CreateFileW(path, GENERIC_WRITE, 7, nullptr, CREATE_ALWAYS, 0, nullptr);
@@ -60,14 +53,37 @@ std::string ReadText(const wchar_t* path) {
   return std::string(buffer, done);
 }
 
+NTSTATUS Open(HANDLE* file, const wchar_t* name, HANDLE root, ACCESS_MASK access, ULONG disposition,
+              ULONG options) {
+  Attributes attributes(name, root);
+  IO_STATUS_BLOCK io;
+  *file = nullptr;
+  return pNtCreateFile(file, access | SYNCHRONIZE, attributes.get(), &io, nullptr, 0, 7, disposition,
+                       options | 0x20, nullptr, 0);
+}
+
+}  // namespace plume::differential
+
+namespace {
+
+using namespace plume::differential;
+
 int Setup() {
-  const wchar_t* const folders[] = {L"C:\\fg", L"C:\\fg\\Folder with a long name", L"C:\\fg\\Folder with a long name\\Deep",
-                                    L"C:\\fg\\watched", L"C:\\fg\\watched\\sub", L"C:\\fg\\big"};
+  const wchar_t* const folders[] = {L"C:\\fg",
+                                    L"C:\\fg\\Folder with a long name",
+                                    L"C:\\fg\\Folder with a long name\\Deep",
+                                    L"C:\\fg\\watched",
+                                    L"C:\\fg\\watched\\sub",
+                                    L"C:\\fg\\big"};
   for (const wchar_t* folder : folders) CreateDirectoryW(folder, nullptr);
-  const wchar_t* const files[] = {L"C:\\fg\\Lower File.txt", L"C:\\fg\\changed.txt", L"C:\\fg\\moved.txt",
+  const wchar_t* const files[] = {L"C:\\fg\\Lower File.txt",
+                                  L"C:\\fg\\changed.txt",
+                                  L"C:\\fg\\moved.txt",
                                   L"C:\\fg\\Folder with a long name\\A file with a long name.text",
-                                  L"C:\\fg\\Folder with a long name\\Deep\\x.txt", L"C:\\fg\\watched\\change me.txt",
-                                  L"C:\\fg\\watched\\delete me.txt", L"C:\\fg\\watched\\rename me.txt"};
+                                  L"C:\\fg\\Folder with a long name\\Deep\\x.txt",
+                                  L"C:\\fg\\watched\\change me.txt",
+                                  L"C:\\fg\\watched\\delete me.txt",
+                                  L"C:\\fg\\watched\\rename me.txt"};
   for (const wchar_t* file : files) WriteText(file, Narrow(file).c_str());
   for (int i = 0; i < 2000; ++i) {
     wchar_t name[64];
@@ -99,7 +115,9 @@ void PutNames(const char* what, HANDLE file) {
         const size_t at = kind == 18 ? 96 : 0;
         const ULONG units = *reinterpret_cast<ULONG*>(buffer + at) / 2;
         std::printf(" info %lu of %lu", static_cast<unsigned long>(io.Information), units);
-        if (s == 0) std::printf(" %s", Narrow(std::wstring(reinterpret_cast<wchar_t*>(buffer + at + 4), units)).c_str());
+        if (s == 0)
+          std::printf(" %s",
+                      Narrow(std::wstring(reinterpret_cast<wchar_t*>(buffer + at + 4), units)).c_str());
       }
       std::printf("\n");
     }
@@ -149,7 +167,8 @@ int Names() {
 // The changes that everybody who watches must hear of.
 void Change() {
   WriteText(L"C:\\fg\\watched\\new.txt", "new");
-  HANDLE file = CreateFileW(L"C:\\fg\\watched\\change me.txt", GENERIC_WRITE, 7, nullptr, OPEN_EXISTING, 0, nullptr);
+  HANDLE file =
+      CreateFileW(L"C:\\fg\\watched\\change me.txt", GENERIC_WRITE, 7, nullptr, OPEN_EXISTING, 0, nullptr);
   DWORD done;
   WriteFile(file, "changed", 7, &done, nullptr);
   CloseHandle(file);
@@ -168,26 +187,32 @@ void Collect(const uint8_t* buffer, DWORD bytes, Events* events) {
   }
 }
 
-constexpr DWORD kFilter = FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_DIR_NAME | FILE_NOTIFY_CHANGE_LAST_WRITE |
-                          FILE_NOTIFY_CHANGE_SIZE | FILE_NOTIFY_CHANGE_ATTRIBUTES;
+constexpr DWORD kFilter = FILE_NOTIFY_CHANGE_FILE_NAME | FILE_NOTIFY_CHANGE_DIR_NAME |
+                          FILE_NOTIFY_CHANGE_LAST_WRITE | FILE_NOTIFY_CHANGE_SIZE |
+                          FILE_NOTIFY_CHANGE_ATTRIBUTES;
 
 void PutEvents(const char* how, const Events& events) {
-  const std::pair<DWORD, const wchar_t*> expected[] = {
-      {FILE_ACTION_ADDED, L"new.txt"}, {FILE_ACTION_MODIFIED, L"change me.txt"}, {FILE_ACTION_REMOVED, L"delete me.txt"},
-      {FILE_ACTION_RENAMED_OLD_NAME, L"rename me.txt"}, {FILE_ACTION_RENAMED_NEW_NAME, L"renamed.txt"}};
+  const std::pair<DWORD, const wchar_t*> expected[] = {{FILE_ACTION_ADDED, L"new.txt"},
+                                                       {FILE_ACTION_MODIFIED, L"change me.txt"},
+                                                       {FILE_ACTION_REMOVED, L"delete me.txt"},
+                                                       {FILE_ACTION_RENAMED_OLD_NAME, L"rename me.txt"},
+                                                       {FILE_ACTION_RENAMED_NEW_NAME, L"renamed.txt"}};
   for (const auto& [action, name] : expected) {
-    std::printf("%s: %lu %s %s\n", how, action, Narrow(name).c_str(), events.count({action, name}) ? "heard" : "missed");
+    std::printf("%s: %lu %s %s\n", how, action, Narrow(name).c_str(),
+                events.count({action, name}) ? "heard" : "missed");
   }
 }
 
 bool Complete(const Events& events) {
-  return events.count({FILE_ACTION_RENAMED_NEW_NAME, L"renamed.txt"}) && events.count({FILE_ACTION_REMOVED, L"delete me.txt"});
+  return events.count({FILE_ACTION_RENAMED_NEW_NAME, L"renamed.txt"}) &&
+         events.count({FILE_ACTION_REMOVED, L"delete me.txt"});
 }
 
 int NotifyWith(const std::wstring& how) {
   const bool asynchronous = how != L"synchronous";
-  HANDLE folder = CreateFileW(L"C:\\fg\\watched", FILE_LIST_DIRECTORY, 7, nullptr, OPEN_EXISTING,
-                              FILE_FLAG_BACKUP_SEMANTICS | (asynchronous ? FILE_FLAG_OVERLAPPED : 0), nullptr);
+  HANDLE folder =
+      CreateFileW(L"C:\\fg\\watched", FILE_LIST_DIRECTORY, 7, nullptr, OPEN_EXISTING,
+                  FILE_FLAG_BACKUP_SEMANTICS | (asynchronous ? FILE_FLAG_OVERLAPPED : 0), nullptr);
   alignas(8) static uint8_t buffer[8192];
   Events events;
   OVERLAPPED overlapped{};
@@ -198,8 +223,8 @@ int NotifyWith(const std::wstring& how) {
   if (!asynchronous) later = std::thread([] { Sleep(300), Change(); });
   for (int round = 0; round < 20 && !Complete(events); ++round) {
     DWORD bytes = 0;
-    if (!ReadDirectoryChangesW(folder, buffer, sizeof buffer, TRUE, kFilter, &bytes, asynchronous ? &overlapped : nullptr,
-                               nullptr)) {
+    if (!ReadDirectoryChangesW(folder, buffer, sizeof buffer, TRUE, kFilter, &bytes,
+                               asynchronous ? &overlapped : nullptr, nullptr)) {
       std::printf("%s: error %lu\n", Narrow(how).c_str(), GetLastError());
       return 1;
     }
@@ -240,7 +265,8 @@ int Short() {
     GetLongPathNameW(short_path, long_path, 512);
     Put("  long", long_path);
     Put("  attributes", static_cast<long>(GetFileAttributesW(short_path)));
-    HANDLE file = CreateFileW(short_path, GENERIC_READ, 7, nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, nullptr);
+    HANDLE file =
+        CreateFileW(short_path, GENERIC_READ, 7, nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, nullptr);
     wchar_t name[512] = L"";
     GetFinalPathNameByHandleW(file, name, 512, 0);
     Put("  opened", name);
@@ -257,15 +283,9 @@ int Short() {
   MoveFileW((std::wstring(short_path) + L"\\Deep").c_str(), L"C:\\fg\\Moved by a short name");
   std::printf("%s\n", ReadText(L"C:\\fg\\Moved by a short name\\x.txt").c_str());
   DeleteFileW((std::wstring(short_path) + L"\\by short name.txt").c_str());
-  Put("deleted", static_cast<long>(GetFileAttributesW(L"C:\\fg\\Folder with a long name\\by short name.txt")));
+  Put("deleted",
+      static_cast<long>(GetFileAttributesW(L"C:\\fg\\Folder with a long name\\by short name.txt")));
   return 0;
-}
-
-NTSTATUS Open(HANDLE* file, const wchar_t* name, HANDLE root, ACCESS_MASK access, ULONG disposition, ULONG options) {
-  Attributes attributes(name, root);
-  IO_STATUS_BLOCK io;
-  *file = nullptr;
-  return pNtCreateFile(file, access | SYNCHRONIZE, attributes.get(), &io, nullptr, 0, 7, disposition, options | 0x20, nullptr, 0);
 }
 
 void PutOpen(const char* what, NTSTATUS s, HANDLE file) {
@@ -304,7 +324,8 @@ int Relative() {
   Put("id", pNtQueryInformationFile(file, &io, &id, 8, 6));
   Attributes by_id(L"1234", copy);
   std::memcpy(by_id.get()->ObjectName->Buffer, &id, 8);
-  const NTSTATUS s = pNtCreateFile(&again, GENERIC_READ | SYNCHRONIZE, by_id.get(), &io, nullptr, 0, 7, 1, 0x2020, nullptr, 0);
+  const NTSTATUS s = pNtCreateFile(&again, GENERIC_READ | SYNCHRONIZE, by_id.get(), &io, nullptr, 0, 7, 1,
+                                   0x2020, nullptr, 0);
   PutOpen("by id", s, again);
   // Renaming relative to a folder.
   RenameInformation rename{};
@@ -319,17 +340,28 @@ int Relative() {
 }
 
 int Prefixes() {
-  const wchar_t* const names[] = {L"\\??\\C:\\fg\\Lower File.txt", L"\\DosDevices\\C:\\fg\\Lower File.txt",
-                                  L"\\dosdevices\\c:\\FG\\lower file.txt", L"\\??\\c:\\fg", L"\\??\\C:\\fg\\", L"\\??\\C:\\",
-                                  L"\\??\\C:\\fg\\*", L"\\??\\C:\\fg\\a?b", L"C:\\fg", L"\\??\\C:\\fg\\none", L"\\??\\Q:\\x", L"",
-                                  L"\\??\\nul", L"\\??\\C:fg"};
+  const wchar_t* const names[] = {L"\\??\\C:\\fg\\Lower File.txt",
+                                  L"\\DosDevices\\C:\\fg\\Lower File.txt",
+                                  L"\\dosdevices\\c:\\FG\\lower file.txt",
+                                  L"\\??\\c:\\fg",
+                                  L"\\??\\C:\\fg\\",
+                                  L"\\??\\C:\\",
+                                  L"\\??\\C:\\fg\\*",
+                                  L"\\??\\C:\\fg\\a?b",
+                                  L"C:\\fg",
+                                  L"\\??\\C:\\fg\\none",
+                                  L"\\??\\Q:\\x",
+                                  L"",
+                                  L"\\??\\nul",
+                                  L"\\??\\C:fg"};
   for (const wchar_t* name : names) {
     HANDLE file;
     const NTSTATUS s = Open(&file, name, nullptr, FILE_READ_ATTRIBUTES, 1, 0);
     BasicInformation basic{};
     Attributes attributes(name);
     const NTSTATUS asked = pNtQueryAttributesFile(attributes.get(), &basic);
-    std::printf("%s -> %lx, %lx %lx\n", Narrow(name).c_str(), static_cast<long>(s), static_cast<long>(asked), basic.attributes);
+    std::printf("%s -> %lx, %lx %lx\n", Narrow(name).c_str(), static_cast<long>(s), static_cast<long>(asked),
+                basic.attributes);
     if (s == 0) CloseHandle(file);
   }
   return 0;
@@ -341,7 +373,8 @@ int Pointers() {
   auto* bad = reinterpret_cast<void*>(8);
   Attributes good(L"\\??\\C:\\fg\\Lower File.txt");
   auto create = [&](PHANDLE h, POBJECT_ATTRIBUTES a, PIO_STATUS_BLOCK i) {
-    return static_cast<long>(pNtCreateFile(h, GENERIC_READ | SYNCHRONIZE, a, i, nullptr, 0, 7, 1, 0x20, nullptr, 0));
+    return static_cast<long>(
+        pNtCreateFile(h, GENERIC_READ | SYNCHRONIZE, a, i, nullptr, 0, 7, 1, 0x20, nullptr, 0));
   };
   Put("handle", create(static_cast<PHANDLE>(bad), good.get(), &io));
   Put("status block", create(&file, good.get(), static_cast<PIO_STATUS_BLOCK>(bad)));
@@ -365,10 +398,11 @@ int Pointers() {
   WriteText(L"C:\\fg\\so that the folder is merged.txt", "x");
   Put("list into bad memory",
       pNtQueryDirectoryFile(folder, nullptr, nullptr, nullptr, &io, bad, 4096, 3, FALSE, nullptr, TRUE));
-  Put("list a bad handle", pNtQueryDirectoryFile(reinterpret_cast<HANDLE>(0x12344), nullptr, nullptr, nullptr, &io, &io, 4096,
-                                                 3, FALSE, nullptr, TRUE));
+  Put("list a bad handle", pNtQueryDirectoryFile(reinterpret_cast<HANDLE>(0x12344), nullptr, nullptr, nullptr,
+                                                 &io, &io, 4096, 3, FALSE, nullptr, TRUE));
   alignas(8) uint8_t buffer[512];
-  Put("list a file", pNtQueryDirectoryFile(file, nullptr, nullptr, nullptr, &io, buffer, 512, 3, FALSE, nullptr, TRUE));
+  Put("list a file",
+      pNtQueryDirectoryFile(file, nullptr, nullptr, nullptr, &io, buffer, 512, 3, FALSE, nullptr, TRUE));
   Put("files", GetFileAttributesW(L"C:\\fg\\Lower File.txt"));
   return 0;
 }
@@ -380,10 +414,18 @@ int Big() {
     std::swprintf(name, 64, L"C:\\fg\\big\\file number %d.txt", i);
     std::swprintf(other, 64, L"C:\\fg\\big\\new name %d.txt", i);
     switch (i % 4) {
-      case 0: DeleteFileW(name); break;
-      case 1: WriteText(name, "longer"); break;
-      case 2: MoveFileW(name, other); break;
-      default: WriteText(other, "new"); break;
+      case 0:
+        DeleteFileW(name);
+        break;
+      case 1:
+        WriteText(name, "longer");
+        break;
+      case 2:
+        MoveFileW(name, other);
+        break;
+      default:
+        WriteText(other, "new");
+        break;
     }
   }
   for (const wchar_t* pattern : {L"*", L"*1?.txt", L"new*", L"*~*"}) {
@@ -394,7 +436,8 @@ int Big() {
       do {
         ++count;
         for (const wchar_t* p = found.cFileName; *p; ++p) hash = hash * 31 + *p;
-        if (wcscmp(found.cFileName, L"..") != 0 && wcscmp(found.cFileName, L".") != 0) hash = hash * 31 + found.nFileSizeLow;
+        if (wcscmp(found.cFileName, L"..") != 0 && wcscmp(found.cFileName, L".") != 0)
+          hash = hash * 31 + found.nFileSizeLow;
       } while (FindNextFileW(find, &found));
       FindClose(find);
     }
@@ -448,7 +491,8 @@ int Race(const wchar_t* program) {
   STARTUPINFOW startup{};
   startup.cb = sizeof startup;
   PROCESS_INFORMATION child{};
-  Put("child", CreateProcessW(nullptr, command.data(), nullptr, nullptr, FALSE, 0, nullptr, nullptr, &startup, &child));
+  Put("child", CreateProcessW(nullptr, command.data(), nullptr, nullptr, FALSE, 0, nullptr, nullptr, &startup,
+                              &child));
   std::vector<std::thread> threads;
   for (int who = 0; who < 8; ++who) threads.emplace_back(WriteRecords, who);
   for (auto& thread : threads) thread.join();
@@ -485,6 +529,8 @@ int wmain(int argc, wchar_t** argv) {
   if (verb == L"prefixes") return Prefixes();
   if (verb == L"pointers") return Pointers();
   if (verb == L"big") return Big();
+  if (verb == L"unix" && argc > 2) return Unix(argv[2]);
+  if (verb == L"spellings" && argc > 2) return Spellings(argv[2]);
   wchar_t self[512];
   GetModuleFileNameW(nullptr, self, 512);
   if (verb == L"race") return Race(self);

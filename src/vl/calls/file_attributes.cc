@@ -36,7 +36,8 @@ nt::NtStatus QueryName(const VlState& vl, CallScratch& scratch, const FileTarget
 
 }  // namespace
 
-nt::NtStatus PLUME_NTAPI HookNtQueryAttributesFile(nt::ObjectAttributes* attributes, nt::FileBasicInformation* basic) {
+nt::NtStatus PLUME_NTAPI HookNtQueryAttributesFile(nt::ObjectAttributes* attributes,
+                                                   nt::FileBasicInformation* basic) {
   const VlState& vl = Enter();
   CallScratch scratch;
   FileTarget target;
@@ -47,8 +48,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryAttributesFile(nt::ObjectAttributes* attribu
   s = QueryName(vl, scratch, target, &info);
   VL_TRACE(vl, "NtQueryAttributesFile", s, target.path->text);
   if (!nt::Ok(s)) return s;
-  const nt::FileBasicInformation out{info.creation_time, info.last_access_time, info.last_write_time, info.change_time,
-                                     info.file_attributes};
+  const nt::FileBasicInformation out{info.creation_time, info.last_access_time, info.last_write_time,
+                                     info.change_time, info.file_attributes};
   return WriteUser(basic, out) ? s : nt::kAccessViolation;
 }
 
@@ -67,18 +68,26 @@ nt::NtStatus PLUME_NTAPI HookNtQueryFullAttributesFile(nt::ObjectAttributes* att
   return WriteUser(full, info) ? s : nt::kAccessViolation;
 }
 
-// Newer systems' query of any class by name: opened for attributes, asked by handle, closed; so every class is
-// answered, and names come out virtual, by the same code as for handles.
-nt::NtStatus PLUME_NTAPI HookNtQueryInformationByName(nt::ObjectAttributes* attributes, nt::IoStatusBlock* io, void* buffer,
-                                                      nt::Ulong length, nt::FileInformationClass kind) {
+// Newer systems' query of any class by name: opened for attributes, asked by handle, closed; so every class
+// is answered, and names come out virtual, by the same code as for handles.
+nt::NtStatus PLUME_NTAPI HookNtQueryInformationByName(nt::ObjectAttributes* attributes, nt::IoStatusBlock* io,
+                                                      void* buffer, nt::Ulong length,
+                                                      nt::FileInformationClass kind) {
   const VlState& vl = Enter();
   CallScratch scratch;
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);
   if (!nt::Ok(s)) return s;
-  if (!target.IsVirtualized()) return orig.NtQueryInformationByName(&target.captured.own, io, buffer, length, kind);
-  const OpenArguments arguments{nt::kFileReadAttributes | nt::kSynchronize, nullptr, 0, nt::kShareAll, nt::kOpen,
-                                nt::kSynchronousNonAlert | nt::kOpenForBackupIntent | nt::kOpenReparsePoint, nullptr, 0};
+  if (!target.IsVirtualized())
+    return orig.NtQueryInformationByName(&target.captured.own, io, buffer, length, kind);
+  const OpenArguments arguments{nt::kFileReadAttributes | nt::kSynchronize,
+                                nullptr,
+                                0,
+                                nt::kShareAll,
+                                nt::kOpen,
+                                nt::kSynchronousNonAlert | nt::kOpenForBackupIntent | nt::kOpenReparsePoint,
+                                nullptr,
+                                0};
   nt::Handle handle = nullptr;
   nt::IoStatusBlock opened;
   s = OpenTarget(vl, scratch, target, arguments, &handle, &opened);

@@ -1,6 +1,6 @@
-// Copy-up: a lower file or directory gets its copy in the upper layer, whole or not at all. The copy is made under a
-// name of its own in scratch and renamed into place without replacing, so a process killed half-way leaves only a
-// temporary file, and the loser of a race simply uses the winner's copy.
+// Copy-up: a lower file or directory gets its copy in the upper layer, whole or not at all. The copy is made
+// under a name of its own in scratch and renamed into place without replacing, so a process killed half-way
+// leaves only a temporary file, and the loser of a race simply uses the winner's copy.
 #include <atomic>
 #include <cstring>
 
@@ -18,8 +18,8 @@ void AppendHex(char16_t*& at, uint32_t value) {
   for (int shift = 28; shift >= 0; shift -= 4) *at++ = u"0123456789abcdef"[value >> shift & 15];
 }
 
-// "<scratch>\up-<process>-<count>.tmp": unique on this machine while the process lives; leftovers of dead processes are
-// skipped by asking for a new file.
+// "<scratch>\up-<process>-<count>.tmp": unique on this machine while the process lives; leftovers of dead
+// processes are skipped by asking for a new file.
 nt::NtStatus CreateTemporary(const VlState& vl, CallScratch& scratch, nt::Handle* handle) {
   static constinit std::atomic<uint32_t> counter{0};
   for (int round = 0; round < 100; ++round) {
@@ -36,8 +36,8 @@ nt::NtStatus CreateTemporary(const VlState& vl, CallScratch& scratch, nt::Handle
     OwnAttributes object(path);
     nt::IoStatusBlock io;
     const nt::NtStatus s =
-        orig.NtCreateFile(handle, nt::kGenericRead | nt::kGenericWrite | nt::kDelete | nt::kSynchronize, &object.attributes,
-                          &io, nullptr, nt::kAttrNormal, nt::kShareAll, nt::kCreate,
+        orig.NtCreateFile(handle, nt::kGenericRead | nt::kGenericWrite | nt::kDelete | nt::kSynchronize,
+                          &object.attributes, &io, nullptr, nt::kAttrNormal, nt::kShareAll, nt::kCreate,
                           nt::kSynchronousNonAlert | nt::kNonDirectoryFile | nt::kSequentialOnly, nullptr, 0);
     if (s != nt::kObjectNameCollision) return s;
   }
@@ -50,7 +50,8 @@ nt::NtStatus CopyData(CallScratch& scratch, nt::Handle from, nt::Handle to) {
   nt::LargeInteger offset = 0;
   for (;;) {
     nt::IoStatusBlock io{};
-    nt::NtStatus s = orig.NtReadFile(from, nullptr, nullptr, nullptr, &io, buffer, kCopyBuffer, &offset, nullptr);
+    nt::NtStatus s =
+        orig.NtReadFile(from, nullptr, nullptr, nullptr, &io, buffer, kCopyBuffer, &offset, nullptr);
     if (s == nt::kEndOfFile || (nt::Ok(s) && io.information == 0)) return nt::kSuccess;
     if (!nt::Ok(s)) return s;
     const auto size = static_cast<nt::Ulong>(io.information);
@@ -101,7 +102,8 @@ nt::NtStatus Publish(CallScratch& scratch, nt::Handle handle, WView name) {
   rename->file_name_length = static_cast<nt::Ulong>(name.size() * 2);
   std::memcpy(rename->file_name, name.data(), name.size() * 2);
   nt::IoStatusBlock io;
-  return orig.NtSetInformationFile(handle, &io, rename, static_cast<nt::Ulong>(size), nt::kFileRenameInformation);
+  return orig.NtSetInformationFile(handle, &io, rename, static_cast<nt::Ulong>(size),
+                                   nt::kFileRenameInformation);
 }
 
 nt::NtStatus OpenLower(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found,
@@ -110,7 +112,8 @@ nt::NtStatus OpenLower(const VlState& vl, CallScratch& scratch, const VPath& pat
   constexpr nt::AccessMask kAccess = nt::kGenericRead | nt::kSynchronize;
   constexpr nt::Ulong kOptions = nt::kSynchronousNonAlert | nt::kNonDirectoryFile | nt::kSequentialOnly;
   if (lower.place == Place::kImage) {
-    return OpenImage(vl, scratch, found.mount, found.entry, false, nullptr, handle, kAccess, &io, nt::kShareAll, kOptions);
+    return OpenImage(vl, scratch, found.mount, found.entry, false, nullptr, handle, kAccess, &io,
+                     nt::kShareAll, kOptions);
   }
   OwnAttributes object(HostName(scratch, path));
   return orig.NtOpenFile(handle, kAccess, &object.attributes, &io, nt::kShareAll, kOptions);
@@ -137,8 +140,8 @@ nt::NtStatus CopyUpFile(const VlState& vl, CallScratch& scratch, const VPath& pa
     VPath* place = PrefixPath(scratch, path, path.depth);
     VPath* above = ParentPath(scratch, path);
     if (nt::Ok(s) && place && above) {
-      nt::FileBasicInformation basic{lower.info.creation_time, lower.info.last_access_time, lower.info.last_write_time, 0,
-                                     lower.info.file_attributes};
+      nt::FileBasicInformation basic{lower.info.creation_time, lower.info.last_access_time,
+                                     lower.info.last_write_time, 0, lower.info.file_attributes};
       nt::IoStatusBlock io;
       // A file system without some attribute is no reason to refuse the copy.
       orig.NtSetInformationFile(to, &io, &basic, sizeof(basic), nt::kFileBasicInformation);
@@ -177,7 +180,9 @@ nt::NtStatus CopyUpChild(void* context, WView name, bool directory) {
   Located at;
   if (const nt::NtStatus s = Locate(vl, scratch, *child, found, &at); !nt::Ok(s)) return s;
   if (at.place != Place::kUpper && at.place != Place::kNone) {
-    if (const nt::NtStatus s = CopyUp(vl, scratch, *child, found, at, CopyContents::kAll, nullptr); !nt::Ok(s)) return s;
+    if (const nt::NtStatus s = CopyUp(vl, scratch, *child, found, at, CopyContents::kAll, nullptr);
+        !nt::Ok(s))
+      return s;
   }
   return directory ? CopyUpTree(vl, *child) : nt::kSuccess;
 }

@@ -19,7 +19,8 @@ nt::NtStatus RealDirectory::Open(CallScratch& scratch, WView nt_name, WView mask
   if (!nt_name.data()) return status_ = nt::kNoMemory;
   OwnAttributes object(nt_name);
   nt::IoStatusBlock io;
-  status_ = orig.NtOpenFile(&handle_, nt::kFileListDirectory | nt::kSynchronize, &object.attributes, &io, nt::kShareAll,
+  status_ = orig.NtOpenFile(&handle_, nt::kFileListDirectory | nt::kSynchronize, &object.attributes, &io,
+                            nt::kShareAll,
                             nt::kDirectoryFile | nt::kSynchronousNonAlert | nt::kOpenForBackupIntent);
   if (!nt::Ok(status_)) {
     handle_ = nullptr;
@@ -49,15 +50,16 @@ const nt::FileIdBothDirectoryInformation* RealDirectory::Next() {
     if (!next_) {
       nt::IoStatusBlock io{};
       status_ = orig.NtQueryDirectoryFile(handle_, nullptr, nullptr, nullptr, &io, buffer_, kListBuffer,
-                                          nt::kFileIdBothDirectoryInformation, 0, first_ && mask_.length ? &mask_ : nullptr,
-                                          first_);
+                                          nt::kFileIdBothDirectoryInformation, 0,
+                                          first_ && mask_.length ? &mask_ : nullptr, first_);
       if (status_ == nt::kPending) {  // a borrowed asynchronous handle
         orig.NtWaitForSingleObject(handle_, 0, nullptr);
         status_ = io.status;
       }
       first_ = false;
       if (!nt::Ok(status_) || io.information == 0) {
-        if (status_ == nt::kNoMoreFiles || status_ == nt::kNoSuchFile || nt::Ok(status_)) status_ = nt::kNoMoreFiles;
+        if (status_ == nt::kNoMoreFiles || status_ == nt::kNoSuchFile || nt::Ok(status_))
+          status_ = nt::kNoMoreFiles;
         return nullptr;
       }
       next_ = reinterpret_cast<const nt::FileIdBothDirectoryInformation*>(buffer_);
@@ -90,7 +92,8 @@ nt::NtStatus ForEachChild(const VlState& vl, const view::VPath& path, VisitChild
     if (nt::Ok(upper.Open(scratch, UpperName(vl, scratch, path)))) {
       while (const auto* entry = upper.Next()) {
         if (!filter.ShowsUpper(NameOf(*entry))) continue;
-        const nt::NtStatus s = visit(context, NameOf(*entry), (entry->file_attributes & nt::kAttrDirectory) != 0);
+        const nt::NtStatus s =
+            visit(context, NameOf(*entry), (entry->file_attributes & nt::kAttrDirectory) != 0);
         if (!nt::Ok(s)) return s;
       }
       if (upper.status() != nt::kNoMoreFiles) return upper.status();

@@ -13,7 +13,8 @@ OwnAttributes::OwnAttributes(WView nt_name) {
   name.buffer = const_cast<char16_t*>(nt_name.data());
   name.length = static_cast<uint16_t>(nt_name.size() * 2);
   name.maximum_length = name.length;
-  attributes = nt::ObjectAttributes{sizeof(nt::ObjectAttributes), nullptr, &name, nt::kObjCaseInsensitive, nullptr, nullptr};
+  attributes = nt::ObjectAttributes{sizeof(nt::ObjectAttributes), nullptr, &name,
+                                    nt::kObjCaseInsensitive,      nullptr, nullptr};
 }
 
 WView Concat(CallScratch& scratch, WView a, WView b, WView c) {
@@ -30,7 +31,9 @@ WView Concat(CallScratch& scratch, WView a, WView b, WView c) {
 namespace {
 
 // A drive's root needs its backslash: "\??\C:" would be the volume.
-WView Tail(const VPath& path) { return path.trailing_backslash || path.depth == 0 ? WView(u"\\", 1) : WView(); }
+WView Tail(const VPath& path) {
+  return path.trailing_backslash || path.depth == 0 ? WView(u"\\", 1) : WView();
+}
 
 }  // namespace
 
@@ -92,8 +95,8 @@ nt::FileNetworkOpenInformation EntryInformation(const VlState& vl, int mount, ui
   return info;
 }
 
-nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found,
-                         Located* out) {
+nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const VPath& path,
+                         const view::Lookup& found, Located* out) {
   out->place = Place::kNone;
   out->status = nt::kObjectNameNotFound;
   if (found.mount >= 0) {
@@ -120,7 +123,8 @@ nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const VPath& p
   return nt::kSuccess;
 }
 
-nt::NtStatus Locate(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found, Located* out) {
+nt::NtStatus Locate(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found,
+                    Located* out) {
   if (path.trailing_backslash) {
     // The question is what is there. Whether the backslash was right is for the open to say.
     const VPath* plain = PrefixPath(scratch, path, path.depth);
@@ -146,11 +150,13 @@ nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const VPath&
   if (!parent) return nt::kNoMemory;
   const view::Lookup found = view::LookUp(vl.space, *parent, false);
   // Where only the host can have the directory, it has said already that it has not.
-  if (of_host == nt::kObjectPathNotFound && !found.upper_possible && found.mount < 0 && !found.virtual_directory) {
+  if (of_host == nt::kObjectPathNotFound && !found.upper_possible && found.mount < 0 &&
+      !found.virtual_directory) {
     return of_host;
   }
   Located at;
-  if (const nt::NtStatus s = Locate(vl, scratch, *parent, found, &at); !nt::Ok(s)) return nt::kObjectPathNotFound;
+  if (const nt::NtStatus s = Locate(vl, scratch, *parent, found, &at); !nt::Ok(s))
+    return nt::kObjectPathNotFound;
   return at.place != Place::kNone && at.directory() ? nt::kObjectNameNotFound : nt::kObjectPathNotFound;
 }
 
@@ -166,10 +172,10 @@ namespace {
 nt::NtStatus CreateRealDirectory(WView name, nt::Handle* handle, bool* made) {
   OwnAttributes object(name);
   nt::IoStatusBlock io{};
-  const nt::NtStatus s = orig.NtCreateFile(
-      handle, nt::kFileReadAttributes | nt::kFileWriteAttributes | nt::kSynchronize, &object.attributes, &io, nullptr,
-      nt::kAttrNormal, nt::kShareAll, nt::kOpenIf, nt::kDirectoryFile | nt::kSynchronousNonAlert | nt::kOpenForBackupIntent,
-      nullptr, 0);
+  const nt::NtStatus s =
+      orig.NtCreateFile(handle, nt::kFileReadAttributes | nt::kFileWriteAttributes | nt::kSynchronize,
+                        &object.attributes, &io, nullptr, nt::kAttrNormal, nt::kShareAll, nt::kOpenIf,
+                        nt::kDirectoryFile | nt::kSynchronousNonAlert | nt::kOpenForBackupIntent, nullptr, 0);
   *made = nt::Ok(s) && io.information == nt::kInfoCreated;
   return s;
 }
@@ -186,7 +192,8 @@ void SetBasic(nt::Handle handle, const nt::FileNetworkOpenInformation& info) {
 bool IsRealDirectory(WView name) {
   OwnAttributes object(name);
   nt::FileBasicInformation basic;
-  return nt::Ok(orig.NtQueryAttributesFile(&object.attributes, &basic)) && (basic.file_attributes & nt::kAttrDirectory);
+  return nt::Ok(orig.NtQueryAttributesFile(&object.attributes, &basic)) &&
+         (basic.file_attributes & nt::kAttrDirectory);
 }
 
 }  // namespace
@@ -219,7 +226,8 @@ nt::NtStatus EnsureImageDirectory(const VlState& vl, CallScratch& scratch, int m
     OwnAttributes object(ImageName(vl, scratch, mount, chain[i], false));
     nt::Handle handle;
     nt::IoStatusBlock io;
-    if (nt::Ok(orig.NtOpenFile(&handle, nt::kFileWriteAttributes | nt::kSynchronize, &object.attributes, &io, nt::kShareAll,
+    if (nt::Ok(orig.NtOpenFile(&handle, nt::kFileWriteAttributes | nt::kSynchronize, &object.attributes, &io,
+                               nt::kShareAll,
                                nt::kDirectoryFile | nt::kSynchronousNonAlert | nt::kOpenForBackupIntent))) {
       SetBasic(handle, EntryInformation(vl, mount, chain[i]));
       orig.NtClose(handle);
@@ -228,9 +236,9 @@ nt::NtStatus EnsureImageDirectory(const VlState& vl, CallScratch& scratch, int m
   return nt::kSuccess;
 }
 
-nt::NtStatus OpenImage(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry, bool trailing_backslash,
-                       Captured* like, nt::Handle* handle, nt::AccessMask access, nt::IoStatusBlock* io,
-                       nt::Ulong share, nt::Ulong options) {
+nt::NtStatus OpenImage(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry,
+                       bool trailing_backslash, Captured* like, nt::Handle* handle, nt::AccessMask access,
+                       nt::IoStatusBlock* io, nt::Ulong share, nt::Ulong options) {
   const view::MountPoint& point = vl.space.mounts[mount];
   const bool directory = (vl.space.catalogs[point.layer].entry(entry).flags() & catalog::kDirectory) != 0;
   const WView name = ImageName(vl, scratch, mount, entry, trailing_backslash);
@@ -251,8 +259,8 @@ void RefineHostInformation(CallScratch& scratch, const VPath& path, nt::FileNetw
   OwnAttributes object(HostName(scratch, path));
   nt::Handle handle;
   nt::IoStatusBlock io;
-  if (!nt::Ok(orig.NtOpenFile(&handle, nt::kFileReadAttributes | nt::kSynchronize, &object.attributes, &io, nt::kShareAll,
-                              nt::kSynchronousNonAlert | nt::kOpenForBackupIntent))) {
+  if (!nt::Ok(orig.NtOpenFile(&handle, nt::kFileReadAttributes | nt::kSynchronize, &object.attributes, &io,
+                              nt::kShareAll, nt::kSynchronousNonAlert | nt::kOpenForBackupIntent))) {
     return;
   }
   nt::FileBasicInformation basic;
@@ -271,7 +279,8 @@ KeepTimes::KeepTimes(CallScratch& scratch, WView directory) {
     handle_ = nullptr;
     return;
   }
-  if (!nt::Ok(orig.NtQueryInformationFile(handle_, &io, &basic_, sizeof(basic_), nt::kFileBasicInformation))) {
+  if (!nt::Ok(
+          orig.NtQueryInformationFile(handle_, &io, &basic_, sizeof(basic_), nt::kFileBasicInformation))) {
     orig.NtClose(handle_);
     handle_ = nullptr;
   }
@@ -288,7 +297,8 @@ KeepTimes::~KeepTimes() {
 namespace {
 
 // Creates one directory of the upper layer after the lower one of the same path.
-nt::NtStatus CreateUpperDirectory(const VlState& vl, CallScratch& scratch, const VPath& path, WView spelling) {
+nt::NtStatus CreateUpperDirectory(const VlState& vl, CallScratch& scratch, const VPath& path,
+                                  WView spelling) {
   const view::Lookup found = view::LookUp(vl.space, path, false);
   Located lower;
   if (const nt::NtStatus s = LocateLower(vl, scratch, path, found, &lower); !nt::Ok(s)) return s;
@@ -309,7 +319,8 @@ nt::NtStatus CreateUpperDirectory(const VlState& vl, CallScratch& scratch, const
 
 }  // namespace
 
-nt::NtStatus EnsureUpperDirectory(const VlState& vl, CallScratch& scratch, const VPath& path, int components) {
+nt::NtStatus EnsureUpperDirectory(const VlState& vl, CallScratch& scratch, const VPath& path,
+                                  int components) {
   VPath* at = PrefixPath(scratch, path, components);
   if (!at) return nt::kNoMemory;
   // Upwards to what exists already.
@@ -317,7 +328,8 @@ nt::NtStatus EnsureUpperDirectory(const VlState& vl, CallScratch& scratch, const
   for (; exists >= 0; --exists) {
     at->depth = static_cast<uint16_t>(exists);
     at->text = path.Prefix(exists);
-    // The flags of the index would spare the question, but after a renamed directory they say nothing about children.
+    // The flags of the index would spare the question, but after a renamed directory they say nothing about
+    // children.
     const WView name = UpperName(vl, scratch, *at);
     if (!name.data()) return nt::kNoMemory;
     if (IsRealDirectory(name)) break;
@@ -349,7 +361,8 @@ WView TrueSpelling(const VlState& vl, CallScratch& scratch, const VPath& path, c
   const WView typed = Concat(scratch, path.text, WView());
   char16_t* text = const_cast<char16_t*>(typed.data());
   if (!text) return WView();
-  // Upwards to the deepest directory that a lower layer has: its name says how all components above are spelled.
+  // Upwards to the deepest directory that a lower layer has: its name says how all components above are
+  // spelled.
   view::Lookup at_found = found;
   for (int depth = path.depth; depth > 0; --depth) {
     VPath* at = PrefixPath(scratch, path, depth);
@@ -359,7 +372,8 @@ WView TrueSpelling(const VlState& vl, CallScratch& scratch, const VPath& path, c
       const view::MountPoint& point = vl.space.mounts[at_found.mount];
       const catalog::Reader& reader = vl.space.catalogs[point.layer];
       int component = depth;
-      for (uint32_t entry = at_found.entry; entry != point.root && component > 0; entry = reader.entry(entry).parent()) {
+      for (uint32_t entry = at_found.entry; entry != point.root && component > 0;
+           entry = reader.entry(entry).parent()) {
         const WView name = reader.name(reader.entry(entry));
         if (name.size() != path.end[component] - path.end[component - 1] - 1u) break;
         std::memcpy(text + path.end[component - 1] + 1, name.data(), name.size() * sizeof(char16_t));
@@ -371,15 +385,17 @@ WView TrueSpelling(const VlState& vl, CallScratch& scratch, const VPath& path, c
     OwnAttributes object(HostName(scratch, *at));
     nt::IoStatusBlock io;
     nt::Handle handle;
-    if (!nt::Ok(orig.NtOpenFile(&handle, nt::kFileReadAttributes | nt::kSynchronize, &object.attributes, &io, nt::kShareAll,
-                                nt::kSynchronousNonAlert | nt::kOpenForBackupIntent | nt::kOpenReparsePoint))) {
+    if (!nt::Ok(orig.NtOpenFile(
+            &handle, nt::kFileReadAttributes | nt::kSynchronize, &object.attributes, &io, nt::kShareAll,
+            nt::kSynchronousNonAlert | nt::kOpenForBackupIntent | nt::kOpenReparsePoint))) {
       continue;
     }
     const size_t size = at->text.size() * 2 + 64;
     auto* name = static_cast<nt::FileNameInformation*>(scratch.Alloc(size));
     nt::NtStatus s = nt::kNoMemory;
     if (name) {
-      s = orig.NtQueryInformationFile(handle, &io, name, static_cast<nt::Ulong>(size), nt::kFileNameInformation);
+      s = orig.NtQueryInformationFile(handle, &io, name, static_cast<nt::Ulong>(size),
+                                      nt::kFileNameInformation);
     }
     orig.NtClose(handle);
     if (nt::Ok(s)) {

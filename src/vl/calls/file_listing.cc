@@ -1,10 +1,8 @@
-// Directory listings. A directory that only one real directory makes up is listed by the system; any other gets a
-// merged listing at the first query and at every restart, which then is handed out piece by piece.
-#include "view/listing.h"
-
+// Directory listings. A directory that only one real directory makes up is listed by the system; any other
+// gets a merged listing at the first query and at every restart, which then is handed out piece by piece.
 #include <cstring>
 
-#include "view/short_name.h"
+#include "view/listing.h"
 #include "vl/calls/file_directory_state.h"
 #include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
@@ -15,32 +13,6 @@ namespace plume::vl {
 using view::Mode;
 using view::VPath;
 using view::WView;
-
-ListingArena::~ListingArena() {
-  while (blocks_) {
-    Block* next = blocks_->next;
-    HeapFree(blocks_);
-    blocks_ = next;
-  }
-}
-
-void* ListingArena::Alloc(void* context, size_t bytes) {
-  auto& self = *static_cast<ListingArena*>(context);
-  constexpr size_t kHead = 32, kFirst = 16 << 10, kMost = 1 << 20;
-  bytes = (bytes + 15) & ~size_t{15};
-  if (!self.blocks_ || self.blocks_->size - self.blocks_->used < bytes) {
-    size_t size = self.blocks_ ? self.blocks_->size * 2 : kFirst;
-    if (size > kMost) size = kMost;
-    if (size < bytes + kHead) size = bytes + kHead;
-    auto* block = static_cast<Block*>(HeapAlloc(size));
-    if (!block) return nullptr;
-    *block = Block{self.blocks_, size, kHead};
-    self.blocks_ = block;
-  }
-  void* at = reinterpret_cast<uint8_t*>(self.blocks_) + self.blocks_->used;
-  self.blocks_->used += bytes;
-  return at;
-}
 
 DirectoryState::~DirectoryState() {
   HeapDelete(merged);
@@ -65,7 +37,8 @@ HandleRef DirectoryInfo(const VlState& vl, CallScratch& scratch, nt::Handle hand
 }
 
 DirectoryState* StateOf(HandleInfo& info) {
-  if (void* state = info.extension.load(std::memory_order_acquire)) return static_cast<DirectoryState*>(state);
+  if (void* state = info.extension.load(std::memory_order_acquire))
+    return static_cast<DirectoryState*>(state);
   auto* mine = HeapNew<DirectoryState>();
   return mine ? static_cast<DirectoryState*>(info.SetExtension(mine, DirectoryState::Destroy)) : nullptr;
 }
@@ -73,139 +46,10 @@ DirectoryState* StateOf(HandleInfo& info) {
 namespace {
 
 constexpr nt::Ulong kMostBytes = 128 << 10;  // handed out by one query
-
-view::DirEntry FromReal(const nt::FileIdBothDirectoryInformation& e) {
-  view::DirEntry out;
-  out.name = NameOf(e);
-  out.short_name = WView(e.short_name, static_cast<uint8_t>(e.short_name_length) / 2);
-  out.attributes = e.file_attributes;
-  out.ea_size = e.ea_size;
-  out.created = e.creation_time;
-  out.accessed = e.last_access_time;
-  out.written = e.last_write_time;
-  out.changed = e.change_time;
-  out.size = static_cast<uint64_t>(e.end_of_file);
-  out.allocation = static_cast<uint64_t>(e.allocation_size);
-  out.id = static_cast<uint64_t>(e.file_id);
-  return out;
-}
-
-view::DirEntry FromInformation(WView name, const nt::FileNetworkOpenInformation& info, uint64_t id) {
-  view::DirEntry out;
-  out.name = name;
-  out.attributes = info.file_attributes;
-  out.created = info.creation_time;
-  out.accessed = info.last_access_time;
-  out.written = info.last_write_time;
-  out.changed = info.change_time;
-  out.size = static_cast<uint64_t>(info.end_of_file);
-  out.allocation = static_cast<uint64_t>(info.allocation_size);
-  out.id = id;
-  return out;
-}
-
-constexpr bool SameLayer(view::Source a, Source b) {
-  return a == view::Source::kUpper ? b == Source::kUpper : a == view::Source::kHost && b == Source::kHost;
-}
-
-// One listing in the making.
-struct Builder {
-  const VlState& vl;
-  CallScratch& scratch;
-  const VPath& path;
-  const view::Lookup& found;
-  const view::ChildFilter& filter;
-  view::Listing& listing;
-  nt::Handle handle;           // the one that is listed,
-  Source handle_source;        // and its layer
-
-  nt::NtStatus AddReal(view::Source source, WView name);
-  nt::NtStatus AddImages();
-  nt::NtStatus AddMounts();
-  bool AddDots(int mount, uint32_t entry);
-};
-
-nt::NtStatus Builder::AddReal(view::Source source, WView name) {
-  RealDirectory directory;
-  nt::NtStatus s = directory.Open(scratch, name);
-  if (s == nt::kSharingViolation && SameLayer(source, handle_source)) s = directory.Borrow(scratch, handle);
-  // A layer that does not have the directory, or has a file of that name, has nothing to show.
-  if (!nt::Ok(s)) return IsMissing(s) || s == nt::kNotADirectory ? nt::kSuccess : s;
-  if (path.depth > 0) directory.KeepDots();
-  while (const auto* entry = directory.Next()) {
-    if (!listing.Add(source, FromReal(*entry))) return nt::kNoMemory;
-  }
-  return directory.status() == nt::kNoMoreFiles ? nt::kSuccess : directory.status();
-}
-
-// "." and ".." of an image directory, as its catalog has them.
-bool Builder::AddDots(int mount, uint32_t entry) {
-  if (path.depth == 0) return true;
-  const catalog::Reader& reader = vl.space.catalogs[vl.space.mounts[mount].layer];
-  return listing.Add(view::Source::kImage, FromInformation(WView(u".", 1), EntryInformation(vl, mount, entry), path.hash[path.depth])) &&
-         listing.Add(view::Source::kImage,
-                     FromInformation(WView(u"..", 2), EntryInformation(vl, mount, reader.entry(entry).parent()),
-                                     path.hash[path.depth - 1]));
-}
-
-nt::NtStatus Builder::AddImages() {
-  view::Contributor layer;
-  while (view::NextContributor(vl.space, path, false, found, &layer)) {
-    const catalog::Reader& reader = vl.space.catalogs[vl.space.mounts[layer.mount].layer];
-    const catalog::Entry& directory = reader.entry(layer.entry);
-    if (!AddDots(layer.mount, layer.entry)) return nt::kNoMemory;
-    for (uint32_t i = 0; i < directory.child_count(); ++i) {
-      const uint32_t child = directory.first_child() + i;
-      const WView name = reader.name(reader.entry(child));
-      view::DirEntry e = FromInformation(name, EntryInformation(vl, layer.mount, child),
-                                         view::HashAppend(path.hash[path.depth], name));
-      e.attributes = AttributesByName(vl, name, e.attributes);
-      view::ShortName made;
-      e.short_name = reader.short_name(reader.entry(child));
-      if (e.short_name.empty() && vl.is_wine) {
-        made = view::WineShortName(name);
-        e.short_name = made.View();
-      }
-      if (!listing.Add(view::Source::kImage, e)) return nt::kNoMemory;
-    }
-  }
-  return nt::kSuccess;
-}
-
-// Directories that exist because something is mounted in them.
-nt::NtStatus Builder::AddMounts() {
-  nt::FileNetworkOpenInformation info{};
-  info.file_attributes = nt::kAttrDirectory;
-  size_t at = 0;
-  WView name;
-  while (!found.lower_hidden && view::NextMountChild(vl.space, path, false, &at, &name)) {
-    if (!listing.Add(view::Source::kImage, FromInformation(name, info, view::HashAppend(path.hash[path.depth], name)))) {
-      return nt::kNoMemory;
-    }
-  }
-  return nt::kSuccess;
-}
-
-nt::NtStatus Build(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& found,
-                   nt::Handle handle, Source handle_source, MergedListing** out) {
-  const view::ChildFilter filter(vl.space, path, false, found);
-  auto* merged = HeapNew<MergedListing>(&filter);
-  if (!merged) return nt::kNoMemory;
-  Builder builder{vl, scratch, path, found, filter, merged->listing, handle, handle_source};
-  nt::NtStatus s = nt::kSuccess;
-  if (UpperMayHaveChildren(vl, path, found)) s = builder.AddReal(view::Source::kUpper, UpperName(vl, scratch, path));
-  if (nt::Ok(s)) s = builder.AddImages();
-  // The host before the mounts: a real directory says more about itself.
-  if (nt::Ok(s) && filter.NeedsHost()) s = builder.AddReal(view::Source::kHost, HostName(scratch, path));
-  if (nt::Ok(s)) s = builder.AddMounts();
-  if (nt::Ok(s) && !merged->listing.Sort()) s = nt::kNoMemory;
-  if (!nt::Ok(s)) {
-    HeapDelete(merged);
-    return s;
-  }
-  *out = merged;
-  return s;
-}
+// In a directory with more files of its own in the upper layer, sizes and times in a listing are those of its
+// first query, as file systems with directory indexes have it: asking for each again would double the price
+// of listing it.
+constexpr size_t kMostRefreshed = 256;
 
 struct Query {
   nt::Handle handle, event;
@@ -217,6 +61,8 @@ struct Query {
   nt::FileInformationClass kind;
   bool single, restart;
   const nt::UnicodeString* mask;
+  nt::Ulong extended_flags = 0;
+  bool extended = false;  // NtQueryDirectoryFileEx
 };
 
 // The pattern of the first query holds for the life of the handle.
@@ -231,12 +77,83 @@ nt::NtStatus FixPattern(CallScratch& scratch, DirectoryState& state, const nt::U
   return s;
 }
 
+// A directory that was the host's alone when its scan began may have become a merged one. REQUIRES the
+// entry's lock.
+nt::NtStatus LeaveOriginal(const VlState& vl, CallScratch& scratch, const Query& query,
+                           const HandleInfo& info, DirectoryState& state) {
+  if (info.source != Source::kHost || !state.last_known) return nt::kSuccess;
+  const VPath* path = PathOfHandle(vl, scratch, query.handle, nullptr);
+  if (!path) return nt::kSuccess;
+  const view::Lookup found = view::LookUp(vl.space, *path, false);
+  if (!found.merge_listing && !found.lower_hidden) return nt::kSuccess;
+  state.must_refresh = vl.is_wine;  // only the names are right
+  const nt::NtStatus s =
+      vl.is_wine ? BuildFromHandle(vl, scratch, query.handle, &state.merged)
+                 : BuildListing(vl, scratch, *path, found, query.handle, info.source, &state.merged);
+  if (!nt::Ok(s)) return s;
+  state.passes = false;
+  const size_t next = state.last_size ? state.merged->listing.After(WView(state.last, state.last_size)) : 0;
+  state.cursor = view::Cursor{WView(state.pattern, state.pattern_size), next, true};
+  return s;
+}
+
+// All classes but FileNamesInformation begin alike.
+bool PutParentFacts(const VlState& vl, CallScratch& scratch, const Query& q, uint8_t* record) {
+  const VPath* path = PathOfHandle(vl, scratch, q.handle, nullptr);
+  nt::FileNetworkOpenInformation info;
+  if (!path || !ParentFacts(vl, scratch, *path, &info)) return true;
+  const int64_t times[] = {info.creation_time, info.last_access_time, info.last_write_time, info.change_time};
+  return CopyOut(record + offsetof(nt::FileDirectoryInformation, creation_time), times, sizeof(times)) &&
+         CopyOut(record + offsetof(nt::FileDirectoryInformation, file_attributes), &info.file_attributes,
+                 sizeof(nt::Ulong));
+}
+
+// The original's answer about a directory of the host: ".." gets the facts that it has here, and how far the
+// original has got is kept in mind.
+nt::NtStatus AfterOriginal(const VlState& vl, CallScratch& scratch, const Query& q, nt::NtStatus s,
+                           DirectoryState& state) {
+  if ((!nt::Ok(s) && s != nt::kBufferOverflow) || !state.last_known) return s;
+  state.last_known = false;
+  uint32_t length_at, name_at;
+  if (s == nt::kPending || !view::NamePlace(q.kind, &length_at, &name_at)) return s;
+  auto* record = static_cast<uint8_t*>(q.buffer);
+  for (;;) {
+    nt::Ulong next = 0, bytes = 0;
+    if (!CopyIn(&next, record, sizeof(next)) || !CopyIn(&bytes, record + length_at, sizeof(bytes)))
+      return nt::kAccessViolation;
+    if (state.passed < 2) {
+      ++state.passed;
+      char16_t name[2];
+      if (bytes == sizeof(name) && CopyIn(name, record + name_at, sizeof(name)) && name[0] == u'.' &&
+          name[1] == u'.' && q.kind != nt::kFileNamesInformation && !PutParentFacts(vl, scratch, q, record)) {
+        return nt::kAccessViolation;
+      }
+    }
+    if (next) {
+      record += next;
+      continue;
+    }
+    // A name that was cut is not known.
+    if (!nt::Ok(s) || bytes > sizeof(state.last) || !CopyIn(state.last, record + name_at, bytes)) return s;
+    state.last_size = static_cast<uint16_t>(bytes / 2);
+    state.last_known = true;
+    return s;
+  }
+}
+
 // Decides how this scan is answered. REQUIRES the entry's lock.
-nt::NtStatus Begin(const VlState& vl, CallScratch& scratch, const Query& query, HandleInfo& info, DirectoryState& state) {
+nt::NtStatus Begin(const VlState& vl, CallScratch& scratch, const Query& query, HandleInfo& info,
+                   DirectoryState& state) {
   nt::NtStatus s = state.started ? nt::kSuccess : FixPattern(scratch, state, query.mask);
   if (!nt::Ok(s)) return s;
+  if (state.started && vl.is_wine) {  // Wine's handles remember the names of their first query
+    state.cursor.next = 0;
+    state.last_size = state.passed = 0;
+    return state.passes ? LeaveOriginal(vl, scratch, query, info, state) : nt::kSuccess;
+  }
   state.started = true;
-  state.passes = true;
+  state.passes = state.last_known = true;
+  state.last_size = state.passed = 0;
   HeapDelete(state.merged);
   state.merged = nullptr;
   if (info.kind == HandleKind::kPipeDevice) {
@@ -249,22 +166,26 @@ nt::NtStatus Begin(const VlState& vl, CallScratch& scratch, const Query& query, 
   const VPath* path = PathOfHandle(vl, scratch, query.handle, nullptr);
   if (!path) return nt::kSuccess;
   const view::Lookup found = view::LookUp(vl.space, *path, false);
-  // A directory whose host namesake was replaced shows only what is its own, so even one layer is listed by us if the
-  // handle is not of that layer.
+  // A directory whose host namesake was replaced shows only what is its own, so even one layer is listed by
+  // us if the handle is not of that layer.
   if (!found.merge_listing && !(found.lower_hidden && info.source != Source::kUpper)) return nt::kSuccess;
   if (!IsDirectoryHandle(query.handle)) return nt::kSuccess;  // the original refuses it
   const bool was_started = state.cursor.started;
-  s = Build(vl, scratch, *path, found, query.handle, info.source, &state.merged);
+  s = BuildListing(vl, scratch, *path, found, query.handle, info.source, &state.merged);
   if (!nt::Ok(s)) return s;
-  state.passes = false;
+  state.passes = state.must_refresh = false;
   state.cursor = view::Cursor{WView(state.pattern, state.pattern_size), 0, was_started};
   VL_TRACE(vl, "NtQueryDirectoryFile(merged)", s, path->text);
   return s;
 }
 
 nt::NtStatus PassOn(const VlState& vl, const Query& q, nt::UnicodeString* mask) {
-  return orig.NtQueryDirectoryFile(q.handle, q.event, q.apc, q.context, q.io, q.buffer, q.length, q.kind, q.single, mask,
-                                   q.restart);
+  if (q.extended) {
+    return orig.NtQueryDirectoryFileEx(q.handle, q.event, q.apc, q.context, q.io, q.buffer, q.length, q.kind,
+                                       q.extended_flags, mask);
+  }
+  return orig.NtQueryDirectoryFile(q.handle, q.event, q.apc, q.context, q.io, q.buffer, q.length, q.kind,
+                                   q.single, mask, q.restart);
 }
 
 // Wine knows fewer classes and no asynchronous listing; it shall say so itself.
@@ -279,19 +200,47 @@ bool OnlyOriginal(const VlState& vl, const Query& q) {
 // The smallest buffer of a class; a query with less fails before it fixes the pattern.
 constexpr nt::Ulong SmallestBuffer(nt::FileInformationClass kind) {
   switch (kind) {
-    case nt::kFileDirectoryInformation: return sizeof(nt::FileDirectoryInformation);
-    case nt::kFileFullDirectoryInformation: return sizeof(nt::FileFullDirectoryInformation);
-    case nt::kFileBothDirectoryInformation: return sizeof(nt::FileBothDirectoryInformation);
-    case nt::kFileIdBothDirectoryInformation: return sizeof(nt::FileIdBothDirectoryInformation);
-    case nt::kFileIdFullDirectoryInformation: return sizeof(nt::FileIdFullDirectoryInformation);
-    case nt::kFileIdGlobalTxDirectoryInformation: return sizeof(nt::FileIdGlobalTxDirectoryInformation);
-    case nt::kFileIdExtdDirectoryInformation: return sizeof(nt::FileIdExtdDirectoryInformation);
-    case nt::kFileIdExtdBothDirectoryInformation: return sizeof(nt::FileIdExtdBothDirectoryInformation);
-    default: return sizeof(nt::FileNamesInformation);
+    case nt::kFileDirectoryInformation:
+      return sizeof(nt::FileDirectoryInformation);
+    case nt::kFileFullDirectoryInformation:
+      return sizeof(nt::FileFullDirectoryInformation);
+    case nt::kFileBothDirectoryInformation:
+      return sizeof(nt::FileBothDirectoryInformation);
+    case nt::kFileIdBothDirectoryInformation:
+      return sizeof(nt::FileIdBothDirectoryInformation);
+    case nt::kFileIdFullDirectoryInformation:
+      return sizeof(nt::FileIdFullDirectoryInformation);
+    case nt::kFileIdGlobalTxDirectoryInformation:
+      return sizeof(nt::FileIdGlobalTxDirectoryInformation);
+    case nt::kFileIdExtdDirectoryInformation:
+      return sizeof(nt::FileIdExtdDirectoryInformation);
+    case nt::kFileIdExtdBothDirectoryInformation:
+      return sizeof(nt::FileIdExtdBothDirectoryInformation);
+    default:
+      return sizeof(nt::FileNamesInformation);
   }
 }
 
-constexpr nt::AccessMask kMayList = nt::kFileListDirectory | nt::kGenericRead | nt::kGenericAll | nt::kMaximumAllowed;
+constexpr nt::AccessMask kMayList =
+    nt::kFileListDirectory | nt::kGenericRead | nt::kGenericAll | nt::kMaximumAllowed;
+
+// The next entries of the merged listing. REQUIRES the entry's lock.
+nt::NtStatus HandOut(const VlState& vl, CallScratch& scratch, const Query& q, DirectoryState& state,
+                     void* buffer, nt::Ulong length, uint32_t* written) {
+  view::ListingRequest request{q.kind, q.single, q.restart};
+  const VPath* path = state.must_refresh ? PathOfHandle(vl, scratch, q.handle, nullptr) : nullptr;
+  if (!path) {
+    state.must_refresh = true;
+    return static_cast<nt::NtStatus>(
+        view::QueryListing(state.merged->listing, &state.cursor, request, buffer, length, written));
+  }
+  const view::ChildFilter filter(vl.space, *path, false, view::LookUp(vl.space, *path, false));
+  ListingRefresh refresh{vl, *path, filter, state.merged->listing.upper_count() <= kMostRefreshed};
+  request.refresh = ListingRefresh::Still;
+  request.context = &refresh;
+  return static_cast<nt::NtStatus>(
+      view::QueryListing(state.merged->listing, &state.cursor, request, buffer, length, written));
+}
 
 nt::NtStatus List(const VlState& vl, const Query& q) {
   auto* mask = const_cast<nt::UnicodeString*>(q.mask);
@@ -299,26 +248,32 @@ nt::NtStatus List(const VlState& vl, const Query& q) {
   CallScratch scratch;
   HandleRef info = DirectoryInfo(vl, scratch, q.handle);
   if (!info && !vl.is_wine) info = PipeDeviceInfo(vl, scratch, q.handle);
-  if (!info || (info->kind != HandleKind::kDirectory && info->kind != HandleKind::kPipeDevice) || !(info->access & kMayList))
+  if (!info || (info->kind != HandleKind::kDirectory && info->kind != HandleKind::kPipeDevice) ||
+      !(info->access & kMayList))
     return PassOn(vl, q, mask);
   DirectoryState* state = StateOf(*info.get());
   if (!state) return nt::kNoMemory;
   LockGuard guard(info->lock);
+  nt::NtStatus begun = nt::kSuccess;
   if (!state->started || q.restart) {
-    const nt::NtStatus s = Begin(vl, scratch, q, *info.get(), *state);
-    if (!nt::Ok(s)) return s;
+    begun = Begin(vl, scratch, q, *info.get(), *state);
+  } else if (state->passes) {
+    begun = LeaveOriginal(vl, scratch, q, *info.get(), *state);
   }
-  if (state->passes) return PassOn(vl, q, mask);
+  if (!nt::Ok(begun)) return begun;
+  if (state->passes) {
+    const nt::NtStatus s = PassOn(vl, q, mask);
+    return info->source == Source::kHost ? AfterOriginal(vl, scratch, q, s, *state) : s;
+  }
   const nt::Ulong length = q.length < kMostBytes ? q.length : kMostBytes;
   void* buffer = scratch.Alloc(length ? length : 1);
   if (!buffer) return nt::kNoMemory;
   uint32_t written = 0;
-  const view::ListingRequest request{q.kind, q.single, q.restart};
   const size_t position = state->cursor.next;
   const bool started = state->cursor.started;
-  const auto s = static_cast<nt::NtStatus>(
-      view::QueryListing(state->merged->listing, &state->cursor, request, buffer, length, &written));
-  if (s == nt::kInfoLengthMismatch || s == nt::kInvalidInfoClass) return s;  // the system does not touch the block
+  const nt::NtStatus s = HandOut(vl, scratch, q, *state, buffer, length, &written);
+  if (s == nt::kInfoLengthMismatch || s == nt::kInvalidInfoClass)
+    return s;  // the system does not touch the block
   nt::IoStatusBlock io{};
   io.status = s;
   io.information = written;
@@ -327,27 +282,40 @@ nt::NtStatus List(const VlState& vl, const Query& q) {
     state->cursor.started = started;
     return nt::kAccessViolation;
   }
+  if (q.extended_flags & nt::kQueryNoCursorUpdate) state->cursor.next = position;
   if (q.event) orig.NtSetEvent(q.event, nullptr);
   return s;
 }
 
 }  // namespace
 
-nt::NtStatus PLUME_NTAPI HookNtQueryDirectoryFile(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc, void* context,
-                                                  nt::IoStatusBlock* io, void* buffer, nt::Ulong length,
-                                                  nt::FileInformationClass kind, uint8_t single, nt::UnicodeString* mask,
-                                                  uint8_t restart) {
+nt::NtStatus PLUME_NTAPI HookNtQueryDirectoryFile(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc,
+                                                  void* context, nt::IoStatusBlock* io, void* buffer,
+                                                  nt::Ulong length, nt::FileInformationClass kind,
+                                                  uint8_t single, nt::UnicodeString* mask, uint8_t restart) {
   const VlState& vl = Enter();
-  return List(vl, Query{handle, event, apc, context, io, buffer, length, kind, single != 0, restart != 0, mask});
+  return List(vl,
+              Query{handle, event, apc, context, io, buffer, length, kind, single != 0, restart != 0, mask});
 }
 
-nt::NtStatus PLUME_NTAPI HookNtQueryDirectoryFileEx(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc, void* context,
-                                                    nt::IoStatusBlock* io, void* buffer, nt::Ulong length,
-                                                    nt::FileInformationClass kind, nt::Ulong flags,
-                                                    nt::UnicodeString* mask) {
+nt::NtStatus PLUME_NTAPI HookNtQueryDirectoryFileEx(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc,
+                                                    void* context, nt::IoStatusBlock* io, void* buffer,
+                                                    nt::Ulong length, nt::FileInformationClass kind,
+                                                    nt::Ulong flags, nt::UnicodeString* mask) {
   const VlState& vl = Enter();
-  const Query query{handle, event, apc, context, io, buffer, length, kind, (flags & nt::kQueryReturnSingleEntry) != 0,
-                    (flags & nt::kQueryRestartScan) != 0, mask};
+  const Query query{handle,
+                    event,
+                    apc,
+                    context,
+                    io,
+                    buffer,
+                    length,
+                    kind,
+                    (flags & nt::kQueryReturnSingleEntry) != 0,
+                    (flags & nt::kQueryRestartScan) != 0,
+                    mask,
+                    flags,
+                    true};
   return List(vl, query);
 }
 

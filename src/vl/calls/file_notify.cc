@@ -1,10 +1,10 @@
-// Change notification. Changes of merged directories happen in the upper layer (a lower file is copied up before it
-// is changed, renamed or deleted), so that is where they are watched.
+// Change notification. Changes of merged directories happen in the upper layer (a lower file is copied up
+// before it is changed, renamed or deleted), so that is where they are watched.
 //
-// A directory opened without synchronous I/O but with the right to list is opened to be watched: file_open.cc gives
-// out a handle of its upper directory, and everything about completion (event, port, APC, the handle itself being
-// signalled) is the system's. For other handles a second one is opened here, kept with the guest's, and the caller's own
-// event and status block are used with it.
+// A directory opened without synchronous I/O but with the right to list is opened to be watched: file_open.cc
+// gives out a handle of its upper directory, and everything about completion (event, port, APC, the handle
+// itself being signalled) is the system's. For other handles a second one is opened here, kept with the
+// guest's, and the caller's own event and status block are used with it.
 #include "vl/calls/file_directory_state.h"
 #include "vl/calls/file_space.h"
 
@@ -33,7 +33,8 @@ nt::NtStatus WatchedHandle(const VlState& vl, nt::Handle handle, nt::Handle* wat
     OwnAttributes object(UpperName(vl, scratch, *path));
     nt::IoStatusBlock io;
     constexpr nt::Ulong kModes = nt::kSynchronousNonAlert | nt::kSynchronousAlert;
-    s = orig.NtOpenFile(&state->watched, nt::kFileListDirectory | nt::kSynchronize, &object.attributes, &io, nt::kShareAll,
+    s = orig.NtOpenFile(&state->watched, nt::kFileListDirectory | nt::kSynchronize, &object.attributes, &io,
+                        nt::kShareAll,
                         nt::kDirectoryFile | nt::kOpenForBackupIntent | (info->options & kModes));
     if (!nt::Ok(s)) {
       state->watched = nullptr;
@@ -46,9 +47,11 @@ nt::NtStatus WatchedHandle(const VlState& vl, nt::Handle handle, nt::Handle* wat
 
 }  // namespace
 
-nt::NtStatus PLUME_NTAPI HookNtNotifyChangeDirectoryFile(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc,
-                                                         void* context, nt::IoStatusBlock* io, void* buffer,
-                                                         nt::Ulong length, nt::Ulong filter, uint8_t subtree) {
+nt::NtStatus PLUME_NTAPI HookNtNotifyChangeDirectoryFile(nt::Handle handle, nt::Handle event,
+                                                         nt::ApcRoutine* apc, void* context,
+                                                         nt::IoStatusBlock* io, void* buffer,
+                                                         nt::Ulong length, nt::Ulong filter,
+                                                         uint8_t subtree) {
   const VlState& vl = Enter();
   nt::Handle watched;
   const nt::NtStatus s = WatchedHandle(vl, handle, &watched);
@@ -56,10 +59,11 @@ nt::NtStatus PLUME_NTAPI HookNtNotifyChangeDirectoryFile(nt::Handle handle, nt::
   return orig.NtNotifyChangeDirectoryFile(watched, event, apc, context, io, buffer, length, filter, subtree);
 }
 
-nt::NtStatus PLUME_NTAPI HookNtNotifyChangeDirectoryFileEx(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc,
-                                                           void* context, nt::IoStatusBlock* io, void* buffer,
-                                                           nt::Ulong length, nt::Ulong filter, uint8_t subtree,
-                                                           nt::Ulong information_class) {
+nt::NtStatus PLUME_NTAPI HookNtNotifyChangeDirectoryFileEx(nt::Handle handle, nt::Handle event,
+                                                           nt::ApcRoutine* apc, void* context,
+                                                           nt::IoStatusBlock* io, void* buffer,
+                                                           nt::Ulong length, nt::Ulong filter,
+                                                           uint8_t subtree, nt::Ulong information_class) {
   const VlState& vl = Enter();
   nt::Handle watched;
   const nt::NtStatus s = WatchedHandle(vl, handle, &watched);

@@ -1,4 +1,5 @@
 // NtCreateFile and NtOpenFile.
+#include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
 
 namespace plume::vl {
@@ -16,7 +17,8 @@ constexpr bool DropsContents(nt::Ulong disposition) {
   return disposition == nt::kSupersede || disposition == nt::kOverwrite || disposition == nt::kOverwriteIf;
 }
 constexpr bool MayDelete(const OpenArguments& a) {
-  return (a.access & (nt::kDelete | nt::kGenericAll | nt::kMaximumAllowed)) || (a.options & nt::kDeleteOnClose);
+  return (a.access & (nt::kDelete | nt::kGenericAll | nt::kMaximumAllowed)) ||
+         (a.options & nt::kDeleteOnClose);
 }
 
 // One open: the arguments, where the result goes, and what is known of the target.
@@ -36,12 +38,13 @@ nt::NtStatus Original(Open& open, WView name) {
   if (!name.data()) return nt::kNoMemory;
   const OpenArguments& a = open.arguments;
   open.target.captured.SetName(name);
-  return orig.NtCreateFile(open.handle, a.access, &open.target.captured.own, open.io, a.allocation_size, a.attributes, a.share,
-                           a.disposition, a.options, a.ea, a.ea_length);
+  return orig.NtCreateFile(open.handle, a.access, &open.target.captured.own, open.io, a.allocation_size,
+                           a.attributes, a.share, a.disposition, a.options, a.ea, a.ea_length);
 }
 
-// Enters a successful open into the side table where it will be asked for: handles of lower files, whose changes must
-// be stopped, and directories, for their listings and relative names. Others are mapped back by their real name.
+// Enters a successful open into the side table where it will be asked for: handles of lower files, whose
+// changes must be stopped, and directories, for their listings and relative names. Others are mapped back by
+// their real name.
 nt::NtStatus Remember(const Open& open, nt::NtStatus s, Place place) {
   if (!nt::Ok(s)) return s;
   const bool directory = (open.arguments.options & nt::kNonDirectoryFile) == 0;
@@ -81,22 +84,26 @@ nt::NtStatus FromMountOnly(Open& open) {
   return nt::Ok(s) ? FromUpper(open) : s;
 }
 
-nt::NtStatus OfHost(const Open& open, nt::NtStatus known) { return open.found().host_visible ? known : nt::kSuccess; }
-
-nt::NtStatus Missing(const Open& open, nt::NtStatus known) {
-  // "The name is not in its directory" stays true whatever other layers have; "no such path" needs a closer look.
-  return known == nt::kObjectNameNotFound && open.found().host_visible ? known
-                                                                      : MissingStatus(open.vl, open.scratch, open.path(),
-                                                                                      OfHost(open, known));
+nt::NtStatus OfHost(const Open& open, nt::NtStatus known) {
+  return open.found().host_visible ? known : nt::kSuccess;
 }
 
-// Creates in the upper layer. No lower layer has the name, so a new directory hides what they might get later; then
-// nothing below it ever needs to be looked up there, as in a directory that an installer fills.
+nt::NtStatus Missing(const Open& open, nt::NtStatus known) {
+  // "The name is not in its directory" stays true whatever other layers have; "no such path" needs a closer
+  // look.
+  return known == nt::kObjectNameNotFound && open.found().host_visible
+             ? known
+             : MissingStatus(open.vl, open.scratch, open.path(), OfHost(open, known));
+}
+
+// Creates in the upper layer. No lower layer has the name, so a new directory hides what they might get
+// later; then nothing below it ever needs to be looked up there, as in a directory that an installer fills.
 nt::NtStatus CreateInUpper(Open& open) {
   nt::NtStatus s = Mark(open.vl, open.path(), view::VmIndex::kUpper);
   if (!nt::Ok(s)) return s;
   s = FromUpper(open);
-  if (nt::Ok(s) && (open.arguments.options & nt::kDirectoryFile) && open.io->information == nt::kInfoCreated) {
+  if (nt::Ok(s) && (open.arguments.options & nt::kDirectoryFile) &&
+      open.io->information == nt::kInfoCreated) {
     Mark(open.vl, open.path(), view::VmIndex::kUpper | view::VmIndex::kWhiteout);
   }
   return s;
@@ -129,7 +136,8 @@ bool IsForWatching(const VlState& vl, const OpenArguments& a) {
          !(a.options & (kSynchronousModes | nt::kNonDirectoryFile));
 }
 
-// A directory to be watched is opened in the upper layer. kObjectNameNotFound: it is something else, or not there.
+// A directory to be watched is opened in the upper layer. kObjectNameNotFound: it is something else, or not
+// there.
 nt::NtStatus OpenForWatching(Open& open) {
   Located at;
   nt::NtStatus s = Locate(open.vl, open.scratch, open.path(), open.found(), &at);
@@ -153,11 +161,16 @@ nt::NtStatus OpenForReading(Open& open) {
     s = Locate(open.vl, open.scratch, open.path(), open.found(), &at);
     if (!nt::Ok(s)) return s;
     switch (at.place) {
-      case Place::kUpper: return FromUpper(open);
-      case Place::kImage: return FromImage(open);
-      case Place::kHost: return FromHost(open);
-      case Place::kMountOnly: return FromMountOnly(open);
-      case Place::kNone: return Missing(open, at.status);
+      case Place::kUpper:
+        return FromUpper(open);
+      case Place::kImage:
+        return FromImage(open);
+      case Place::kHost:
+        return FromHost(open);
+      case Place::kMountOnly:
+        return FromMountOnly(open);
+      case Place::kNone:
+        return Missing(open, at.status);
     }
   }
   if (open.found().upper_possible) {
@@ -175,8 +188,8 @@ nt::NtStatus OpenForReading(Open& open) {
   return Missing(open, s);
 }
 
-// The refusals that do not depend on the file, for the cases in which no original is asked. Wine looks at some of them
-// only after it has seen whether the file exists.
+// The refusals that do not depend on the file, for the cases in which no original is asked. Wine looks at
+// some of them only after it has seen whether the file exists.
 bool IsInvalid(const VlState& vl, const OpenArguments& a) {
   if (a.disposition > nt::kOverwriteIf) return true;
   if (vl.is_wine && a.disposition == nt::kCreate) return false;
@@ -185,18 +198,19 @@ bool IsInvalid(const VlState& vl, const OpenArguments& a) {
   return (a.options & nt::kDeleteOnClose) && !(a.access & (nt::kDelete | nt::kGenericAll | maximum));
 }
 
-// Would the system let this caller open the lower file like this? Its access rights, its sharing with those who have it
-// open, and what it is, are asked by opening it; nothing is changed by that.
+// Would the system let this caller open the lower file like this? Its access rights, its sharing with those
+// who have it open, and what it is, are asked by opening it; nothing is changed by that.
 nt::NtStatus ProbeLower(Open& open, const Located& lower) {
   OpenArguments a = open.arguments;
   a.options &= ~nt::kDeleteOnClose;
-  if (DropsContents(a.disposition)) a.access |= a.disposition == nt::kSupersede ? nt::kDelete : nt::kFileWriteData;
+  if (DropsContents(a.disposition))
+    a.access |= a.disposition == nt::kSupersede ? nt::kDelete : nt::kFileWriteData;
   nt::Handle handle = nullptr;
   nt::IoStatusBlock io;
   nt::NtStatus s;
   if (lower.place == Place::kImage) {
-    const WView name =
-        ImageName(open.vl, open.scratch, open.found().mount, open.found().entry, open.path().trailing_backslash);
+    const WView name = ImageName(open.vl, open.scratch, open.found().mount, open.found().entry,
+                                 open.path().trailing_backslash);
     if (!name.data()) return nt::kNoMemory;
     OwnAttributes object(name);
     s = orig.NtOpenFile(&handle, a.access, &object.attributes, &io, a.share, a.options);
@@ -204,7 +218,8 @@ nt::NtStatus ProbeLower(Open& open, const Located& lower) {
       // Not here yet, so nobody has it open. It is fetched only if its contents are needed.
       if ((a.options & nt::kDirectoryFile) && !lower.directory()) return nt::kNotADirectory;
       if ((a.options & nt::kNonDirectoryFile) && lower.directory()) return nt::kFileIsADirectory;
-      constexpr nt::AccessMask kData = nt::kGenericWrite | nt::kGenericAll | nt::kFileWriteData | nt::kFileAppendData;
+      constexpr nt::AccessMask kData =
+          nt::kGenericWrite | nt::kGenericAll | nt::kFileWriteData | nt::kFileAppendData;
       const bool read_only = !lower.directory() && (lower.info.file_attributes & nt::kAttrReadOnly);
       return read_only && (a.access & kData) ? nt::kAccessDenied : nt::kSuccess;
     }
@@ -216,8 +231,8 @@ nt::NtStatus ProbeLower(Open& open, const Located& lower) {
   return s;
 }
 
-// Before an open of the upper file with DELETE access: lower namesakes are hidden first, so that whatever the real file
-// system then does is the truth.
+// Before an open of the upper file with DELETE access: lower namesakes are hidden first, so that whatever the
+// real file system then does is the truth.
 nt::NtStatus HideBeforeDelete(Open& open, bool directory) {
   if (directory) {
     // A directory's children must stay visible until it is really removed.
@@ -244,10 +259,14 @@ void TakeBack(const Open& open) {
   }
 }
 
-// A file of an image that is not here yet and is opened to be removed, and nothing else, is not fetched for that.
+// A file of an image that is not here yet and is opened to be removed, and nothing else, is not fetched for
+// that.
 bool IsOnlyRemoved(const Open& open, const Located& lower) {
-  constexpr nt::AccessMask kOther = nt::kDelete | nt::kSynchronize | nt::kReadControl | nt::kFileReadAttributes;
-  if (lower.directory() || !(open.arguments.options & nt::kDeleteOnClose) || (open.arguments.access & ~kOther)) return false;
+  constexpr nt::AccessMask kOther =
+      nt::kDelete | nt::kSynchronize | nt::kReadControl | nt::kFileReadAttributes;
+  if (lower.directory() || !(open.arguments.options & nt::kDeleteOnClose) ||
+      (open.arguments.access & ~kOther))
+    return false;
   if (lower.info.file_attributes & nt::kAttrReadOnly) return false;  // will be refused
   const WView name = ImageName(open.vl, open.scratch, open.found().mount, open.found().entry, false);
   if (!name.data()) return false;
@@ -262,8 +281,8 @@ nt::NtStatus OpenLowerForChange(Open& open, const Located& lower) {
   if (lower.place == Place::kMountOnly) return FromMountOnly(open);
   nt::NtStatus s = ProbeLower(open, lower);
   if (!nt::Ok(s)) return s;
-  // Contents that are overwritten need not be copied. (Without write access some systems do not overwrite; and a copy
-  // that is hidden behind cannot be taken back.)
+  // Contents that are overwritten need not be copied. (Without write access some systems do not overwrite;
+  // and a copy that is hidden behind cannot be taken back.)
   constexpr nt::AccessMask kWritesData = nt::kFileWriteData | nt::kGenericWrite | nt::kGenericAll;
   const bool empty = DropsContents(open.arguments.disposition) && (open.arguments.access & kWritesData) &&
                      !lower.directory() && !MayDelete(open.arguments);
@@ -295,7 +314,9 @@ nt::NtStatus OpenForChange(Open& open) {
     case Place::kNone:
       if (Creates(open.arguments.disposition)) return CreateNew(open);
       s = Missing(open, at.status);
-      return s == nt::kObjectNameNotFound && open.arguments.disposition > nt::kOverwriteIf ? nt::kInvalidParameter : s;
+      return s == nt::kObjectNameNotFound && open.arguments.disposition > nt::kOverwriteIf
+                 ? nt::kInvalidParameter
+                 : s;
     default:
       break;
   }
@@ -306,7 +327,8 @@ nt::NtStatus OpenForChange(Open& open) {
   return OpenLowerForChange(open, at);
 }
 
-// The kernel writes where the caller says before it does anything; a bad place must not leave a created file behind.
+// The kernel writes where the caller says before it does anything; a bad place must not leave a created file
+// behind.
 bool ProbeResults(nt::Handle* handle, nt::IoStatusBlock* io) {
   nt::Handle h;
   nt::IoStatusBlock block;
@@ -322,13 +344,20 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
   if (!nt::Ok(s)) return s;
   if (!target.IsVirtualized()) {
     return orig.NtCreateFile(handle, arguments.access, &target.captured.own, io, arguments.allocation_size,
-                             arguments.attributes, arguments.share, arguments.disposition, arguments.options, arguments.ea,
-                             arguments.ea_length);
+                             arguments.attributes, arguments.share, arguments.disposition, arguments.options,
+                             arguments.ea, arguments.ea_length);
   }
   if (!ProbeResults(handle, io)) return nt::kAccessViolation;
   nt::Handle opened = nullptr;
   nt::IoStatusBlock result{};
-  s = OpenTarget(vl, scratch, target, arguments, &opened, &result);
+  OpenArguments as = arguments;
+  as.options &= ~nt::kOpenByFileId;
+  if (vl.is_wine && !(arguments.options & nt::kOpenByFileId) && target.captured.root &&
+      target.captured.name.empty() && !IsDirectoryHandle(target.captured.root)) {
+    as.disposition =
+        nt::kOpen;  // Wine's way to open a file again looks at nothing but access, sharing and options
+  }
+  s = OpenTarget(vl, scratch, target, as, &opened, &result);
   VL_TRACE(vl, name, s, target.path->text);
   if (!nt::Ok(s)) {
     if (vl.is_wine) {  // Wine clears the handle and tells the status twice
@@ -346,15 +375,15 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
 }  // namespace
 
 bool IsWriteLike(nt::AccessMask access, nt::Ulong disposition, nt::Ulong options) {
-  constexpr nt::AccessMask kWrites =
-      nt::kGenericWrite | nt::kGenericAll | nt::kMaximumAllowed | nt::kDelete | nt::kWriteDac | nt::kWriteOwner |
-      nt::kAccessSystemSecurity | nt::kFileWriteData | nt::kFileAppendData | nt::kFileWriteEa | nt::kFileWriteAttributes |
-      nt::kFileDeleteChild;
+  constexpr nt::AccessMask kWrites = nt::kGenericWrite | nt::kGenericAll | nt::kMaximumAllowed | nt::kDelete |
+                                     nt::kWriteDac | nt::kWriteOwner | nt::kAccessSystemSecurity |
+                                     nt::kFileWriteData | nt::kFileAppendData | nt::kFileWriteEa |
+                                     nt::kFileWriteAttributes | nt::kFileDeleteChild;
   return (access & kWrites) || (options & nt::kDeleteOnClose) || DropsContents(disposition);
 }
 
-nt::NtStatus OpenTarget(const VlState& vl, CallScratch& scratch, FileTarget& target, const OpenArguments& arguments,
-                        nt::Handle* handle, nt::IoStatusBlock* io) {
+nt::NtStatus OpenTarget(const VlState& vl, CallScratch& scratch, FileTarget& target,
+                        const OpenArguments& arguments, nt::Handle* handle, nt::IoStatusBlock* io) {
   Open open{vl, scratch, target, arguments, handle, io};
   switch (target.found.mode) {
     case Mode::kDeny:
@@ -365,25 +394,29 @@ nt::NtStatus OpenTarget(const VlState& vl, CallScratch& scratch, FileTarget& tar
     case Mode::kPrivate:
       break;
   }
-  if (arguments.disposition == nt::kOpen && !IsWriteLike(arguments.access, arguments.disposition, arguments.options)) {
+  if (arguments.disposition == nt::kOpen &&
+      !IsWriteLike(arguments.access, arguments.disposition, arguments.options)) {
     return OpenForReading(open);
   }
   return OpenForChange(open);
 }
 
-nt::NtStatus PLUME_NTAPI HookNtCreateFile(nt::Handle* handle, nt::AccessMask access, nt::ObjectAttributes* attributes,
-                                          nt::IoStatusBlock* io, nt::LargeInteger* allocation_size,
-                                          nt::Ulong file_attributes, nt::Ulong share, nt::Ulong disposition,
-                                          nt::Ulong options, void* ea, nt::Ulong ea_length) {
-  return HookOpen(handle, attributes, io,
-                  OpenArguments{access, allocation_size, file_attributes, share, disposition, options, ea, ea_length},
-                  "NtCreateFile");
+nt::NtStatus PLUME_NTAPI HookNtCreateFile(nt::Handle* handle, nt::AccessMask access,
+                                          nt::ObjectAttributes* attributes, nt::IoStatusBlock* io,
+                                          nt::LargeInteger* allocation_size, nt::Ulong file_attributes,
+                                          nt::Ulong share, nt::Ulong disposition, nt::Ulong options, void* ea,
+                                          nt::Ulong ea_length) {
+  return HookOpen(
+      handle, attributes, io,
+      OpenArguments{access, allocation_size, file_attributes, share, disposition, options, ea, ea_length},
+      "NtCreateFile");
 }
 
-nt::NtStatus PLUME_NTAPI HookNtOpenFile(nt::Handle* handle, nt::AccessMask access, nt::ObjectAttributes* attributes,
-                                        nt::IoStatusBlock* io, nt::Ulong share, nt::Ulong options) {
-  return HookOpen(handle, attributes, io, OpenArguments{access, nullptr, 0, share, nt::kOpen, options, nullptr, 0},
-                  "NtOpenFile");
+nt::NtStatus PLUME_NTAPI HookNtOpenFile(nt::Handle* handle, nt::AccessMask access,
+                                        nt::ObjectAttributes* attributes, nt::IoStatusBlock* io,
+                                        nt::Ulong share, nt::Ulong options) {
+  return HookOpen(handle, attributes, io,
+                  OpenArguments{access, nullptr, 0, share, nt::kOpen, options, nullptr, 0}, "NtOpenFile");
 }
 
 }  // namespace plume::vl

@@ -1,7 +1,8 @@
 // Deleting: NtDeleteFile and the disposition of an open file.
 //
-// A file that is open with DELETE access is in the upper layer and its lower namesakes are hidden (file_open.cc), so
-// only directories need care here: they may be removed only when nothing is visible in them.
+// A file that is open with DELETE access is in the upper layer and its lower namesakes are hidden
+// (file_open.cc), so only directories need care here: they may be removed only when nothing is visible in
+// them.
 #include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
 
@@ -32,26 +33,30 @@ bool IsLowerHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle) {
 nt::AccessMask GrantedAccess(nt::Handle handle) {
   nt::FileAccessInformation access{};
   nt::IoStatusBlock io;
-  const nt::NtStatus s = orig.NtQueryInformationFile(handle, &io, &access, sizeof(access), nt::kFileAccessInformation);
+  const nt::NtStatus s =
+      orig.NtQueryInformationFile(handle, &io, &access, sizeof(access), nt::kFileAccessInformation);
   return nt::Ok(s) ? access.access_flags : 0;
 }
 
 bool IsDirectoryHandle(nt::Handle handle) {
   nt::FileStandardInformation standard{};
   nt::IoStatusBlock io;
-  return nt::Ok(orig.NtQueryInformationFile(handle, &io, &standard, sizeof(standard), nt::kFileStandardInformation)) &&
+  return nt::Ok(orig.NtQueryInformationFile(handle, &io, &standard, sizeof(standard),
+                                            nt::kFileStandardInformation)) &&
          standard.directory;
 }
 
-nt::NtStatus SetDisposition(const VlState& vl, nt::Handle handle, nt::IoStatusBlock* io, void* buffer, nt::Ulong length,
-                            nt::FileInformationClass kind) {
+nt::NtStatus SetDisposition(const VlState& vl, nt::Handle handle, nt::IoStatusBlock* io, void* buffer,
+                            nt::Ulong length, nt::FileInformationClass kind) {
   const bool extended = kind == nt::kFileDispositionInformationEx;
   nt::Ulong flags = 0;
   const nt::Ulong size = extended ? sizeof(flags) : 1;
   const bool removes = length >= size && CopyIn(&flags, buffer, size) && (flags & nt::kDispositionDelete);
-  if (!removes || (extended && vl.is_wine)) return orig.NtSetInformationFile(handle, io, buffer, length, kind);
+  if (!removes || (extended && vl.is_wine))
+    return orig.NtSetInformationFile(handle, io, buffer, length, kind);
   CallScratch scratch;
-  if (IsLowerHandle(vl, scratch, handle)) return nt::kAccessDenied;  // not opened with DELETE, or it would be upper
+  if (IsLowerHandle(vl, scratch, handle))
+    return nt::kAccessDenied;  // not opened with DELETE, or it would be upper
   if ((GrantedAccess(handle) & nt::kDelete) && IsDirectoryHandle(handle)) {
     const view::VPath* path = PathOfHandle(vl, scratch, handle, nullptr);
     if (path) {
@@ -73,8 +78,8 @@ nt::NtStatus PLUME_NTAPI HookNtDeleteFile(nt::ObjectAttributes* attributes) {
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);
   if (!nt::Ok(s)) return s;
   if (!target.IsVirtualized()) return orig.NtDeleteFile(&target.captured.own);
-  // What the call is by its documentation: an open that deletes on close. Wine asks for more than DELETE, which shows
-  // with read-only files.
+  // What the call is by its documentation: an open that deletes on close. Wine asks for more than DELETE,
+  // which shows with read-only files.
   const nt::AccessMask access =
       vl.is_wine ? nt::kGenericRead | nt::kGenericWrite | nt::kDelete : nt::kDelete | nt::kSynchronize;
   const OpenArguments arguments{access, nullptr, 0, nt::kShareAll, nt::kOpen, nt::kDeleteOnClose, nullptr, 0};

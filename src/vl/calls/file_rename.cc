@@ -1,4 +1,5 @@
-// NtSetInformationFile: renaming and linking, whose target names are virtual; changes through handles of lower files.
+// NtSetInformationFile: renaming and linking, whose target names are virtual; changes through handles of
+// lower files.
 #include <cstring>
 
 #include "vl/calls/file_set.h"
@@ -15,7 +16,9 @@ using view::WView;
 constexpr bool IsLink(nt::FileInformationClass kind) {
   return kind == nt::kFileLinkInformation || kind == nt::kFileLinkInformationEx;
 }
-constexpr bool IsMerged(const view::Lookup& found) { return found.mode == Mode::kMerge || found.mode == Mode::kPrivate; }
+constexpr bool IsMerged(const view::Lookup& found) {
+  return found.mode == Mode::kMerge || found.mode == Mode::kPrivate;
+}
 
 // The caller's request, in memory of the layer.
 struct Request {
@@ -29,7 +32,7 @@ struct Request {
 // False: malformed in a way that the original answers.
 bool Capture(CallScratch& scratch, const void* buffer, nt::Ulong length, Request* out) {
   constexpr size_t kHead = offsetof(nt::FileRenameInformation, file_name);
-  if (length < kHead || !CopyIn(&out->head, buffer, kHead)) return false;
+  if (length < sizeof(nt::FileRenameInformation) || !CopyIn(&out->head, buffer, kHead)) return false;
   const nt::Ulong bytes = out->head.file_name_length;
   if (bytes > length - kHead || (bytes & 1) || bytes > view::kMaxPathUnits * 2) return false;
   char16_t* text = scratch.Units(bytes / 2 + 1);
@@ -37,26 +40,30 @@ bool Capture(CallScratch& scratch, const void* buffer, nt::Ulong length, Request
   text[bytes / 2] = 0;
   out->name = WView(text, bytes / 2);
   const bool extended = out->kind == nt::kFileRenameInformationEx || out->kind == nt::kFileLinkInformationEx;
-  out->replace = extended ? (out->head.flags & nt::kRenameReplaceIfExists) != 0 : out->head.replace_if_exists != 0;
+  out->replace =
+      extended ? (out->head.flags & nt::kRenameReplaceIfExists) != 0 : out->head.replace_if_exists != 0;
   return true;
 }
 
 // The original call with another target name.
-nt::NtStatus Original(CallScratch& scratch, const Request& request, nt::Handle handle, nt::Handle root, WView name,
-                      nt::IoStatusBlock* io) {
+nt::NtStatus Original(CallScratch& scratch, const Request& request, nt::Handle handle, nt::Handle root,
+                      WView name, nt::IoStatusBlock* io) {
   if (!name.data()) return nt::kNoMemory;
   const size_t size = offsetof(nt::FileRenameInformation, file_name) + name.size() * 2;
-  auto* info = static_cast<nt::FileRenameInformation*>(scratch.Alloc(size + 8));
+  auto* info =
+      static_cast<nt::FileRenameInformation*>(scratch.Alloc(size + sizeof(nt::FileRenameInformation)));
   if (!info) return nt::kNoMemory;
   info->flags = request.head.flags;
   info->root_directory = root;
   info->file_name_length = static_cast<nt::Ulong>(name.size() * 2);
   std::memcpy(info->file_name, name.data(), name.size() * 2);
-  return orig.NtSetInformationFile(handle, io, info, static_cast<nt::Ulong>(size), request.kind);
+  return orig.NtSetInformationFile(
+      handle, io, info, static_cast<nt::Ulong>(size < sizeof(*info) ? sizeof(*info) : size), request.kind);
 }
 
 // May a lower file be replaced? The system refuses read-only files (not Wine), directories and files in use.
-nt::NtStatus MayReplaceLower(const VlState& vl, CallScratch& scratch, const FileTarget& target, const Located& lower) {
+nt::NtStatus MayReplaceLower(const VlState& vl, CallScratch& scratch, const FileTarget& target,
+                             const Located& lower) {
   if (lower.directory()) return nt::kAccessDenied;
   if (!vl.is_wine && (lower.info.file_attributes & nt::kAttrReadOnly)) return nt::kAccessDenied;
   const WView name = lower.place == Place::kImage
@@ -66,17 +73,17 @@ nt::NtStatus MayReplaceLower(const VlState& vl, CallScratch& scratch, const File
   OwnAttributes object(name);
   nt::Handle handle;
   nt::IoStatusBlock io;
-  const nt::NtStatus s = orig.NtOpenFile(&handle, nt::kFileReadData | nt::kSynchronize, &object.attributes, &io, 0,
-                                         nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
+  const nt::NtStatus s = orig.NtOpenFile(&handle, nt::kFileReadData | nt::kSynchronize, &object.attributes,
+                                         &io, 0, nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
   if (nt::Ok(s)) orig.NtClose(handle);
   return s == nt::kSharingViolation ? nt::kAccessDenied : nt::kSuccess;
 }
 
 // Makes everything ready for a new name in the merged view; the real name of it.
-// `hide` becomes true if lower namesakes must be hidden once the name is taken: the file that takes it may go away with
-// its handle, and what it replaced must not come to light.
-nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Request& request, const FileTarget& target,
-                           const VPath& source, WView* real, bool* hide) {
+// `hide` becomes true if lower namesakes must be hidden once the name is taken: the file that takes it may go
+// away with its handle, and what it replaced must not come to light.
+nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Request& request,
+                           const FileTarget& target, const VPath& source, WView* real, bool* hide) {
   Located at;
   nt::NtStatus s = Locate(vl, scratch, *target.path, target.found, &at);
   if (!nt::Ok(s)) return s;
@@ -86,7 +93,9 @@ nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Reques
   } else if (at.place == Place::kUpper) {
     *hide = request.replace && !target.found.lower_hidden && !at.directory();
   } else if (!view::EqualFolded(source.text, target.path->text)) {
-    if (vl.is_wine && !IsLink(request.kind) && target.path->trailing_backslash && !at.directory()) return nt::kNotADirectory;
+    if (vl.is_wine && target.path->trailing_backslash && !at.directory()) {
+      return IsLink(request.kind) ? nt::kObjectNameCollision : nt::kNotADirectory;
+    }
     if (!request.replace) return nt::kObjectNameCollision;
     s = MayReplaceLower(vl, scratch, target, at);
     if (!nt::Ok(s)) return s;
@@ -104,7 +113,8 @@ nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Reques
 }
 
 // A directory that moves takes everything that is visible in it along.
-nt::NtStatus PrepareTree(const VlState& vl, CallScratch& scratch, const VPath& source, const FileTarget& target) {
+nt::NtStatus PrepareTree(const VlState& vl, CallScratch& scratch, const VPath& source,
+                         const FileTarget& target) {
   nt::NtStatus s = CopyUpTree(vl, source);
   if (!nt::Ok(s)) return s;
   s = Mark(vl, source, VmIndex::kUpper | VmIndex::kWhiteout);
@@ -113,7 +123,8 @@ nt::NtStatus PrepareTree(const VlState& vl, CallScratch& scratch, const VPath& s
 }
 
 // Opens the upper copy of a lower file, made if need be, for a change that the system allows with any handle.
-nt::NtStatus OpenCopy(const VlState& vl, CallScratch& scratch, const VPath& source, nt::Handle of, nt::Handle* handle) {
+nt::NtStatus OpenCopy(const VlState& vl, CallScratch& scratch, const VPath& source, nt::Handle of,
+                      nt::Handle* handle) {
   const view::Lookup found = view::LookUp(vl.space, source, false);
   Located at;
   nt::NtStatus s = Locate(vl, scratch, source, found, &at);
@@ -124,13 +135,14 @@ nt::NtStatus OpenCopy(const VlState& vl, CallScratch& scratch, const VPath& sour
   if (!nt::Ok(s)) return s;
   OwnAttributes object(UpperName(vl, scratch, source));
   nt::IoStatusBlock io;
-  return orig.NtOpenFile(handle, nt::kFileReadAttributes | nt::kFileWriteAttributes | nt::kSynchronize, &object.attributes,
-                         &io, nt::kShareAll, nt::kSynchronousNonAlert | nt::kOpenForBackupIntent);
+  return orig.NtOpenFile(handle, nt::kFileReadAttributes | nt::kFileWriteAttributes | nt::kSynchronize,
+                         &object.attributes, &io, nt::kShareAll,
+                         nt::kSynchronousNonAlert | nt::kOpenForBackupIntent);
 }
 
 // A link to a lower file is a link to its copy.
-nt::NtStatus LinkLower(const VlState& vl, CallScratch& scratch, const Request& request, const VPath& source, WView real,
-                       nt::IoStatusBlock* io) {
+nt::NtStatus LinkLower(const VlState& vl, CallScratch& scratch, const Request& request, const VPath& source,
+                       WView real, nt::IoStatusBlock* io) {
   nt::Handle handle;
   nt::NtStatus s = OpenCopy(vl, scratch, source, request.handle, &handle);
   if (!nt::Ok(s)) return s;
@@ -150,18 +162,20 @@ void Moved(nt::Handle handle, const VPath& to) {
     // The position in a listing survives.
     LockGuard guard(old->lock);
     info->destroy = old->destroy;
-    info->extension.store(old->extension.exchange(nullptr, std::memory_order_acq_rel), std::memory_order_release);
+    info->extension.store(old->extension.exchange(nullptr, std::memory_order_acq_rel),
+                          std::memory_order_release);
   }
   info->access = old->access;
   info->options = old->options;
   Handles().Insert(handle, info);
 }
 
-nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBlock* io, void* buffer, nt::Ulong length,
-                          nt::FileInformationClass kind) {
+nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBlock* io, void* buffer,
+                          nt::Ulong length, nt::FileInformationClass kind) {
   CallScratch scratch;
   Request request{handle, kind, {}, {}, false};
-  if (!Capture(scratch, buffer, length, &request)) return orig.NtSetInformationFile(handle, io, buffer, length, kind);
+  if (!Capture(scratch, buffer, length, &request))
+    return orig.NtSetInformationFile(handle, io, buffer, length, kind);
   bool of_host = false;
   const VPath* source = PathOfHandle(vl, scratch, handle, &of_host);
   if (!source) return Original(scratch, request, handle, request.head.root_directory, request.name, io);
@@ -170,16 +184,22 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
   nt::NtStatus s;
   if (!request.head.root_directory && (request.name.empty() || request.name[0] != u'\\')) {
     // A new name in the same directory. Wine's file systems do not know this form.
-    if (vl.is_wine || source->depth == 0 || !view::IsLegalFileName(request.name)) return nt::kObjectPathSyntaxBad;
+    if (vl.is_wine || source->depth == 0 || !view::IsLegalFileName(request.name))
+      return nt::kObjectPathSyntaxBad;
     target.kind = view::NameKind::kDrivePath;
     const VPath* above = ParentPath(scratch, *source);
     target.path = above ? ChildPath(scratch, *above, request.name) : nullptr;
     if (!target.path) return nt::kNoMemory;
     target.found = view::LookUp(vl.space, *target.path, false);
   } else {
-    s = ParseTargetName(vl, scratch, request.head.root_directory, request.name, &target);
+    const nt::Handle root = request.head.root_directory;
+    if (vl.is_wine && root && PathOfHandle(vl, scratch, root, nullptr) && !IsDirectoryHandle(root)) {
+      return nt::kBadDeviceType;
+    }
+    s = ParseTargetName(vl, scratch, root, request.name, &target);
     if (!nt::Ok(s)) return s;
-    if (!target.IsVirtualized()) return Original(scratch, request, handle, request.head.root_directory, request.name, io);
+    if (!target.IsVirtualized())
+      return Original(scratch, request, handle, request.head.root_directory, request.name, io);
   }
   if (target.found.mode == Mode::kDeny) return nt::kAccessDenied;
 
@@ -203,7 +223,8 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
     real = HostName(scratch, *target.path);
   }
   if (IsLink(kind)) {
-    s = lower ? LinkLower(vl, scratch, request, *source, real, io) : Original(scratch, request, handle, nullptr, real, io);
+    s = lower ? LinkLower(vl, scratch, request, *source, real, io)
+              : Original(scratch, request, handle, nullptr, real, io);
   } else {
     const bool may = vl.is_wine || (GrantedAccess(handle) & nt::kDelete);
     if (directory && may && IsMerged(source_found) && !view::HasPrefix(*target.path, source->text)) {
@@ -216,14 +237,15 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
     if (nt::Ok(s)) Moved(handle, *target.path);
   }
   if (nt::Ok(s) && hide) Mark(vl, *target.path, VmIndex::kUpper | VmIndex::kWhiteout);
-  VL_TRACE(vl, IsLink(kind) ? "NtSetInformationFile(link)" : "NtSetInformationFile(rename)", s, target.path->text);
+  VL_TRACE(vl, IsLink(kind) ? "NtSetInformationFile(link)" : "NtSetInformationFile(rename)", s,
+           target.path->text);
   return s;
 }
 
 }  // namespace
 
-nt::NtStatus PLUME_NTAPI HookNtSetInformationFile(nt::Handle handle, nt::IoStatusBlock* io, void* buffer, nt::Ulong length,
-                                                  nt::FileInformationClass kind) {
+nt::NtStatus PLUME_NTAPI HookNtSetInformationFile(nt::Handle handle, nt::IoStatusBlock* io, void* buffer,
+                                                  nt::Ulong length, nt::FileInformationClass kind) {
   const VlState& vl = Enter();
   switch (kind) {
     case nt::kFileRenameInformation:
@@ -231,12 +253,18 @@ nt::NtStatus PLUME_NTAPI HookNtSetInformationFile(nt::Handle handle, nt::IoStatu
     case nt::kFileLinkInformation:
     case nt::kFileLinkInformationEx:
       return RenameOrLink(vl, handle, io, buffer, length, kind);
+    case nt::kFileRenameInformationBypassAccessCheck:
+    case nt::kFileLinkInformationBypassAccessCheck:
+    case nt::kFileRenameInformationExBypassAccessCheck:
+    case nt::kFileLinkInformationExBypassAccessCheck:
+      return nt::kInvalidInfoClass;  // the kernel's own
     case nt::kFileDispositionInformation:
     case nt::kFileDispositionInformationEx:
       return SetDisposition(vl, handle, io, buffer, length, kind);
     case nt::kFileBasicInformation: {
-      // Needs access that would have copied the file up at its open. Wine does not look, and its own Win32 calls open
-      // without that access: there the copy is made now, and changed. (What concerns a file's length, Wine checks.)
+      // Needs access that would have copied the file up at its open. Wine does not look, and its own Win32
+      // calls open without that access: there the copy is made now, and changed. (What concerns a file's
+      // length, Wine checks.)
       CallScratch scratch;
       if (!IsLowerHandle(vl, scratch, handle)) break;
       if (!vl.is_wine) return nt::kAccessDenied;

@@ -7,7 +7,8 @@ namespace plume::vl {
 
 using view::Mode;
 
-nt::NtStatus ResolveForExecution(const VlState& vl, CallScratch& scratch, const view::VPath& path, RealName* out) {
+nt::NtStatus ResolveForExecution(const VlState& vl, CallScratch& scratch, const view::VPath& path,
+                                 RealName* out) {
   // Through the same door as an open, so that short names and policy are treated alike.
   FileTarget target;
   nt::NtStatus s = ParseTargetName(vl, scratch, nullptr, HostName(scratch, path), &target);

@@ -4,12 +4,13 @@
 
 namespace plume::vl {
 
-// True for a handle of a file or directory of a lower layer of the merged view: nothing may be changed through it.
+// True for a handle of a file or directory of a lower layer of the merged view: nothing may be changed
+// through it.
 bool IsLowerHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle);
 nt::AccessMask GrantedAccess(nt::Handle handle);
 bool IsDirectoryHandle(nt::Handle handle);
 
-nt::NtStatus SetDisposition(const VlState& vl, nt::Handle handle, nt::IoStatusBlock* io, void* buffer, nt::Ulong length,
-                            nt::FileInformationClass kind);
+nt::NtStatus SetDisposition(const VlState& vl, nt::Handle handle, nt::IoStatusBlock* io, void* buffer,
+                            nt::Ulong length, nt::FileInformationClass kind);
 
 }  // namespace plume::vl

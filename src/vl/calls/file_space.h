@@ -1,7 +1,8 @@
 // The file space inside a guest: what the replaced file calls share. Internal to calls/file_*.cc.
 //
-// Every handler: enter, capture and normalise (ParseTarget), look up (view::LookUp, inside ParseTarget), act on the
-// real file of the right layer with an original, finish. ARCHITECTURE.md has the rules, docs/nt-compat.md the details.
+// Every handler: enter, capture and normalise (ParseTarget), look up (view::LookUp, inside ParseTarget), act
+// on the real file of the right layer with an original, finish. ARCHITECTURE.md has the rules,
+// docs/nt-compat.md the details.
 //   file_target.cc    names: capture, relative names, short names, reverse mapping
 //   file_layers.cc    real names and existence in each layer, directories of the upper layer and of images
 //   file_copyup.cc    copying lower files and directories up
@@ -20,7 +21,8 @@
 
 namespace plume::vl {
 
-// --- Targets ---------------------------------------------------------------------------------------------------------
+// --- Targets
+// ---------------------------------------------------------------------------------------------------------
 
 // A file name as a caller gave it, captured and understood.
 struct FileTarget {
@@ -32,18 +34,18 @@ struct FileTarget {
   bool IsVirtualized() const { return kind == view::NameKind::kDrivePath; }
 };
 
-// Captures OBJECT_ATTRIBUTES, makes the name absolute, expands short names, looks it up. `options` are the create
-// options (FILE_OPEN_BY_FILE_ID means there is no name). A failure is the status to return. Names that are not on a
-// drive succeed with their kind: pass `captured.own` to the original.
-nt::NtStatus ParseTarget(const VlState& vl, CallScratch& scratch, const nt::ObjectAttributes* user, nt::Ulong options,
-                         FileTarget* out);
+// Captures OBJECT_ATTRIBUTES, makes the name absolute, expands short names, looks it up. `options` are the
+// create options (FILE_OPEN_BY_FILE_ID means there is no name). A failure is the status to return. Names that
+// are not on a drive succeed with their kind: pass `captured.own` to the original.
+nt::NtStatus ParseTarget(const VlState& vl, CallScratch& scratch, const nt::ObjectAttributes* user,
+                         nt::Ulong options, FileTarget* out);
 
 // The same for a name inside a buffer (rename, link): `root` may be null. `name` is captured already.
 nt::NtStatus ParseTargetName(const VlState& vl, CallScratch& scratch, nt::Handle root, view::WView name,
                              FileTarget* out);
 
-// The virtual path of an open file or directory: side table, else the real name mapped back. Null: not a file on a
-// drive. `of_host` (may be null) becomes true if the handle's real name is its own virtual name.
+// The virtual path of an open file or directory: side table, else the real name mapped back. Null: not a file
+// on a drive. `of_host` (may be null) becomes true if the handle's real name is its own virtual name.
 view::VPath* PathOfHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle, bool* of_host);
 
 // The first `components` components of `path`, as a path of its own; null when out of memory.
@@ -54,12 +56,14 @@ inline view::VPath* ParentPath(CallScratch& scratch, const view::VPath& path) {
 // `directory`\`name`, null when out of memory or too long.
 view::VPath* ChildPath(CallScratch& scratch, const view::VPath& directory, view::WView name);
 
-// --- Layers ----------------------------------------------------------------------------------------------------------
+// --- Layers
+// ----------------------------------------------------------------------------------------------------------
 
 // Real NT names, zero-terminated, in scratch; null data() when out of memory. A trailing backslash is kept.
 view::WView UpperName(const VlState& vl, CallScratch& scratch, const view::VPath& path);
 view::WView HostName(CallScratch& scratch, const view::VPath& path);
-view::WView ImageName(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry, bool trailing_backslash);
+view::WView ImageName(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry,
+                      bool trailing_backslash);
 view::WView Concat(CallScratch& scratch, view::WView a, view::WView b, view::WView c = {});
 
 // OBJECT_ATTRIBUTES for the layer's own opens. Points into itself.
@@ -87,25 +91,28 @@ struct Located {
   bool directory() const { return (info.file_attributes & nt::kAttrDirectory) != 0; }
 };
 
-// Finds the topmost layer that has `path`. Only modes merge and private. A failure is one of the system's, not "missing".
-nt::NtStatus Locate(const VlState& vl, CallScratch& scratch, const view::VPath& path, const view::Lookup& found,
-                    Located* out);
+// Finds the topmost layer that has `path`. Only modes merge and private. A failure is one of the system's,
+// not "missing".
+nt::NtStatus Locate(const VlState& vl, CallScratch& scratch, const view::VPath& path,
+                    const view::Lookup& found, Located* out);
 // The same without the upper layer.
-nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const view::VPath& path, const view::Lookup& found,
-                         Located* out);
-// Attributes of a host file as a handle has them. Wine's queries by name also call names that begin with a dot hidden,
-// which must not become an attribute of a copy.
-void RefineHostInformation(CallScratch& scratch, const view::VPath& path, nt::FileNetworkOpenInformation* info);
+nt::NtStatus LocateLower(const VlState& vl, CallScratch& scratch, const view::VPath& path,
+                         const view::Lookup& found, Located* out);
+// Attributes of a host file as a handle has them. Wine's queries by name also call names that begin with a
+// dot hidden, which must not become an attribute of a copy.
+void RefineHostInformation(CallScratch& scratch, const view::VPath& path,
+                           nt::FileNetworkOpenInformation* info);
 // What a catalog says about an entry.
 nt::FileNetworkOpenInformation EntryInformation(const VlState& vl, int mount, uint32_t entry);
 // The attributes that a query by name and a listing give for a file with attributes `attributes`: see above.
 constexpr nt::Ulong AttributesByName(const VlState& vl, view::WView name, nt::Ulong attributes) {
-  return vl.is_wine && name.size() > 1 && name[0] == u'.' && name != view::WView(u"..", 2) ? attributes | nt::kAttrHidden
-                                                                                         : attributes;
+  return vl.is_wine && name.size() > 1 && name[0] == u'.' && name != view::WView(u"..", 2)
+             ? attributes | nt::kAttrHidden
+             : attributes;
 }
 
-// kObjectNameNotFound if the directory of `path` is visible, kObjectPathNotFound otherwise. `of_host`: what the host said,
-// if it was asked for `path`.
+// kObjectNameNotFound if the directory of `path` is visible, kObjectPathNotFound otherwise. `of_host`: what
+// the host said, if it was asked for `path`.
 nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const view::VPath& path,
                            nt::NtStatus of_host = nt::kSuccess);
 
@@ -113,23 +120,28 @@ nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const view::
 nt::NtStatus EnsureImageDirectory(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry);
 
 // Opens a real file of an image for the layer's own use or a guest's: fetches it if it is not there yet.
-nt::NtStatus OpenImage(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry, bool trailing_backslash,
-                       Captured* like, nt::Handle* handle, nt::AccessMask access, nt::IoStatusBlock* io,
-                       nt::Ulong share, nt::Ulong options);
+nt::NtStatus OpenImage(const VlState& vl, CallScratch& scratch, int mount, uint32_t entry,
+                       bool trailing_backslash, Captured* like, nt::Handle* handle, nt::AccessMask access,
+                       nt::IoStatusBlock* io, nt::Ulong share, nt::Ulong options);
 
-// Makes the first `components` components of `path` exist as directories in the upper layer; what is visible of them in
-// lower layers gives their attributes, times and spelling. kUpper is set first. REQUIRES that they are visible.
-nt::NtStatus EnsureUpperDirectory(const VlState& vl, CallScratch& scratch, const view::VPath& path, int components);
+// Makes the first `components` components of `path` exist as directories in the upper layer; what is visible
+// of them in lower layers gives their attributes, times and spelling. kUpper is set first. REQUIRES that they
+// are visible.
+nt::NtStatus EnsureUpperDirectory(const VlState& vl, CallScratch& scratch, const view::VPath& path,
+                                  int components);
 
 // Writes the spelling that the topmost lower layer has for `path` into a copy of its text.
-view::WView TrueSpelling(const VlState& vl, CallScratch& scratch, const view::VPath& path, const view::Lookup& found);
+view::WView TrueSpelling(const VlState& vl, CallScratch& scratch, const view::VPath& path,
+                         const view::Lookup& found);
 
 // Marks a path in the VM index. kDiskFull-like failure when the index is full.
 nt::NtStatus Mark(const VlState& vl, const view::VPath& path, uint32_t flags);
 
-// --- Copy-up ---------------------------------------------------------------------------------------------------------
+// --- Copy-up
+// ---------------------------------------------------------------------------------------------------------
 
-// The times of a directory that is about to get a copy, put back when the copy is there: copying up is invisible.
+// The times of a directory that is about to get a copy, put back when the copy is there: copying up is
+// invisible.
 class KeepTimes {
  public:
   KeepTimes(CallScratch& scratch, view::WView directory);
@@ -143,14 +155,17 @@ class KeepTimes {
 };
 
 enum class CopyContents : uint8_t { kAll, kNone };
-// Copies a lower file or directory (not what is in it) up. Somebody else's copy made meanwhile is as good: then `made`
-// (may be null) is false. `reader` may be a handle of the lower file, used if it keeps others from reading.
-nt::NtStatus CopyUp(const VlState& vl, CallScratch& scratch, const view::VPath& path, const view::Lookup& found,
-                    const Located& lower, CopyContents contents, bool* made, nt::Handle reader = nullptr);
+// Copies a lower file or directory (not what is in it) up. Somebody else's copy made meanwhile is as good:
+// then `made` (may be null) is false. `reader` may be a handle of the lower file, used if it keeps others
+// from reading.
+nt::NtStatus CopyUp(const VlState& vl, CallScratch& scratch, const view::VPath& path,
+                    const view::Lookup& found, const Located& lower, CopyContents contents, bool* made,
+                    nt::Handle reader = nullptr);
 // Copies the whole visible tree below a directory up.
 nt::NtStatus CopyUpTree(const VlState& vl, const view::VPath& path);
 
-// --- Opening ---------------------------------------------------------------------------------------------------------
+// --- Opening
+// ---------------------------------------------------------------------------------------------------------
 
 // The arguments of an open, in memory of the layer.
 struct OpenArguments {
@@ -162,25 +177,28 @@ struct OpenArguments {
 };
 // Could this open change the file?
 bool IsWriteLike(nt::AccessMask access, nt::Ulong disposition, nt::Ulong options);
-// Opens a target that ParseTarget made, virtualized or not. Also used by calls that open on behalf of a caller.
-nt::NtStatus OpenTarget(const VlState& vl, CallScratch& scratch, FileTarget& target, const OpenArguments& arguments,
-                        nt::Handle* handle, nt::IoStatusBlock* io);
+// Opens a target that ParseTarget made, virtualized or not. Also used by calls that open on behalf of a
+// caller.
+nt::NtStatus OpenTarget(const VlState& vl, CallScratch& scratch, FileTarget& target,
+                        const OpenArguments& arguments, nt::Handle* handle, nt::IoStatusBlock* io);
 
-// --- Directories -----------------------------------------------------------------------------------------------------
+// --- Directories
+// -----------------------------------------------------------------------------------------------------
 
-// A directory is about to be removed. kDirectoryNotEmpty if anything is visible in it; else its lower namesakes are
-// hidden, so that the real removal in the upper layer is all that remains to be done.
+// A directory is about to be removed. kDirectoryNotEmpty if anything is visible in it; else its lower
+// namesakes are hidden, so that the real removal in the upper layer is all that remains to be done.
 nt::NtStatus PrepareDirectoryRemoval(const VlState& vl, const view::VPath& path, const view::Lookup& found);
 
 // True (in *empty) if nothing is visible in the directory.
 nt::NtStatus IsMergedEmpty(const VlState& vl, const view::VPath& path, bool* empty);
 
-// Calls `visit(context, name, directory)` for every visible child; a child that several layers have may come several
-// times. Stops at the first failure, which it returns.
+// Calls `visit(context, name, directory)` for every visible child; a child that several layers have may come
+// several times. Stops at the first failure, which it returns.
 using VisitChild = nt::NtStatus(void* context, view::WView name, bool directory);
 nt::NtStatus ForEachChild(const VlState& vl, const view::VPath& path, VisitChild* visit, void* context);
 
-// Could the upper layer have children of this directory? (Also below directories that are not merged themselves.)
+// Could the upper layer have children of this directory? (Also below directories that are not merged
+// themselves.)
 inline bool UpperMayHaveChildren(const VlState& vl, const view::VPath& path, const view::Lookup& found) {
   return found.upper_possible || (vl.index.Flags(path, path.depth) & view::VmIndex::kUpper);
 }
@@ -213,11 +231,12 @@ inline view::WView NameOf(const nt::FileIdBothDirectoryInformation& e) {
   return view::WView(e.file_name, e.file_name_length / 2);
 }
 
-// Finds the entry of the real directory `nt_name` whose long or short name is `name`: its long name into `long_name`
-// (256 units), its length, or 0.
+// Finds the entry of the real directory `nt_name` whose long or short name is `name`: its long name into
+// `long_name` (256 units), its length, or 0.
 size_t FindByAnyName(CallScratch& scratch, view::WView nt_name, view::WView name, char16_t* long_name);
 
-// --- Handles of lower files -------------------------------------------------------------------------------------------
+// --- Handles of lower files
+// -------------------------------------------------------------------------------------------
 
 // The entry of a handle that shows a lower file or directory which must not be changed through it.
 inline bool IsLower(const HandleInfo& info) { return info.source != Source::kUpper; }

@@ -22,7 +22,8 @@ bool MayBeShortName(WView component) {
   return false;
 }
 
-uint32_t ImageChildByShortName(const VlState& vl, const catalog::Reader& reader, uint32_t directory, WView name) {
+uint32_t ImageChildByShortName(const VlState& vl, const catalog::Reader& reader, uint32_t directory,
+                               WView name) {
   const uint32_t entry = reader.ChildByShortName(directory, name);
   if (entry != catalog::kNone || !vl.is_wine) return entry;
   // Wine makes short names from long ones alone: the same as the file will have once it is on disk.
@@ -34,9 +35,11 @@ uint32_t ImageChildByShortName(const VlState& vl, const catalog::Reader& reader,
   return catalog::kNone;
 }
 
-// The long name of the child `name` of `directory` if `name` is its short name: into `long_name` (256 units), its
-// length. 0: not a short name, or also somebody's long name.
-size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& directory, WView name, char16_t* long_name) {
+// The long name of the child `name` of `directory` if `name` is its short name: into `long_name` (256 units),
+// its length. 0: not a short name, or also somebody's long name. `gone` becomes true if it is the short name
+// of a host file that is deleted here: the name is free, but the host must not be asked for it.
+size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& directory, WView name,
+                  char16_t* long_name, bool* gone) {
   const view::Lookup found = view::LookUp(vl.space, directory, false);
   const view::ChildFilter filter(vl.space, directory, false, found);
   size_t candidate = 0;
@@ -70,15 +73,19 @@ size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& director
     std::memcpy(text, is.data(), is.size() * sizeof(char16_t));
     if (consider(is.size(), text, filter.ShowsImage(is))) return 0;
   }
-  {
-    // Not filtered: a name that policy or a whiteout hides is hidden by its long name.
-    if (consider(FindByAnyName(scratch, HostName(scratch, directory), name, text), text, true)) return 0;
+  if (found.lower_hidden) return candidate;
+  // Not filtered by policy: what it hides is hidden by its long name.
+  const size_t length = FindByAnyName(scratch, HostName(scratch, directory), name, text);
+  const view::VmIndex::Record* record = length ? vl.index.FindChild(directory, WView(text, length)) : nullptr;
+  if (record && (record->flags.load(std::memory_order_acquire) & view::VmIndex::kWhiteout)) {
+    if (candidate == 0) *gone = true;
+    return candidate;
   }
-  return candidate;
+  return consider(length, text, true) ? 0 : candidate;
 }
 
 // Replaces short names by long ones. Only paths with a "~" in a component of at most 12 units pay for it.
-VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path) {
+VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, bool* gone) {
   bool any = false;
   for (int i = 1; i <= path->depth; ++i) {
     any |= MayBeShortName(view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u));
@@ -91,7 +98,7 @@ VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path) {
     WView component = view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u);
     if (MayBeShortName(component)) {
       // In every mode: the policy of a name must not depend on how it is written.
-      const size_t length = LongNameOf(vl, scratch, *done, component, long_name);
+      const size_t length = LongNameOf(vl, scratch, *done, component, long_name, gone);
       if (length) component = WView(long_name, length);
     }
     VPath* next = ChildPath(scratch, *done, component);
@@ -103,9 +110,15 @@ VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path) {
 }
 
 nt::NtStatus Finish(const VlState& vl, CallScratch& scratch, VPath* path, FileTarget* out) {
-  out->path = ExpandShortNames(vl, scratch, path);
+  bool gone = false;
+  out->path = ExpandShortNames(vl, scratch, path, &gone);
   if (!out->path) return nt::kNoMemory;
   out->found = view::LookUp(vl.space, *out->path, false);
+  if (gone && (out->found.mode == view::Mode::kMerge || out->found.mode == view::Mode::kPrivate)) {
+    out->found.lower_hidden = true;
+    out->found.mount = -1;
+    out->found.host_visible = out->found.blocked = out->found.virtual_directory = false;
+  }
   return nt::kSuccess;
 }
 
@@ -191,7 +204,8 @@ VPath* PathOfHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle, 
       return nullptr;
     const WView text = known->Path();
     char16_t* storage = scratch.Units(text.size() + 8);
-    if (!storage || view::ParseCanonical(text, {storage, text.size() + 8}, path) != NameKind::kDrivePath) return nullptr;
+    if (!storage || view::ParseCanonical(text, {storage, text.size() + 8}, path) != NameKind::kDrivePath)
+      return nullptr;
     if (of_host) *of_host = known->source == Source::kHost;
     return path;
   }
@@ -205,19 +219,40 @@ VPath* PathOfHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle, 
     return at;
   }
   char16_t* storage = scratch.Units(mapped.size() + 8);
-  if (!storage || view::ParseCanonical(mapped, {storage, mapped.size() + 8}, path) != NameKind::kDrivePath) return nullptr;
+  if (!storage || view::ParseCanonical(mapped, {storage, mapped.size() + 8}, path) != NameKind::kDrivePath)
+    return nullptr;
   return path;
 }
 
-nt::NtStatus ParseTargetName(const VlState& vl, CallScratch& scratch, nt::Handle root, WView name, FileTarget* out) {
+namespace {
+
+// A name relative to something that is no file: a device, or a directory of objects, from which a whole path
+// may follow.
+nt::NtStatus ParseBelowObject(const VlState& vl, CallScratch& scratch, nt::Handle root, WView name,
+                              FileTarget* out) {
+  out->kind = NameKind::kDevice;
+  const WView above = QueryRealName(scratch, root);
+  if (above.empty() || above[0] != u'\\' || name.empty() || name[0] == u'\\') return nt::kSuccess;
+  const WView whole = Concat(scratch, above, above.size() > 1 ? WView(u"\\", 1) : WView(), name);
+  const size_t room = whole.size() + vl.names.system_root.size() + 8;
+  char16_t* storage = scratch.Units(room);
+  auto* path = scratch.New<VPath>();
+  if (!whole.data() || !storage || !path) return nt::kNoMemory;
+  const NameKind kind = ParseAbsoluteName(vl, scratch, whole, {storage, room}, path);
+  if (kind != NameKind::kDrivePath) return nt::kSuccess;
+  out->kind = kind;
+  return Finish(vl, scratch, path, out);
+}
+
+}  // namespace
+
+nt::NtStatus ParseTargetName(const VlState& vl, CallScratch& scratch, nt::Handle root, WView name,
+                             FileTarget* out) {
   auto* path = static_cast<VPath*>(scratch.Alloc(sizeof(VPath), alignof(VPath)));
   if (!path) return nt::kNoMemory;
   if (root) {
     const VPath* base = PathOfHandle(vl, scratch, root, nullptr);
-    if (!base) {
-      out->kind = NameKind::kDevice;
-      return nt::kSuccess;
-    }
+    if (!base) return ParseBelowObject(vl, scratch, root, name, out);
     const size_t room = base->text.size() + name.size() + 8;
     char16_t* storage = scratch.Units(room);
     if (!storage) return nt::kNoMemory;
@@ -228,20 +263,84 @@ nt::NtStatus ParseTargetName(const VlState& vl, CallScratch& scratch, nt::Handle
     const size_t room = name.size() + vl.names.system_root.size() + 8;
     char16_t* storage = scratch.Units(room);
     if (!storage) return nt::kNoMemory;
-    out->kind = view::ParseFileName(name, vl.names, {storage, room}, path);
+    out->kind = ParseAbsoluteName(vl, scratch, name, {storage, room}, path);
   }
-  if (out->kind == NameKind::kInvalid) return nt::kObjectNameInvalid;
+  if (const nt::NtStatus s = Refusal(vl, out->kind); !nt::Ok(s)) return s;
   return out->kind == NameKind::kDrivePath ? Finish(vl, scratch, path, out) : nt::kSuccess;
 }
 
-nt::NtStatus ParseTarget(const VlState& vl, CallScratch& scratch, const nt::ObjectAttributes* user, nt::Ulong options,
-                         FileTarget* out) {
-  if (const nt::NtStatus s = CaptureAttributes(scratch, user, &out->captured); !nt::Ok(s)) return s;
-  if (options & nt::kOpenByFileId) {
-    // An id belongs to the volume of the root handle's real file: the same file system, whatever the layer.
-    out->kind = NameKind::kById;
-    return nt::kSuccess;
+namespace {
+
+nt::NtStatus OpenById(FileTarget& target, nt::Handle root, nt::Ulong options, nt::Handle* handle) {
+  constexpr nt::Ulong kKept = nt::kOpenByFileId | nt::kOpenReparsePoint;
+  nt::ObjectAttributes object = target.captured.own;
+  object.root_directory = root;
+  nt::IoStatusBlock io;
+  return orig.NtOpenFile(handle, nt::kFileReadAttributes | nt::kSynchronize, &object, &io, nt::kShareAll,
+                         (options & kKept) | nt::kSynchronousNonAlert | nt::kOpenForBackupIntent);
+}
+
+// The same below the directory that another layer has under this name. kObjectNameNotFound if it has none.
+nt::NtStatus OpenByIdBelow(FileTarget& target, WView directory, nt::Ulong options, nt::Handle* handle) {
+  if (!directory.data()) return nt::kNoMemory;
+  OwnAttributes object(directory);
+  nt::Handle root;
+  nt::IoStatusBlock io;
+  if (!nt::Ok(orig.NtOpenFile(&root, nt::kFileListDirectory | nt::kSynchronize, &object.attributes, &io,
+                              nt::kShareAll,
+                              nt::kDirectoryFile | nt::kSynchronousNonAlert | nt::kOpenForBackupIntent))) {
+    return nt::kObjectNameNotFound;
   }
+  const nt::NtStatus s = OpenById(target, root, options, handle);
+  orig.NtClose(root);
+  return s;
+}
+
+// Wine looks for an id below the directory that is given, not on its volume: so in that of each layer.
+nt::NtStatus OpenByIdInLayers(const VlState& vl, CallScratch& scratch, FileTarget& target, nt::Ulong options,
+                              nt::Handle* handle) {
+  const VPath* path = PathOfHandle(vl, scratch, target.captured.root, nullptr);
+  if (!path) return nt::kObjectNameNotFound;
+  const view::Lookup found = view::LookUp(vl.space, *path, false);
+  nt::NtStatus s = nt::kObjectNameNotFound;
+  if (found.mode != view::Mode::kMerge && found.mode != view::Mode::kPrivate) return s;
+  if (UpperMayHaveChildren(vl, *path, found)) {
+    s = OpenByIdBelow(target, UpperName(vl, scratch, *path), options, handle);
+  }
+  view::Contributor layer;
+  while (IsMissing(s) && view::NextContributor(vl.space, *path, false, found, &layer)) {
+    s = OpenByIdBelow(target, ImageName(vl, scratch, layer.mount, layer.entry, false), options, handle);
+  }
+  if (IsMissing(s) && view::ChildFilter(vl.space, *path, false, found).NeedsHost()) {
+    s = OpenByIdBelow(target, HostName(scratch, *path), options, handle);
+  }
+  return s;
+}
+
+// An id is one of a real file, of whatever layer: what it means here is what has that file's name here.
+nt::NtStatus ParseById(const VlState& vl, CallScratch& scratch, nt::Ulong options, FileTarget* out) {
+  nt::Handle handle;
+  nt::NtStatus s = OpenById(*out, out->captured.own.root_directory, options, &handle);
+  if (vl.is_wine && IsMissing(s) && out->captured.root) {
+    s = OpenByIdInLayers(vl, scratch, *out, options, &handle);
+  }
+  if (!nt::Ok(s)) return s;
+  const WView real = QueryRealName(scratch, handle);
+  orig.NtClose(handle);
+  const VPath* path = real.empty() ? nullptr : ParseReal(vl, scratch, real);
+  if (!path) return nt::kInvalidParameter;
+  const WView mapped = MapBack(vl, scratch, *path);
+  const WView name = Concat(scratch, WView(u"\\??\\", 4), mapped.empty() ? path->text : mapped,
+                            path->depth == 0 ? WView(u"\\", 1) : WView());
+  return name.data() ? ParseTargetName(vl, scratch, nullptr, name, out) : nt::kNoMemory;
+}
+
+}  // namespace
+
+nt::NtStatus ParseTarget(const VlState& vl, CallScratch& scratch, const nt::ObjectAttributes* user,
+                         nt::Ulong options, FileTarget* out) {
+  if (const nt::NtStatus s = CaptureAttributes(scratch, user, &out->captured); !nt::Ok(s)) return s;
+  if (options & nt::kOpenByFileId) return ParseById(vl, scratch, options, out);
   if (!out->captured.has_name && !out->captured.root) {
     out->kind = NameKind::kDevice;  // the original refuses it
     return nt::kSuccess;

@@ -19,6 +19,14 @@ nt::NtStatus ResolveForExecution(const VlState&, CallScratch& scratch, const vie
   out->host = true;
   return nt::kSuccess;
 }
+view::NameKind ParseAbsoluteName(const VlState& vl, CallScratch&, view::WView name,
+                                 std::span<char16_t> storage, view::VPath* out) {
+  return view::ParseFileName(name, vl.names, storage, out);
+}
+nt::NtStatus Refusal(const VlState&, view::NameKind) { return nt::kSuccess; }
+nt::NtStatus CheckFileControl(const VlState&, nt::Handle, nt::Ulong*, const void*, nt::Ulong) {
+  return nt::kSuccess;
+}
 bool FileNameToVirtual(const VlState&, CallScratch&, view::WView, view::WView*) { return false; }
 bool FileHandleToVirtual(const VlState&, CallScratch&, nt::Handle, view::WView*) { return false; }
 #endif

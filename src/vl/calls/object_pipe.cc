@@ -1,6 +1,7 @@
 // Named pipes and mailslots. They are opened through the file calls (RenameFileName).
 #include <cstring>
 
+#include "vl/calls/file_resolve.h"
 #include "vl/calls/object_file.h"
 #include "vl/calls/object_space.h"
 
@@ -97,8 +98,10 @@ nt::NtStatus PLUME_NTAPI HookNtFsControlFile(nt::Handle handle, nt::Handle event
                                              void* context, nt::IoStatusBlock* io, nt::Ulong code, void* in,
                                              nt::Ulong in_length, void* out, nt::Ulong out_length) {
   const VlState& vl = Enter();
-  if (code != nt::kFsctlPipeWait)
+  if (code != nt::kFsctlPipeWait) {
+    if (const nt::NtStatus s = CheckFileControl(vl, handle, &code, in, in_length); !nt::Ok(s)) return s;
     return orig.NtFsControlFile(handle, event, apc, context, io, code, in, in_length, out, out_length);
+  }
   CallScratch scratch;
   if (const nt::NtStatus s = RenameWait(vl, scratch, &in, &in_length); !nt::Ok(s)) return s;
   // The system has copied the buffer when the call returns, also if it is pending then.

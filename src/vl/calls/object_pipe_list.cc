@@ -30,7 +30,7 @@ nt::NtStatus BuildPipeListing(const VlState& vl, CallScratch& scratch, nt::Handl
   auto* buffer = static_cast<uint8_t*>(scratch.Alloc(kRoom));
   const size_t look_room = 2 * (device.size() + kRoom / 2 + view::kObjectPrefixUnits + 1);
   char16_t* look = scratch.Units(look_room);
-  auto* merged = HeapNew<MergedListing>(nullptr);
+  auto* merged = HeapNew<MergedListing>(vl, nullptr);
   nt::NtStatus s = buffer && look && merged ? nt::kSuccess : nt::kNoMemory;
   for (bool first = true; nt::Ok(s); first = false) {
     nt::IoStatusBlock io{};

@@ -51,7 +51,8 @@ nt::NtStatus ResolveImage(const VlState& vl, CallScratch& scratch, nt::Attribute
   auto* path = scratch.New<view::VPath>();
   char16_t* text = scratch.Units(view::kMaxPathUnits);
   if (!path || !text) return nt::kNoMemory;
-  const view::NameKind kind = view::ParseFileName(name, vl.names, {text, view::kMaxPathUnits}, path);
+  const view::NameKind kind = ParseAbsoluteName(vl, scratch, name, {text, view::kMaxPathUnits}, path);
+  if (const nt::NtStatus s = Refusal(vl, kind); !nt::Ok(s)) return s;
   image->pointer = const_cast<char16_t*>(name.data());
   if (kind != view::NameKind::kDrivePath) {
     // A network path or a device: the host's, under its own name.

@@ -107,6 +107,7 @@ inline constexpr NtStatus kNotSameDevice = Status(0xC00000D4);
 inline constexpr NtStatus kFileRenamed = Status(0xC00000D5);
 inline constexpr NtStatus kInternalError = Status(0xC00000E5);
 inline constexpr NtStatus kDirectoryNotEmpty = Status(0xC0000101);
+inline constexpr NtStatus kBadDeviceType = Status(0xC00000CB);
 inline constexpr NtStatus kNotADirectory = Status(0xC0000103);
 inline constexpr NtStatus kNameTooLong = Status(0xC0000106);
 inline constexpr NtStatus kCancelled = Status(0xC0000120);
@@ -196,6 +197,10 @@ enum FileInformationClass : Ulong {
   kFileIdExtdBothDirectoryInformation = 63,
   kFileDispositionInformationEx = 64,
   kFileRenameInformationEx = 65,
+  kFileRenameInformationBypassAccessCheck = 56,
+  kFileLinkInformationBypassAccessCheck = 57,
+  kFileRenameInformationExBypassAccessCheck = 66,
+  kFileLinkInformationExBypassAccessCheck = 73,
   kFileStatInformation = 68,
   kFileLinkInformationEx = 72,
   kFileCaseSensitiveInformation = 71,
@@ -344,7 +349,7 @@ struct FileNamesInformation {
 };
 // NtQueryDirectoryFileEx flags.
 inline constexpr Ulong kQueryRestartScan = 1, kQueryReturnSingleEntry = 2, kQueryIndexSpecified = 4,
-                       kQueryReturnOnDiskEntriesOnly = 8;
+                       kQueryReturnOnDiskEntriesOnly = 8, kQueryNoCursorUpdate = 0x10;
 
 enum FsInformationClass : Ulong {
   kFileFsVolumeInformation = 1,
