@@ -80,5 +80,19 @@ junction: c00000bb
 EOF
 compare "big listing" big
 for round in 1 2 3 4 5; do compare "threads and a child at once, $round" race; done
+# Two VMs copy the same files at the same time, each for itself alone.
+mkdir -p "$c/claims"
+for i in $(seq 0 299); do head -c 65536 /dev/zero >"$c/claims/$i"; done
+second=$(($(date +%s) + 4))
+for vm in a b; do
+  timeout 120 wine "$bin/plume-vmrun.exe" --dir "C:\\claim-$vm" -- "$guest" claim 'C:\claims' 300 $second \
+    </dev/null >"$work/claim.$vm" 2>&1 &
+done
+wait
+if [ "$(cat "$work"/claim.? | tr -d '\r' | sort -u)" = 'got 300 of 300, error 0' ]; then
+  passed=$((passed + 1)); echo "ok   two VMs open the same files at once"
+else
+  failed=$((failed + 1)); echo "FAIL two VMs open the same files at once"; sed 's/^/     | /' "$work"/claim.?
+fi
 echo "file guest: $passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -24,4 +24,7 @@ NTSTATUS Open(HANDLE* file, const wchar_t* name, HANDLE root, ACCESS_MASK access
 int Unix(const std::wstring& folder);
 int Spellings(const std::wstring& folder);
 
+// file_claim.cc
+int Claim(const std::wstring& folder, int count, unsigned long long second);
+
 }  // namespace plume::differential

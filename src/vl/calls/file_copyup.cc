@@ -127,6 +127,10 @@ nt::NtStatus CopyUpFile(const VlState& vl, CallScratch& scratch, const VPath& pa
   nt::Handle from = nullptr, to;
   if (contents == CopyContents::kAll) {
     s = OpenLower(vl, scratch, path, found, lower, &from);
+    if (s == nt::kSharingViolation) {
+      const CopyTurn turn(path);
+      s = OpenLower(vl, scratch, path, found, lower, &from);
+    }
     if (s == nt::kSharingViolation && reader) {
       from = reader;
     } else if (!nt::Ok(s)) {

@@ -67,15 +67,27 @@ nt::NtStatus FromUpper(Open& open) {
 }
 
 nt::NtStatus FromImage(Open& open) {
-  const OpenArguments& a = open.arguments;
-  const nt::NtStatus s =
-      OpenImage(open.vl, open.scratch, open.found().mount, open.found().entry, open.path().trailing_backslash,
-                &open.target.captured, open.handle, a.access, open.io, a.share, a.options);
+  const auto original = [&open] {
+    const OpenArguments& a = open.arguments;
+    return OpenImage(open.vl, open.scratch, open.found().mount, open.found().entry,
+                     open.path().trailing_backslash, &open.target.captured, open.handle, a.access, open.io,
+                     a.share, a.options);
+  };
+  nt::NtStatus s = original();
+  if (s == nt::kSharingViolation) {
+    const CopyTurn turn(open.path());
+    s = original();
+  }
   return Remember(open, s, Place::kImage);
 }
 
 nt::NtStatus FromHost(Open& open) {
-  return Remember(open, Original(open, HostName(open.scratch, open.path())), Place::kHost);
+  nt::NtStatus s = Original(open, HostName(open.scratch, open.path()));
+  if (s == nt::kSharingViolation && open.found().mode != Mode::kHost) {
+    const CopyTurn turn(open.path());
+    s = Original(open, HostName(open.scratch, open.path()));
+  }
+  return Remember(open, s, Place::kHost);
 }
 
 // A directory that is there only because something is mounted below it gets a real one in the upper layer.
@@ -279,6 +291,7 @@ nt::NtStatus OpenLowerForChange(Open& open, const Located& lower) {
   if (IsInvalid(open.vl, open.arguments)) return nt::kInvalidParameter;
   if (open.arguments.disposition == nt::kCreate) return nt::kObjectNameCollision;
   if (lower.place == Place::kMountOnly) return FromMountOnly(open);
+  const CopyTurn turn(open.path());
   nt::NtStatus s = ProbeLower(open, lower);
   if (!nt::Ok(s)) return s;
   // Contents that are overwritten need not be copied. (Without write access some systems do not overwrite;

@@ -5,7 +5,7 @@
 // docs/nt-compat.md the details.
 //   file_target.cc    names: capture, relative names, short names, reverse mapping
 //   file_layers.cc    real names and existence in each layer, directories of the upper layer and of images
-//   file_copyup.cc    copying lower files and directories up
+//   file_copyup.cc    copying lower files and directories up; file_turn.cc: one at a time
 //   file_open.cc      NtCreateFile, NtOpenFile          file_attributes.cc  queries by name
 //   file_remove.cc    deleting                          file_rename.cc      renaming and linking
 //   file_listing.cc   directory listings                file_info.cc        queries by handle
@@ -152,6 +152,21 @@ class KeepTimes {
  private:
   nt::Handle handle_ = nullptr;
   nt::FileBasicInformation basic_{};
+};
+
+// The layer opens lower files itself, to copy them and to ask who may have them, and must not be in the way
+// of the same in another VM or process: that would be a sharing violation which no guest caused. Only one at
+// a time does so with one file. An ordinary open that meets a violation waits for its turn, too, and asks
+// again.
+class CopyTurn {
+ public:
+  explicit CopyTurn(const view::VPath& path);
+  ~CopyTurn();
+  CopyTurn(const CopyTurn&) = delete;
+  CopyTurn& operator=(const CopyTurn&) = delete;
+
+ private:
+  nt::Handle mutant_ = nullptr;
 };
 
 enum class CopyContents : uint8_t { kAll, kNone };
