@@ -220,6 +220,7 @@ def main():
             key = r"Software\Microsoft\Windows NT\CurrentVersion"
             rounds = max(3, o.rounds // 3)
             bench.single_calls("host file", [r"C:\bench", "data.bin", key], [r"C:\bench", "data.bin", key], "bench", rounds)
+            bench.single_calls("named objects", ["objects"], ["objects"], "bench", rounds)
             bench.single_calls("image file", [r"C:\Installed\7-Zip", "7z.exe", r"Software\Bench7"],
                                [r"C:\Program Files\7-Zip", "7z.exe", r"Software\7-Zip"], "7zip", rounds)
     except (Failure, subprocess.TimeoutExpired) as error:

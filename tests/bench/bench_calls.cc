@@ -3,6 +3,7 @@
 //   bench_calls.exe FOLDER FILE KEY [CALLS]
 //     FOLDER  a folder with the file FILE in it; FOLDER\FILE.none must not exist
 //     KEY     a key below HKEY_LOCAL_MACHINE; the value "bench" below it need not exist
+//   bench_calls.exe objects [CALLS]                named events, mutexes, sections and pipes of its own
 //   bench_calls.exe start COUNT PROGRAM ARGS...    starts a program COUNT times and waits for each
 //
 // Prints one line for each call: NAME<TAB>microseconds of each batch, separated by spaces.
@@ -140,13 +141,49 @@ void Registry(const std::wstring& name, int calls) {
   RegCloseKey(key);
 }
 
+int Objects(int calls) {
+  const auto close = [](HANDLE handle, const char* what) {
+    if (!handle || handle == INVALID_HANDLE_VALUE) Fail(what);
+    CloseHandle(handle);
+  };
+  const wchar_t* const event = L"PlumeBenchEvent";
+  Measure("create an event without a name and close it", calls,
+          [&] { close(CreateEventW(nullptr, FALSE, FALSE, nullptr), "creating an event"); });
+  Measure("create a named event and close it", calls,
+          [&] { close(CreateEventW(nullptr, FALSE, FALSE, event), "creating an event"); });
+  Measure("open an event that is not there", calls, [&] {
+    if (OpenEventW(SYNCHRONIZE, FALSE, event)) Fail("an event that must not exist");
+  });
+  HANDLE held = CreateEventW(nullptr, FALSE, FALSE, event);
+  Measure("open an event and close it", calls,
+          [&] { close(OpenEventW(SYNCHRONIZE, FALSE, event), "opening the event"); });
+  CloseHandle(held);
+  Measure("create a mutex below Global and close it", calls,
+          [&] { close(CreateMutexW(nullptr, FALSE, L"Global\\PlumeBenchMutex"), "creating a mutex"); });
+  Measure("create a named section and close it", calls, [&] {
+    close(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0, 65536, L"PlumeBenchSection"),
+          "creating a section");
+  });
+  const wchar_t* const pipe = L"\\\\.\\pipe\\PlumeBenchPipe";
+  Measure("create a named pipe, connect to it and close both", calls, [&] {
+    HANDLE server = CreateNamedPipeW(pipe, PIPE_ACCESS_DUPLEX, PIPE_TYPE_BYTE, PIPE_UNLIMITED_INSTANCES, 0, 0,
+                                     0, nullptr);
+    close(CreateFileW(pipe, GENERIC_READ, 0, nullptr, OPEN_EXISTING, 0, nullptr), "connecting to the pipe");
+    close(server, "creating the pipe");
+  });
+  return 0;
+}
+
 }  // namespace
 
 int wmain(int argc, wchar_t** argv) {
   if (argc >= 2 && std::wstring(argv[1]) == L"child") return 0;
   if (argc >= 4 && std::wstring(argv[1]) == L"start") return Start(argc, argv);
+  if (argc >= 2 && std::wstring(argv[1]) == L"objects") return Objects(argc > 2 ? _wtoi(argv[2]) : 4000);
   if (argc < 4) {
-    std::fprintf(stderr, "usage: bench_calls FOLDER FILE KEY [CALLS] | start COUNT PROGRAM ARGS...\n");
+    std::fprintf(
+        stderr,
+        "usage: bench_calls FOLDER FILE KEY [CALLS] | objects [CALLS] | start COUNT PROGRAM ARGS...\n");
     return 2;
   }
   const int calls = argc > 4 ? _wtoi(argv[4]) : 4000;
