@@ -1,6 +1,16 @@
 #include "view/name_rules.h"
 
 namespace plume::view {
+namespace {
+
+// Most rules differ from a name at its end, many share its beginning ("Local\"): asked before any comparison.
+bool EndsDiffer(WView name, WView pattern) {
+  if (name.empty() || pattern.empty()) return false;
+  const char16_t last = pattern.back();
+  return last != u'*' && last != u'?' && Upcase(last) != Upcase(name.back());
+}
+
+}  // namespace
 
 bool MatchesNamePattern(WView name, WView pattern) {
   // Greedy with one point of return: a later "*" makes an earlier one's choice final. O(name * pattern) at
@@ -26,7 +36,7 @@ bool MatchesNamePattern(WView name, WView pattern) {
 
 const NameRule* FindNameRule(std::span<const NameRule> rules, WView name) {
   for (const NameRule& r : rules)
-    if (MatchesNamePattern(name, r.pattern)) return &r;
+    if (!EndsDiffer(name, r.pattern) && MatchesNamePattern(name, r.pattern)) return &r;
   return nullptr;
 }
 

@@ -25,5 +25,19 @@ TEST(NameRules, FirstMatchDecides) {
   EXPECT_EQ(FindNameRule(rules, u"Global\\x"), nullptr);
 }
 
+TEST(NameRules, WhateverThePatternEndsWith) {
+  const NameRule rules[] = {
+      {u"", Mode::kDeny}, {u"Local\\*x"}, {u"Local\\a?"}, {u"Local\\?b"}, {u"*c"}, {u"d*"}, {u"*"}};
+  const auto found = [&](WView name) { return FindNameRule(rules, name) - rules; };
+  EXPECT_EQ(found(u""), 0);
+  EXPECT_EQ(found(u"LOCAL\\AX"), 1);
+  EXPECT_EQ(found(u"local\\aB"), 2);
+  EXPECT_EQ(found(u"Local\\bB"), 3);
+  EXPECT_EQ(found(u"Local\\C"), 4);
+  EXPECT_EQ(found(u"C"), 4);
+  EXPECT_EQ(found(u"d"), 5);
+  EXPECT_EQ(found(u"Local\\d"), 6);
+}
+
 }  // namespace
 }  // namespace plume::view
