@@ -192,8 +192,12 @@ def main():
     failures = {}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         tasks = [pool.submit(runner.batch, seed, count, keep=args.keep) for seed, count in batches]
-        for task in concurrent.futures.as_completed(tasks):
+        for number, task in enumerate(concurrent.futures.as_completed(tasks)):
             failures.update(task.result())
+            if task.result():
+                print("differ:", *sorted(task.result()), flush=True)
+            if len(tasks) > 10 and number % 10 == 9:
+                print(f"{number + 1} of {len(tasks)} batches done", flush=True)
     for number, seed in enumerate(sorted(failures)):
         if number == 10:
             print(f"... and {len(failures) - 10} more:", *sorted(failures)[10:][:200])

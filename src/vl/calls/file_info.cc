@@ -114,7 +114,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationFile(nt::Handle handle, nt::IoSta
       return orig.NtQueryInformationFile(handle, io, buffer, length, kind);
   }
   CallScratch scratch;
-  nt::NtStatus s;
+  nt::NtStatus s = nt::kSuccess;
   WView virtual_path;
   const bool has_name = kind == nt::kFileNameInformation || kind == nt::kFileVolumeNameInformation ||
                         kind == nt::kFileNormalizedNameInformation || kind == nt::kFileAllInformation;
@@ -127,7 +127,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationFile(nt::Handle handle, nt::IoSta
         volume ? DeviceOf(vl, virtual_path[0]) : view::Sub(virtual_path, 2, virtual_path.size() - 2);
     if (name.empty() && volume) return nt::kInvalidDeviceRequest;
     s = QueryWithName(scratch, handle, io, buffer, length, kind, name);
-    if (kind != nt::kFileAllInformation || !nt::Ok(s)) return s;
+    // A name that was cut says nothing against the facts before it.
+    if (kind != nt::kFileAllInformation || (!nt::Ok(s) && s != nt::kBufferOverflow)) return s;
   } else if (has_name && PipeNameToVirtual(vl, scratch, real, &pipe)) {
     return QueryWithName(scratch, handle, io, buffer, length, kind, pipe);
   } else if (has_name && kind != nt::kFileAllInformation) {
@@ -135,8 +136,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationFile(nt::Handle handle, nt::IoSta
   }
   nt::FileNetworkOpenInformation facts;
   if (!DirectoryFacts(vl, scratch, handle, &facts)) {
-    return virtual_path.empty() ? orig.NtQueryInformationFile(handle, io, buffer, length, kind)
-                                : nt::kSuccess;
+    return virtual_path.empty() ? orig.NtQueryInformationFile(handle, io, buffer, length, kind) : s;
   }
   if (virtual_path.empty()) return QueryWithFacts(handle, io, buffer, length, kind, facts);
   // FileAllInformation with a virtual name is in the caller's buffer already; its first part is the basic
@@ -144,7 +144,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationFile(nt::Handle handle, nt::IoSta
   const nt::FileBasicInformation basic{facts.creation_time, facts.last_access_time, facts.last_write_time,
                                        facts.change_time, facts.file_attributes};
   return CopyOut(buffer, &basic, offsetof(nt::FileBasicInformation, file_attributes) + sizeof(nt::Ulong))
-             ? nt::kSuccess
+             ? s
              : nt::kAccessViolation;
 }
 
