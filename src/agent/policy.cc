@@ -88,6 +88,10 @@ void AddApplicationRules(const MachineFacts& f, const std::vector<const catalog:
 
 }  // namespace
 
+bool BeginsFolded(std::u16string_view text, std::u16string_view prefix) {
+  return text.size() >= prefix.size() && view::EqualFolded(text.substr(0, prefix.size()), prefix);
+}
+
 const char* ModeName(Mode mode) {
   switch (mode) {
     case Mode::kMerge:
@@ -143,8 +147,7 @@ Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_n
   Policy out;
   out.base = base;
   for (const auto& [key, node] : parsed.table()) {
-    if (key != "inherit" && key != "files" && key != "registry" && key != "objects")
-      out.unenforced.emplace_back(key.str());
+    if (key == "windows" || key == "clipboard") out.unenforced.emplace_back(key.str());
     if (key == "inherit") {
       const auto name = node.value<std::string>();
       if (name == "sandbox")
@@ -194,6 +197,7 @@ Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
   out.objects = user.objects;
   AddSystemObjects(facts.is_wine, &out.objects);
   out.devices = user.devices;
+  CompleteDeviceRules(facts, &out.devices);
   out.windows = user.windows;
   out.show_all_processes = user.show_all_processes;
   out.clipboard = user.clipboard;

@@ -92,11 +92,17 @@ Result<Policy> ParsePolicy(std::string_view toml, const std::string& file_name, 
 Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
                       const std::vector<const catalog::Reader*>& images);
 
+// Turns the user's patterns into the form the layer compares ("COM1" -> "\??\COM1") and appends the devices
+// that programs need on this system (policy_devices.cc; docs/nt-compat.md lists them).
+void CompleteDeviceRules(const MachineFacts& facts, std::vector<PolicyNameRule>* rules);
+
 // "HKLM\Software\X", "HKEY_CURRENT_USER\X", "M\X" -> canonical; kInvalid otherwise.
 Result<std::u16string> CanonicalKey(std::u16string_view text, std::u16string_view user_sid);
 // The way back, for people: "HKCU\Software\X".
 std::u16string KeyForPeople(std::u16string_view canonical, std::u16string_view user_sid);
 
 const char* ModeName(view::Mode mode);
+// Does `text` begin with `prefix`, as names are compared?
+bool BeginsFolded(std::u16string_view text, std::u16string_view prefix);
 
 }  // namespace plume::agent

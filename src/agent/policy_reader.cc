@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/environment.h"
+#include "agent/policy_network.h"
 #include "agent/state.h"
 #include "agent/text.h"
 
@@ -214,7 +215,7 @@ Result<NetworkPlace> PolicyReader::Place(const toml::node& node) const {
     place.host = v6 ? rest : rest.substr(0, colon);
     if (!v6 && colon != rest.npos) ports = rest.substr(colon);
   }
-  if (place.host.empty()) return complain();
+  if (place.host.empty() || !NumericRanges(place)) return complain();
   if (ports.empty()) return place;
   if (ports.front() != ':') return complain();
   ports.remove_prefix(1);

@@ -170,17 +170,19 @@ private_ports = [8080]
 )",
                                   "p.toml", Facts(), BasePolicy::kSandbox);
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
-  EXPECT_EQ(parsed->unenforced.size(), 5u);
+  EXPECT_EQ(parsed->unenforced.size(), 2u);
   const Policy p = CompletePolicy(*parsed, Facts(), {});
   ASSERT_GT(p.objects.size(), 2u);
   EXPECT_EQ(p.objects[2].origin.rfind("system: ", 0), 0u);  // the system's behind the user's
-  EXPECT_EQ(p.objects[0].pattern, u"Global\\Z*");  // in the order of the lines
+  EXPECT_EQ(p.objects[0].pattern, u"Global\\Z*");           // in the order of the lines
   EXPECT_EQ(p.objects[0].mode, Mode::kHost);
   EXPECT_EQ(p.objects[0].origin, "p.toml:3");
   EXPECT_EQ(p.objects[1].mode, Mode::kDeny);
   EXPECT_TRUE(p.show_all_processes);
   EXPECT_EQ(p.windows.size(), 1u);
-  EXPECT_EQ(p.devices.size(), 1u);
+  ASSERT_GT(p.devices.size(), 1u);
+  EXPECT_EQ(p.devices[0].origin, "p.toml:14");
+  EXPECT_EQ(p.devices[1].origin.rfind("system: ", 0), 0u);
   EXPECT_EQ(p.clipboard->mode, ClipboardMode::kToHost);
   EXPECT_EQ(p.clipboard->max_bytes, 2u << 20);
   ASSERT_EQ(p.network->allow.size(), 5u);

@@ -46,16 +46,19 @@ Offset<wire::Clipboard> ClipboardTable(FlatBufferBuilder& b, const ClipboardPoli
 }
 
 Offset<wire::Network> NetworkTable(FlatBufferBuilder& b, const NetworkPolicy& network,
-                                   const std::vector<AddressRange>& allow) {
+                                   const std::vector<AddressRange>& allow,
+                                   const std::vector<uint16_t>& real_ports) {
   std::vector<Offset<wire::NetworkRule>> rules;
   for (const AddressRange& r : allow) {
     const auto address = b.CreateVector(r.address);
     const auto origin = b.CreateString(r.origin);
-    rules.push_back(wire::CreateNetworkRule(b, address, r.bits, r.first_port, r.last_port, origin));
+    const auto host = r.host.empty() ? Offset<flatbuffers::Vector<uint16_t>>() : Text(b, r.host);
+    rules.push_back(wire::CreateNetworkRule(b, address, r.bits, r.first_port, r.last_port, origin, host));
   }
   const auto allow_at = b.CreateVector(rules);
   const auto ports = b.CreateVector(network.private_ports);
-  return wire::CreateNetwork(b, static_cast<uint8_t>(network.mode), allow_at, ports);
+  const auto real = b.CreateVector(real_ports);
+  return wire::CreateNetwork(b, static_cast<uint8_t>(network.mode), allow_at, ports, real);
 }
 
 std::u16string DigestHex(const std::string& digest) {
@@ -124,7 +127,8 @@ Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
   const auto device_rules = NameRules(b, in.policy.devices);
   const auto window_rules = NameRules(b, in.policy.windows);
   const auto clipboard = ClipboardTable(b, in.policy.clipboard.value_or(ClipboardPolicy()));
-  const auto network = NetworkTable(b, in.policy.network.value_or(NetworkPolicy()), in.network_allow);
+  const auto network =
+      NetworkTable(b, in.policy.network.value_or(NetworkPolicy()), in.network_allow, in.real_ports);
   const auto trace = in.trace.empty() ? Offset<flatbuffers::Vector<uint16_t>>() : Text(b, in.trace);
   const auto view =
       wire::CreateView(b, 1, vm_id, vm_name, upper, scratch, index, registry_upper, user, pipe, job, vl64,

@@ -24,6 +24,7 @@ struct AddressRange {
   uint8_t bits = 0;
   uint16_t first_port = 0, last_port = 65535;
   std::string origin;
+  std::u16string host = {};  // the name it was written with; empty for addresses
 };
 
 struct ViewInput {
@@ -35,6 +36,7 @@ struct ViewInput {
   Policy policy;                            // complete
   std::vector<LayerInput> layers;           // top first
   std::vector<AddressRange> network_allow;  // policy.network->allow, names resolved
+  std::vector<uint16_t> real_ports;         // one for each of policy.network->private_ports
   std::u16string trace;                     // NT path of the folder for traces; empty: not traced
 };
 

@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/environment.h"
+#include "agent/explain.h"
 #include "agent/text.h"
 #include "agent/win/machine.h"
 
@@ -316,6 +317,14 @@ Result<Json> Agent::VmDiff(Session&, const Json& args) {
 Result<Json> Agent::VmExplain(Session&, const Json& args) {
   ASSIGN(const std::string name, RequiredString(args, "name"));
   ASSIGN(const std::string text, RequiredString(args, "path"));
+  if (const auto place = ParseHostAndPort(text)) {
+    ASSIGN(const Policy policy, vms_->PolicyOf(name));
+    return ExplainHost(policy, text, *place);
+  }
+  if (IsDeviceText(text)) {
+    ASSIGN(const Policy policy, vms_->PolicyOf(name));
+    return ExplainDevice(policy, text);
+  }
   ASSIGN(const auto space, vms_->Space(name));
   if (auto object = ExplainObjectName(*space, text)) return std::move(*object);
   const std::u16string wanted = ToUtf16(text);

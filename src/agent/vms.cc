@@ -6,6 +6,7 @@
 
 #include "agent/text.h"
 #include "agent/win/machine.h"
+#include "agent/win/network.h"
 #include "agent/win/registry.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -183,7 +184,7 @@ Result<VmRecord> Vms::Create(VmRecord wanted) {
   vm->record = wanted;
   Status done = os::SystemFiles().MakeDirectories(HostPath(state_.Vm(ToUtf16(wanted.id))));
   if (done.ok()) done = PrepareFolderLocked(*vm);
-  if (done.ok()) done = WriteViewLocked(*vm);
+  if (done.ok()) done = WriteViewLocked(*vm, {});
   if (done.ok()) done = SaveLocked(wanted);
   if (!done.ok()) {
     (void)os::RemoveTree(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted.id))));
@@ -260,7 +261,25 @@ Status Vms::PrepareFolderLocked(const Vm& vm) const {
   return MakeKey(state_.VmKey(id));
 }
 
-Status Vms::WriteViewLocked(const Vm& vm) const {
+Result<Policy> Vms::PolicyOf(const std::string& name) const {
+  ASSIGN(const VmRecord record, Find(name));
+  Policy user;
+  user.base = record.base;
+  if (!record.policy_text.empty()) {
+    ASSIGN(user, ParsePolicy(record.policy_text, record.policy_file, facts_, record.base));
+  }
+  return CompletePolicy(user, facts_, {});
+}
+
+Result<Vms::Network> Vms::LookUpNetwork(const std::string& name) const {
+  Network out;
+  ASSIGN(const Policy policy, PolicyOf(name));
+  if (policy.network && policy.network->mode == NetworkMode::kList)
+    out.allow = ResolveAllowed(*policy.network, &out.notes);
+  return out;
+}
+
+Status Vms::WriteViewLocked(Vm& vm, const Network& network) const {
   ViewInput input;
   input.state = &state_;
   input.facts = &facts_;
@@ -280,12 +299,29 @@ Status Vms::WriteViewLocked(const Vm& vm) const {
     ASSIGN(user, ParsePolicy(vm.record.policy_text, vm.record.policy_file, facts_, vm.record.base));
   }
   input.policy = CompletePolicy(user, facts_, catalogs);
+  input.network_allow = network.allow;
+  if (const auto& wanted = input.policy.network; wanted && !wanted->private_ports.empty()) {
+    std::set<uint16_t> taken;
+    for (const auto& [id, other] : vms_)
+      if (id != vm.record.id) taken.insert(other->real_ports.begin(), other->real_ports.end());
+    input.real_ports = ChooseRealPorts(*wanted, vm.record.id, taken);
+    vm.real_ports = {input.real_ports.begin(), input.real_ports.end()};
+  }
+  if (input.policy.network && input.policy.network->mode != NetworkMode::kAll) {
+    // The ports that guests have bound: one bit each, none to begin with.
+    const std::vector<uint8_t> none(65536 / 8);
+    TRY(WriteReplace(HostPath(state_.VmFile(input.vm_id, u"ports.plp")), none));
+  }
   ASSIGN(const std::vector<uint8_t> bytes, CompileView(input));
   return WriteReplace(HostPath(state_.VmFile(input.vm_id, u"view.plv")), bytes);
 }
 
 Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::string>* images,
                               bool remove_when_empty) {
+  Network network;
+  if (const auto known = Find(name); known.ok() && !known->policy_text.empty() && !InUse(known->id)) {
+    ASSIGN(network, LookUpNetwork(name));
+  }
   const std::lock_guard lock(mutex_);
   Vm* vm = FindLocked(name);
   if (vm == nullptr) return NoSuchVm(name);
@@ -302,8 +338,9 @@ Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::st
   }
   if (!in_use) {
     TRY(PrepareFolderLocked(*vm));
-    TRY(WriteViewLocked(*vm));
+    TRY(WriteViewLocked(*vm, network));
     vm->notes.clear();
+    vm->notes.insert(network.notes.begin(), network.notes.end());
   }
   if (!vm->job) {
     ASSIGN(vm->job, Job::Open(state_.Job(ToUtf16(vm->record.id))));

@@ -57,6 +57,8 @@ class Vms {
                            bool remove_when_empty);
   uint32_t GuestCount(const std::string& id) const;
   bool InUse(const std::string& id) const;
+  // The VM's complete policy (without the rules that its images bring).
+  Result<Policy> PolicyOf(const std::string& name) const;
   std::vector<ProcessInfo> Processes(const std::string& name, Status* status) const;
   Status Stop(const std::string& name);
   Status Delete(const std::string& name);
@@ -81,13 +83,20 @@ class Vms {
     Job job;
     int leases = 0;
     std::set<std::string> notes;
+    std::set<uint16_t> real_ports;  // where its private ports are, as of the last start
   };
+  // What is looked up in the network for a VM's view, without holding the lock.
+  struct Network {
+    std::vector<AddressRange> allow;
+    std::vector<std::string> notes;
+  };
+  Result<Network> LookUpNetwork(const std::string& name) const;
   Vm* FindLocked(const std::string& name) const;
   Vm* FindIdLocked(const std::string& id) const;
   bool InUseLocked(const Vm& vm) const;
   Status SaveLocked(const VmRecord& record) const;
   Status PrepareFolderLocked(const Vm& vm) const;
-  Status WriteViewLocked(const Vm& vm) const;
+  Status WriteViewLocked(Vm& vm, const Network& network) const;
   Status DeleteLocked(Vm* vm);
   Status DiscardLocked(Vm* vm);
   Status FinishDiscardLocked(Vm* vm);

@@ -1,3 +1,4 @@
+#include "agent/explain.h"
 #include "agent/policy_objects.h"
 #include "agent/text.h"
 #include "agent/win/machine.h"
@@ -13,15 +14,17 @@ void AddVmExplain(CLI::App& vm, Context& context) {
   auto o = std::make_shared<Options>();
   CLI::App* c = AddCommand(
       vm, context, "explain",
-      "Say which rule decides about a path, a registry key or an object, and where it really is",
+      "Say which rule decides about a path, a registry key, an object, a device or a host, and where it "
+      "really is",
       "plume vm explain test 'C:\\Program Files\\X\\x.exe'\n  plume vm explain test 'HKLM\\Software\\X'\n"
-      "  plume vm explain test 'Local\\MyMutex'\n  plume vm explain test 'Pipe\\MyServer'",
+      "  plume vm explain test 'Local\\MyMutex'\n  plume vm explain test 'Pipe\\MyServer'\n"
+      "  plume vm explain test '\\\\.\\COM1'\n  plume vm explain test example.org:443",
       [o, &context]() -> Result<int> {
         std::string path = o->path;
         // A Unix path is meant as Wine maps it; a path without a drive is relative to here.
         const bool key = path.rfind("HK", 0) == 0;
-        const bool object = agent::ObjectNtName(ToUtf16(path), 0).has_value();
-        if (!key && !object && !path.empty() && (path[0] == '/' || path.find(':') == std::string::npos)) {
+        const bool named = agent::ObjectNtName(ToUtf16(path), 0).has_value() || agent::IsDeviceText(path);
+        if (!key && !named && !path.empty() && (path[0] == '/' || path.find(':') == std::string::npos)) {
           ASSIGN(const std::u16string dos, agent::DosPath(path));
           path = ToUtf8(dos);
         }
@@ -30,7 +33,7 @@ void AddVmExplain(CLI::App& vm, Context& context) {
           PrintLine("path   " + Field(j, "path"));
           PrintLine("mode   " + Field(j, "mode"));
           PrintLine("rule   " + Field(j, "rule"));
-          if (Field(j, "space") == "object") {
+          if (!j.contains("layer")) {  // a rule is all there is to it
             if (!Field(j, "real").empty()) PrintLine("real   " + Field(j, "real"));
             return;
           }
@@ -49,7 +52,8 @@ void AddVmExplain(CLI::App& vm, Context& context) {
   c->add_option("NAME", o->name, "The virtual machine")->required();
   c->add_option(
        "PATH", o->path,
-       "Path, registry key or object (Local\\x, Global\\x, Pipe\\x, Mailslot\\x, Port\\x), as guests see it")
+       "Path, registry key, object (Local\\x, Global\\x, Pipe\\x, Mailslot\\x, Port\\x) or device, as guests "
+       "see it, or HOST:PORT")
       ->required();
   c->add_flag("--json", o->json, "Print JSON");
 }

@@ -256,6 +256,19 @@ NameKind ParseFileName(WView nt, const NameTable& table, std::span<char16_t> sto
   }
 }
 
+WView DeviceName(WView nt, bool* dos) {
+  while (true) {
+    WView rest;
+    *dos = StripDosDevices(nt, &rest);
+    if (!*dos) return nt;
+    if (rest.size() <= 1) return WView();
+    WView name = From(rest, 1);
+    while (Strip(name, u"Global", &rest) && rest.size() > 1) name = From(rest, 1);
+    if (!Strip(name, u"GLOBALROOT", &rest) || rest.size() <= 1) return name;
+    nt = rest;
+  }
+}
+
 NameKind ParseRelative(const VPath& base, WView relative, std::span<char16_t> storage, VPath* out) {
   const bool is_file = base.text.size() >= 2 && base.text[1] == u':';
   const NameKind kind = is_file ? NameKind::kDrivePath : NameKind::kKeyPath;

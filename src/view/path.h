@@ -92,6 +92,11 @@ struct NameTable {
 // (docs/nt-compat.md); the unnamed "x::$DATA" is x.
 NameKind ParseFileName(WView nt, const NameTable& table, std::span<char16_t> storage, VPath* out);
 
+// What a name that is no path names, for rules about devices: a name in the directory of DOS devices ("COM1",
+// "C:", "PhysicalDrive0"; *dos), however that directory was spelled, or an absolute NT name
+// ("\Device\Serial0"). A part of `nt`; empty for the directory itself.
+WView DeviceName(WView nt, bool* dos);
+
 // Appends `relative` (may be empty; as in OBJECT_ATTRIBUTES with a RootDirectory) to `base`, a file or a key
 // path: kDrivePath, kKeyPath or kInvalid (also for a leading backslash). `out` may be `&base` if `storage` is
 // base's own.

@@ -300,5 +300,23 @@ TEST(Folding, ComparesByUpcasedUnits) {
   EXPECT_TRUE(EqualFolded(u"\u00ffX", u"\u0178x"));
 }
 
+TEST(DeviceName, AnySpelling) {
+  auto name = [](WView nt, bool want_dos) {
+    bool dos;
+    const WView out = DeviceName(nt, &dos);
+    EXPECT_EQ(dos, want_dos);
+    return std::u16string(out);
+  };
+  EXPECT_EQ(name(u"\\??\\COM1", true), u"COM1");
+  EXPECT_EQ(name(u"\\DosDevices\\PhysicalDrive0\\x", true), u"PhysicalDrive0\\x");
+  EXPECT_EQ(name(u"\\GLOBAL??\\Global\\C:", true), u"C:");
+  EXPECT_EQ(name(u"\\Sessions\\1\\DosDevices\\0-3e7\\nul", true), u"nul");
+  EXPECT_EQ(name(u"\\??\\GLOBALROOT\\Device\\Serial0", false), u"\\Device\\Serial0");
+  EXPECT_EQ(name(u"\\??\\GLOBALROOT\\??\\LPT1", true), u"LPT1");
+  EXPECT_EQ(name(u"\\Device\\Afd", false), u"\\Device\\Afd");
+  EXPECT_EQ(name(u"\\??\\", true), u"");
+  EXPECT_EQ(name(u"\\??", true), u"");
+}
+
 }  // namespace
 }  // namespace plume::view

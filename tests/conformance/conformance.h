@@ -60,6 +60,10 @@ using ProbeFn = Finding (*)(Context&);
 inline constexpr unsigned kMachineSeen = 1;
 // The design lets others see the VM's (a rule of the policy): "out" and "across" too.
 inline constexpr unsigned kShared = 2;
+// The machine is not kept out of its VMs: "out" is visible.
+inline constexpr unsigned kMachineSees = 8;
+// Closed in every VM, whoever has it: visible to a prober outside only ("bare", "out").
+inline constexpr unsigned kClosedInside = 16;
 // Needs a display (X server on Linux).
 inline constexpr unsigned kDisplay = 4;
 

@@ -22,16 +22,18 @@ import threading
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MACHINE_SEEN, SHARED, DISPLAY = 1, 2, 4
+MACHINE_SEEN, SHARED, DISPLAY, MACHINE_SEES, CLOSED_INSIDE = 1, 2, 4, 8, 16
 # Place: holder's space, prober's space ("" = outside any VM).
 PLACES = {"bare": ("", ""), "one": ("a", "a"), "across": ("a", "b"), "out": ("a", ""), "in": ("", "a")}
 PLACE_TEXT = {"bare": "outside any VM", "one": "in one VM", "across": "VM to VM", "out": "VM to machine", "in": "machine to VM"}
 
 
 def expected(flags, place):
+    if flags & CLOSED_INSIDE:
+        return "isolated" if PLACES[place][1] else "visible"
     if place in ("bare", "one") or flags & SHARED:
         return "visible"
-    return "visible" if place == "in" and flags & MACHINE_SEEN else "isolated"
+    return "visible" if (place == "in" and flags & MACHINE_SEEN) or (place == "out" and flags & MACHINE_SEES) else "isolated"
 
 
 class Gone(Exception):
@@ -159,7 +161,7 @@ def write_table(path, checks, results, counts):
                 for place in PLACES:
                     good, reach = results[name, place]
                     cells.append("-" if good is None else "." if good else f"**!** {reach}")
-                f.write(f"| {name.split('.', 1)[1]} | " + " | ".join(cells) + f" | {why if flags & 3 else ''} |\n")
+                f.write(f"| {name.split('.', 1)[1]} | " + " | ".join(cells) + f" | {why if flags & ~DISPLAY else ''} |\n")
             f.write("\n")
 
 

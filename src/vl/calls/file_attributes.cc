@@ -1,6 +1,7 @@
 // Queries by name: NtQueryAttributesFile, NtQueryFullAttributesFile, NtQueryInformationByName.
 #include <cstring>
 
+#include "vl/calls/device_open.h"
 #include "vl/calls/file_space.h"
 
 namespace plume::vl {
@@ -43,7 +44,10 @@ nt::NtStatus PLUME_NTAPI HookNtQueryAttributesFile(nt::ObjectAttributes* attribu
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);
   if (!nt::Ok(s)) return s;
-  if (!target.IsVirtualized()) return orig.NtQueryAttributesFile(&target.captured.own, basic);
+  if (!target.IsVirtualized()) {
+    s = CheckDevice(vl, scratch, target.kind, target.captured, nt::kFileReadAttributes);
+    return nt::Ok(s) ? orig.NtQueryAttributesFile(&target.captured.own, basic) : s;
+  }
   nt::FileNetworkOpenInformation info;
   s = QueryName(vl, scratch, target, &info);
   VL_TRACE(vl, "NtQueryAttributesFile", s, target.path->text);
@@ -60,7 +64,10 @@ nt::NtStatus PLUME_NTAPI HookNtQueryFullAttributesFile(nt::ObjectAttributes* att
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);
   if (!nt::Ok(s)) return s;
-  if (!target.IsVirtualized()) return orig.NtQueryFullAttributesFile(&target.captured.own, full);
+  if (!target.IsVirtualized()) {
+    s = CheckDevice(vl, scratch, target.kind, target.captured, nt::kFileReadAttributes);
+    return nt::Ok(s) ? orig.NtQueryFullAttributesFile(&target.captured.own, full) : s;
+  }
   nt::FileNetworkOpenInformation info;
   s = QueryName(vl, scratch, target, &info);
   VL_TRACE(vl, "NtQueryFullAttributesFile", s, target.path->text);
@@ -78,8 +85,10 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationByName(nt::ObjectAttributes* attr
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);
   if (!nt::Ok(s)) return s;
-  if (!target.IsVirtualized())
-    return orig.NtQueryInformationByName(&target.captured.own, io, buffer, length, kind);
+  if (!target.IsVirtualized()) {
+    s = CheckDevice(vl, scratch, target.kind, target.captured, nt::kFileReadAttributes);
+    return nt::Ok(s) ? orig.NtQueryInformationByName(&target.captured.own, io, buffer, length, kind) : s;
+  }
   const OpenArguments arguments{nt::kFileReadAttributes | nt::kSynchronize,
                                 nullptr,
                                 0,

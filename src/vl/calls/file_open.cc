@@ -1,4 +1,5 @@
 // NtCreateFile and NtOpenFile.
+#include "vl/calls/device_open.h"
 #include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
 
@@ -356,6 +357,8 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, arguments.options, &target);
   if (!nt::Ok(s)) return s;
   if (!target.IsVirtualized()) {
+    s = CheckDevice(vl, scratch, target.kind, target.captured, arguments.access);
+    if (!nt::Ok(s)) return s;
     return orig.NtCreateFile(handle, arguments.access, &target.captured.own, io, arguments.allocation_size,
                              arguments.attributes, arguments.share, arguments.disposition, arguments.options,
                              arguments.ea, arguments.ea_length);

@@ -3,6 +3,7 @@
 // A file that is open with DELETE access is in the upper layer and its lower namesakes are hidden
 // (file_open.cc), so only directories need care here: they may be removed only when nothing is visible in
 // them.
+#include "vl/calls/device_open.h"
 #include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
 
@@ -77,7 +78,10 @@ nt::NtStatus PLUME_NTAPI HookNtDeleteFile(nt::ObjectAttributes* attributes) {
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);
   if (!nt::Ok(s)) return s;
-  if (!target.IsVirtualized()) return orig.NtDeleteFile(&target.captured.own);
+  if (!target.IsVirtualized()) {
+    s = CheckDevice(vl, scratch, target.kind, target.captured, nt::kDelete);
+    return nt::Ok(s) ? orig.NtDeleteFile(&target.captured.own) : s;
+  }
   // What the call is by its documentation: an open that deletes on close. Wine asks for more than DELETE,
   // which shows with read-only files.
   const nt::AccessMask access =

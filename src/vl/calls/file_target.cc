@@ -239,6 +239,7 @@ nt::NtStatus ParseBelowObject(const VlState& vl, CallScratch& scratch, nt::Handl
   auto* path = scratch.New<VPath>();
   if (!whole.data() || !storage || !path) return nt::kNoMemory;
   const NameKind kind = ParseAbsoluteName(vl, scratch, whole, {storage, room}, path);
+  if (kind == NameKind::kVolume) out->kind = kind;
   if (kind != NameKind::kDrivePath) return nt::kSuccess;
   out->kind = kind;
   return Finish(vl, scratch, path, out);

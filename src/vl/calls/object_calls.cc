@@ -2,6 +2,7 @@
 #include "vl/calls/file_resolve.h"
 #include "vl/calls/key_resolve.h"
 #include "vl/calls/object_space.h"
+#include "vl/calls/process_members.h"
 
 namespace plume::vl {
 namespace {
@@ -37,6 +38,11 @@ nt::NtStatus PLUME_NTAPI HookNtDuplicateObject(nt::Handle source_process, nt::Ha
   const VlState& vl = Enter();
   const bool from_us = IsThisProcess(vl, source_process);
   const bool to_us = target && IsThisProcess(vl, target_process);
+  // Nothing is taken from a process outside, and nothing put into one.
+  if ((!from_us && MembershipOf(vl, source_process) == Membership::kOutside) ||
+      (!to_us && target_process && MembershipOf(vl, target_process) == Membership::kOutside)) {
+    return nt::kAccessDenied;
+  }
   HandleRef info;
   if (from_us) info = Handles().Find(source);
   if (from_us && (options & nt::kDuplicateCloseSource)) Handles().Remove(source);

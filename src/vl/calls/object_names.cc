@@ -119,6 +119,20 @@ view::WView DirectoryName(const VlState& vl, CallScratch& scratch, nt::Handle di
   return real.empty() && IsRoot(vl, directory) ? view::WView(u"\\", 1) : real;
 }
 
+view::WView AbsoluteObjectName(const VlState& vl, CallScratch& scratch, nt::Handle root,
+                               view::WView relative) {
+  alignas(8) uint8_t type[256];
+  if (!nt::Ok(orig.NtQueryObject(root, nt::kObjectTypeInformation, type, sizeof(type), nullptr)) ||
+      !view::EqualFolded(AnsweredName(type), u"Directory")) {
+    return view::WView();
+  }
+  const view::WView directory = DirectoryName(vl, scratch, root);
+  if (directory.empty()) return view::WView();
+  // The root directory's name ends with the separator that the others lack.
+  const bool top = directory.back() == u'\\';
+  return top ? Join(scratch, directory, relative) : Join(scratch, Join(scratch, directory, u"\\"), relative);
+}
+
 nt::NtStatus RenameObject(const VlState& vl, CallScratch& scratch, nt::Handle root, view::WView name,
                           view::WView* real, ObjectMeaning* meaning) {
   *real = name;

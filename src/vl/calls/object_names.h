@@ -18,6 +18,11 @@ inline view::WView AnsweredName(const void* answer) {
 // The real name of a handle, as the system says it. Empty: not a named object, or not one of a file system.
 view::WView QueryRealName(CallScratch& scratch, nt::Handle handle);
 
+// A name relative to an open directory of objects ("\??", "\Device"), made absolute. Empty: `root` is
+// something else, or out of memory.
+view::WView AbsoluteObjectName(const VlState& vl, CallScratch& scratch, nt::Handle root,
+                               view::WView relative);
+
 // `virtual_path` ("C:\x") in the form of `real`, the name it replaces: "\??\C:\x",
 // "\Device\HarddiskVolume1\x" or "C:\x". Empty when out of memory.
 view::WView LikeOriginal(const VlState& vl, CallScratch& scratch, view::WView real, view::WView virtual_path);

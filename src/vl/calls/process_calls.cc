@@ -2,7 +2,9 @@
 #include <atomic>
 
 #include "vl/calls/file_resolve.h"
+#include "vl/calls/network_space.h"
 #include "vl/calls/object_names.h"
+#include "vl/calls/process_members.h"
 #include "vl/inject/inject.h"
 #include "vl/low/fail.h"
 #include "vl/low/guard.h"
@@ -20,6 +22,7 @@ struct Start {
   nt::AttributeList* attributes = nullptr;  // own copy
   view::WView exe;                          // virtual DOS path, or the name as given
   bool renamed = false;                     // the file's real name is another
+  nt::Handle parent = nullptr;              // chosen by the caller
 };
 
 nt::NtStatus CaptureStart(CallScratch& scratch, const nt::AttributeList* user, Start* out,
@@ -37,8 +40,30 @@ nt::NtStatus CaptureStart(CallScratch& scratch, const nt::AttributeList* user, S
   for (size_t i = 0; i < count; ++i) {
     if (out->attributes->attributes[i].attribute == nt::kAttributeImageName)
       *image = &out->attributes->attributes[i];
+    if (out->attributes->attributes[i].attribute == nt::kAttributeParentProcess)
+      out->parent = out->attributes->attributes[i].pointer;
   }
   return nt::kSuccess;
+}
+
+// Wine runs whatever else is executable as a program of the Unix system, where no layer is: refused.
+nt::NtStatus CheckIsWindowsProgram(const nt::Attribute& image) {
+  nt::UnicodeString name{static_cast<uint16_t>(image.size), static_cast<uint16_t>(image.size),
+                         static_cast<char16_t*>(image.pointer)};
+  nt::ObjectAttributes object{sizeof(nt::ObjectAttributes), nullptr, &name,
+                              nt::kObjCaseInsensitive,      nullptr, nullptr};
+  nt::Handle file;
+  nt::IoStatusBlock io;
+  nt::NtStatus s =
+      orig.NtOpenFile(&file, nt::kFileReadData | nt::kSynchronize, &object, &io,
+                      nt::kShareRead | nt::kShareDelete, nt::kSynchronousNonAlert | nt::kNonDirectoryFile);
+  if (!nt::Ok(s)) return s;
+  char magic[2] = {};
+  nt::LargeInteger start = 0;
+  s = orig.NtReadFile(file, nullptr, nullptr, nullptr, &io, magic, sizeof(magic), &start, nullptr);
+  orig.NtClose(file);
+  if (!nt::Ok(s) && s != nt::kEndOfFile) return s;
+  return magic[0] == 'M' && magic[1] == 'Z' ? nt::kSuccess : nt::kInvalidImageNotMz;
 }
 
 // From the name the caller gave to the file that is really mapped.
@@ -137,12 +162,23 @@ nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle
     VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
     return s;
   }
-  // A job of the VM is not left: its end ends every guest.
-  process_flags &= ~nt::kProcessBreakawayFromJob;
+  // A child is in its parent's job: one of a parent outside would not be a guest.
+  if (start.parent && MembershipOf(vl, start.parent) == Membership::kOutside) s = nt::kAccessDenied;
+  if (nt::Ok(s) && vl.is_wine) s = CheckIsWindowsProgram(*image);
+  if (!nt::Ok(s)) {
+    VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
+    return s;
+  }
   nt::Handle own_process = nullptr, own_thread = nullptr;
-  s = orig.NtCreateUserProcess(&own_process, &own_thread, process_access, thread_access, process_attributes,
-                               thread_attributes, process_flags, thread_flags | nt::kThreadCreateSuspended,
-                               parameters, info, start.attributes);
+  for (;;) {
+    s = orig.NtCreateUserProcess(&own_process, &own_thread, process_access, thread_access, process_attributes,
+                                 thread_attributes, process_flags, thread_flags | nt::kThreadCreateSuspended,
+                                 parameters, info, start.attributes);
+    // The VM's job is not left: it does not allow it. The caller knows nothing of that job; without one
+    // nobody minds the flag. Jobs of the guests' own that allow it are left, up to the VM's.
+    if (s != nt::kAccessDenied || !(process_flags & nt::kProcessBreakawayFromJob)) break;
+    process_flags &= ~nt::kProcessBreakawayFromJob;
+  }
   VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
   if (!nt::Ok(s)) return s;
   nt::NtStatus made = MakeGuest(vl, own_process, start);
@@ -155,6 +191,8 @@ nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle
     orig.NtClose(own_process);
     return made;
   }
+  RememberMember(own_process, false);
+  RememberMember(own_thread, true);
   if (!(thread_flags & nt::kThreadCreateSuspended)) orig.NtResumeThread(own_thread, nullptr);
   return s;
 }
@@ -186,6 +224,8 @@ nt::NtStatus PLUME_NTAPI HookNtCreateProcessEx(nt::Handle* process, nt::AccessMa
 }
 
 nt::NtStatus PLUME_NTAPI HookNtTerminateProcess(nt::Handle process, nt::NtStatus exit_code) {
+  if (process && process != nt::CurrentProcess() && MembershipOf(Enter(), process) == Membership::kOutside)
+    return nt::kAccessDenied;
   const nt::NtStatus s = orig.NtTerminateProcess(process, exit_code);
   // Without a handle it ends every other thread of the caller, as the first step of a process's end. The last
   // thread still closes handles and may wait for a lock of the layer that none of them will release.
@@ -222,7 +262,11 @@ nt::NtStatus PLUME_NTAPI HookNtQueryVirtualMemory(nt::Handle process, const void
                                                   size_t length, size_t* result_length) {
   // The memory questions of every allocator come this way: the other classes pass before anything else.
   if (information != nt::kMemoryMappedFilenameInformation) {
-    return orig.NtQueryVirtualMemory(process, address, information, buffer, length, result_length);
+    const nt::NtStatus s =
+        orig.NtQueryVirtualMemory(process, address, information, buffer, length, result_length);
+    if (information == nt::kMemoryWineUnixFunctions && nt::Ok(s) && process == nt::CurrentProcess())
+      FilterUnixFunctions(Enter(), address, buffer);
+    return s;
   }
   const VlState& vl = Enter();
   CallScratch scratch;

@@ -16,7 +16,7 @@ constexpr uint16_t kMachine = nt::kMachineAmd64;
 constexpr Arch kArch = Arch::kX86;
 constexpr uint16_t kMachine = nt::kMachineI386;
 #endif
-constexpr uint32_t kMaxHooks = 160;
+constexpr uint32_t kMaxHooks = 240;
 constexpr uint32_t kMaxSpans = 8;
 constexpr uint32_t kTrampoline = 32;
 

@@ -3,7 +3,8 @@
 //   plume-vmrun [OPTIONS] -- PROGRAM [ARGS...]
 //     --view PATH        the compiled view of an existing VM
 //     --dir FOLDER       or: a VM without images in FOLDER, created there if need be
-//     --catalog FILE     with --dir: the catalog of an image under the VM; its files would be in FOLDER\\image
+//     --catalog FILE     with --dir: the catalog of an image under the VM; its files would be in
+//     FOLDER\\image
 //     --default MODE     its policy for files and keys: merge (default), host
 //     --real FILE        PROGRAM is a virtual name; FILE is what is really started
 //     --cwd FOLDER       virtual working directory
@@ -113,10 +114,41 @@ plume::Result<std::vector<uint8_t>> ReadFileBytes(const std::u16string& path) {
   if (file == INVALID_HANDLE_VALUE) return Error{Errc::kNotFound, "opening " + ToUtf8(path) + " failed"};
   std::vector<uint8_t> bytes(GetFileSize(file, nullptr));
   DWORD done = 0;
-  const bool ok = ReadFile(file, bytes.data(), static_cast<DWORD>(bytes.size()), &done, nullptr) && done == bytes.size();
+  const bool ok =
+      ReadFile(file, bytes.data(), static_cast<DWORD>(bytes.size()), &done, nullptr) && done == bytes.size();
   CloseHandle(file);
   if (!ok) return Error{Errc::kInternal, "reading " + ToUtf8(path) + " failed"};
   return bytes;
+}
+
+// The NT name of the job of the VM in a folder.
+std::u16string JobNtName(const std::u16string& vm_id) {
+  DWORD session = 0;
+  ProcessIdToSessionId(GetCurrentProcessId(), &session);
+  const std::string number = std::to_string(session);
+  const std::u16string directory =
+      session == 0 ? u"" : u"\\Sessions\\" + std::u16string(number.begin(), number.end());
+  return directory + u"\\BaseNamedObjects\\plume-vmrun-" + vm_id;
+}
+
+std::u16string VmId(const std::u16string& folder) {
+  uint32_t hash = 2166136261u;
+  for (char16_t c : folder) hash = (hash ^ (c >= u'a' && c <= u'z' ? c - 32u : c)) * 16777619u;
+  char id[16];
+  std::snprintf(id, sizeof(id), "%08x", hash);
+  return std::u16string(id, id + 8);
+}
+
+// The job that a view names; it is made if it is not there. Null if the view is not readable: the guest will
+// say so.
+HANDLE OpenJob(const std::u16string& view_path) {
+  const auto bytes = ReadFileBytes(view_path);
+  if (!bytes.ok()) return nullptr;
+  flatbuffers::Verifier verifier(bytes->data(), bytes->size());
+  if (!plume::wire::VerifyViewBuffer(verifier)) return nullptr;
+  const auto* units = plume::wire::GetView(bytes->data())->job();
+  const std::u16string name(units->begin(), units->end());
+  return CreateJobObjectW(nullptr, Wide(name.substr(name.rfind(u'\\') + 1)));
 }
 
 // Creates the folders, the index and the view of a VM without images. Existing upper layer and index are
@@ -130,11 +162,7 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
     }
   }
   TRY(MakeIndex(folder + u"\\index.plx"));
-  uint32_t hash = 2166136261u;
-  for (char16_t c : folder) hash = (hash ^ (c >= u'a' && c <= u'z' ? c - 32u : c)) * 16777619u;
-  char id[16];
-  std::snprintf(id, sizeof(id), "%08x", hash);
-  const std::u16string vm_id(id, id + 8);
+  const std::u16string vm_id = VmId(folder);
   const std::u16string user = CurrentUserKey();
   if (user.empty()) return Error{Errc::kInternal, "reading the user's identity failed"};
   const std::u16string key = u"Software\\Plume\\dev\\" + vm_id;
@@ -164,8 +192,8 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
       const std::string name = root->name()->str();
       const std::u16string wide(name.begin(), name.end());
       const std::u16string prefix = !root->registry() ? wide + u":" : name == "CU" ? user_path : wide;
-      const std::u16string place = root->registry() ? user + u"\\" + key + u"i\\" + wide
-                                                    : u"\\??\\" + folder + u"\\image\\" + wide;
+      const std::u16string place =
+          root->registry() ? user + u"\\" + key + u"i\\" + wide : u"\\??\\" + folder + u"\\image\\" + wide;
       mounts.push_back(wire::CreateMount(b, text(prefix), root->index(), root->registry(), text(place)));
     }
     layers.push_back(wire::CreateLayer(b, 0, text(u"\\??\\" + options.catalog), b.CreateVector(mounts),
@@ -177,12 +205,15 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
     if (o.platform == (wine ? plume::view::Platform::kWindows : plume::view::Platform::kWine)) continue;
     objects.push_back(wire::CreateNameRule(b, text(std::u16string(o.pattern)), 1, b.CreateString(o.why)));
   }
-  const auto view =
-      wire::CreateView(b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"),
-                       text(u"\\??\\" + folder + u"\\scratch"), text(u"\\??\\" + folder + u"\\index.plx"),
-                       text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"), text(u""),
-                       text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers),
-                       b.CreateVector(files), b.CreateVector(keys), b.CreateVector(objects));
+  // A developer's VM: devices are open.
+  std::vector<flatbuffers::Offset<wire::NameRule>> devices = {
+      wire::CreateNameRule(b, text(u"*"), 1, b.CreateString("plume-vmrun"))};
+  const auto view = wire::CreateView(
+      b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"),
+      text(u"\\??\\" + folder + u"\\scratch"), text(u"\\??\\" + folder + u"\\index.plx"),
+      text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"), text(JobNtName(vm_id)),
+      text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers), b.CreateVector(files),
+      b.CreateVector(keys), b.CreateVector(objects), b.CreateVector(devices));
   wire::FinishViewBuffer(b, view);
   return WriteFileBytes(folder + u"\\view.plv", b.GetBufferPointer(), b.GetSize());
 }
@@ -243,11 +274,12 @@ plume::Result<uint32_t> Run(Options o) {
   GetModuleFileNameW(nullptr, self, 4096);
   std::u16string layer = U16(self);
   layer = layer.substr(0, layer.rfind(u'\\') + 1) + u"plume-vl64.dll";
+  plume::vl::LaunchSpec spec;
   if (!o.folder.empty()) {
     TRY(MakeVm(o, layer));
     o.view = o.folder + u"\\view.plv";
   }
-  plume::vl::LaunchSpec spec;
+  spec.job = OpenJob(o.view);
   spec.view_path = o.view;
   spec.layer64 = layer;
   spec.trace = o.trace;
@@ -282,7 +314,8 @@ int main() {
   Options options;
   if (!argv || !Parse(argc, argv, &options)) {
     std::fprintf(stderr,
-                 "usage: plume-vmrun (--view PATH | --dir FOLDER [--catalog FILE] [--default merge|host]) [--real FILE] "
+                 "usage: plume-vmrun (--view PATH | --dir FOLDER [--catalog FILE] [--default merge|host]) "
+                 "[--real FILE] "
                  "[--cwd FOLDER]\n"
                  "                   [--trace] [--time] -- PROGRAM [ARGS...]\n");
     return 2;

@@ -26,6 +26,12 @@ HandleInfo* NewHandleInfo(HandleKind kind, const view::VPath& path) {
   return info;
 }
 
+HandleInfo* NewHandleInfo(HandleKind kind) {
+  auto* info = HeapNew<HandleInfo>();
+  if (info) info->kind = kind;
+  return info;
+}
+
 HandleInfo* CopyHandleInfo(const HandleInfo& from) {
   const size_t bytes = from.length_ * sizeof(char16_t);
   void* at = HeapAlloc(sizeof(HandleInfo) + bytes);

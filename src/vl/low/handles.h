@@ -21,6 +21,9 @@ enum class HandleKind : uint8_t {
   kKey,
   kPipeDevice,       // \Device\NamedPipe itself; the path is its real NT name
   kObjectDirectory,  // of the object manager; the path is its real NT name
+  kProcess,          // processes and threads are entered once they are known to be of this VM
+  kThread,
+  kSocket,
 };
 enum class Source : uint8_t { kUpper, kImage, kHost };
 
@@ -50,6 +53,7 @@ struct HandleInfo {
   friend class HandleTable;
   friend class HandleRef;
   friend HandleInfo* NewHandleInfo(HandleKind, const view::VPath&);
+  friend HandleInfo* NewHandleInfo(HandleKind);
   friend HandleInfo* CopyHandleInfo(const HandleInfo&);
   std::atomic<uint32_t> references_{1};
   uint32_t length_ = 0;  // units of the path behind the structure
@@ -86,6 +90,8 @@ class HandleRef {
 
 // A new entry holding a copy of the path's text; one reference, the caller's. Null when out of memory.
 HandleInfo* NewHandleInfo(HandleKind kind, const view::VPath& path);
+// An entry for something without a path.
+HandleInfo* NewHandleInfo(HandleKind kind);
 // The same facts for a duplicated handle; without the extension.
 HandleInfo* CopyHandleInfo(const HandleInfo& info);
 

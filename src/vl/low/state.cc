@@ -5,6 +5,7 @@
 #include "vl/low/fail.h"
 #include "vl/low/guard.h"
 #include "vl/low/hooks.h"
+#include "vl/low/job.h"
 #include "vl/low/layer.h"
 #include "vl/low/map_file.h"
 #include "vl/low/memory.h"
@@ -72,19 +73,23 @@ void FillClipboard(const wire::Clipboard* c, ClipboardRules* out) {
   }
 }
 
-void FillNetwork(const wire::Network* n, NetworkRules* out) {
+void FillNetwork(const wire::Network* n, view::NetworkRules* out) {
   if (!n) return;
   out->all = n->mode() == 0;
   if (n->mode() == 2 && n->allow()) {
-    auto* rules = NewArray<NetworkRule>(n->allow()->size());
+    auto* rules = NewArray<view::NetworkRule>(n->allow()->size());
     for (uint32_t i = 0; i < n->allow()->size(); ++i) {
       const wire::NetworkRule* r = n->allow()->Get(i);
-      rules[i] = NetworkRule{
-          {r->address()->data(), r->address()->size()}, r->bits(), r->first_port(), r->last_port()};
+      rules[i] = view::NetworkRule{{r->address()->data(), r->address()->size()},
+                                   r->bits(),
+                                   r->first_port(),
+                                   r->last_port(),
+                                   r->host() ? Text(r->host()) : WView()};
     }
     out->allow = {rules, n->allow()->size()};
   }
   if (n->private_ports()) out->private_ports = {n->private_ports()->data(), n->private_ports()->size()};
+  if (n->real_ports()) out->real_ports = {n->real_ports()->data(), n->real_ports()->size()};
 }
 
 void FillLayers(const wire::View& v, VlState* state) {
@@ -212,6 +217,9 @@ const VlState& InitializeOnce() {
   if (building.compare_exchange_strong(none, 1)) {
     const VlState* state = Build();
     g_state.store(state, std::memory_order_release);
+    // Windows takes a job's name away with its last handle, and the agent may die: its successor finds the
+    // VM's job because its guests hold it.
+    if (!state->is_wine) VmJob(*state);
     return *state;
   }
   // The building thread makes only original calls, so it cannot come back here and wait for itself.

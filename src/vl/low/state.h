@@ -12,6 +12,7 @@
 
 #include "view/lookup.h"
 #include "view/name_rules.h"
+#include "view/network.h"
 #include "view/object_name.h"
 #include "vl/nt/nt.h"
 
@@ -24,18 +25,6 @@ struct ClipboardRules {
   uint64_t max_bytes = 0;  // 0 = no limit
 };
 inline constexpr uint8_t kClipText = 1, kClipImage = 2, kClipFiles = 4, kClipPrivate = 8;
-
-// As wire::NetworkRule; `address` points into the view.
-struct NetworkRule {
-  std::span<const uint8_t> address;
-  uint8_t bits;
-  uint16_t first_port, last_port;
-};
-struct NetworkRules {
-  bool all = true;  // else only `allow`
-  std::span<const NetworkRule> allow;
-  std::span<const uint16_t> private_ports;
-};
 
 struct VlState {
   view::Space space;      // rules, mounts, catalogs, VM index: input of view::LookUp
@@ -60,7 +49,7 @@ struct VlState {
   std::span<const view::NameRule> object_rules, device_rules, window_rules;
   view::ObjectMark object_mark;  // behind the VM's own object names
   ClipboardRules clipboard;
-  NetworkRules network;
+  view::NetworkRules network;
   bool show_all_processes = false;
   view::WView trace_folder;  // empty: not traced
   uint32_t pid = 0;

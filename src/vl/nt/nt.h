@@ -74,6 +74,7 @@ inline constexpr NtStatus kNotImplemented = Status(0xC0000002);
 inline constexpr NtStatus kInvalidInfoClass = Status(0xC0000003);
 inline constexpr NtStatus kInfoLengthMismatch = Status(0xC0000004);
 inline constexpr NtStatus kAccessViolation = Status(0xC0000005);
+inline constexpr NtStatus kInvalidCid = Status(0xC000000B);
 inline constexpr NtStatus kInvalidHandle = Status(0xC0000008);
 inline constexpr NtStatus kInvalidParameter = Status(0xC000000D);
 inline constexpr NtStatus kNoSuchDevice = Status(0xC000000E);
@@ -95,8 +96,8 @@ inline constexpr NtStatus kSharingViolation = Status(0xC0000043);
 inline constexpr NtStatus kDeletePending = Status(0xC0000056);
 inline constexpr NtStatus kInvalidImageFormat = Status(0xC000007B);
 inline constexpr NtStatus kDiskFull = Status(0xC000007F);
-inline constexpr NtStatus kInsufficientResources = Status(0xC000009A);
 inline constexpr NtStatus kPrivilegeNotHeld = Status(0xC0000061);
+inline constexpr NtStatus kInsufficientResources = Status(0xC000009A);
 inline constexpr NtStatus kPipeNotAvailable = Status(0xC00000AC);
 inline constexpr NtStatus kPipeBusy = Status(0xC00000AE);
 inline constexpr NtStatus kPipeDisconnected = Status(0xC00000B0);
@@ -112,6 +113,7 @@ inline constexpr NtStatus kNotADirectory = Status(0xC0000103);
 inline constexpr NtStatus kNameTooLong = Status(0xC0000106);
 inline constexpr NtStatus kCancelled = Status(0xC0000120);
 inline constexpr NtStatus kCannotDelete = Status(0xC0000121);
+inline constexpr NtStatus kInvalidImageNotMz = Status(0xC000012F);
 inline constexpr NtStatus kFileDeleted = Status(0xC0000123);
 inline constexpr NtStatus kFileClosed = Status(0xC0000128);
 inline constexpr NtStatus kProcedureNotFound = Status(0xC000007A);
@@ -366,6 +368,8 @@ inline constexpr Ulong kDeviceDisk = 7, kDeviceNamedPipe = 0x11, kDeviceNetworkF
 inline constexpr Ulong kFsctlPipeWait = 0x110018, kFsctlGetObjectId = 0x9009c,
                        kFsctlCreateOrGetObjectId = 0x900c0, kFsctlSetReparsePoint = 0x900a4,
                        kFsctlGetReparsePoint = 0x900a8, kFsctlDeleteReparsePoint = 0x900ac;
+inline constexpr AccessMask kEventAllAccess = 0x1F0003;
+inline constexpr Ulong kNotificationEvent = 0;
 struct FilePipeWaitForBuffer {
   LargeInteger timeout;
   Ulong name_length;  // bytes
@@ -456,6 +460,7 @@ inline constexpr Ulong kViewShare = 1, kViewUnmap = 2;
 enum MemoryInformationClass : Ulong {
   kMemoryBasicInformation = 0,
   kMemoryMappedFilenameInformation = 2,  // a UnicodeString followed by its text
+  kMemoryWineUnixFunctions = 1000,       // Wine: the table of a module's functions on the Unix side
 };
 struct MemoryBasicInformation {
   void* base_address;

@@ -12,12 +12,44 @@ enum ProcessInformationClass : Ulong {
   kProcessImageFileName = 27,       // a UnicodeString (\Device\... form) followed by its text
   kProcessImageFileNameWin32 = 43,  // the same in Win32 form
 };
+inline constexpr AccessMask kProcessTerminate = 0x1, kProcessQueryInformation = 0x400,
+                            kProcessQueryLimited = 0x1000, kThreadQueryInformation = 0x40,
+                            kThreadQueryLimited = 0x800, kJobQuery = 0x4;
 struct ProcessBasicInformation {
   NtStatus exit_status;
   void* peb;
   uintptr_t affinity;
   int32_t base_priority;
   uintptr_t process_id, parent_process_id;
+};
+
+inline constexpr Ulong kThreadBasicInformation = 0;
+struct ThreadBasicInformation {
+  NtStatus exit_status;
+  void* teb;
+  ClientId id;
+  uintptr_t affinity;
+  int32_t priority, base_priority;
+};
+inline constexpr NtStatus kProcessNotInJob = 0x123, kProcessInJob = 0x124;
+inline constexpr Ulong kJobBasicProcessIdList = 3;
+struct JobProcessIdList {
+  Ulong assigned, listed;
+  uintptr_t ids[1];
+};
+
+// NtQuerySystemInformation.
+inline constexpr Ulong kSystemProcessInformation = 5, kSystemHandleInformation = 16,
+                       kSystemSessionProcessInformation = 53, kSystemExtendedProcessInformation = 57,
+                       kSystemExtendedHandleInformation = 64, kSystemProcessIdInformation = 88,
+                       kSystemFullProcessInformation = 148;
+struct SystemSessionProcesses {
+  Ulong session, length;
+  void* buffer;
+};
+struct SystemProcessIdInformation {
+  uintptr_t process_id;
+  UnicodeString image_name;
 };
 
 inline constexpr Ulong kThreadCreateSuspended = 1;
