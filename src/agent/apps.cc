@@ -13,8 +13,9 @@
 namespace plume::agent {
 namespace {
 
-// How long a start waits for the repository to say whether there is a newer version.
-constexpr std::chrono::milliseconds kRefreshPatience{1500};
+// How long a start of what is here waits for the repository to say whether there is a newer version, and then
+// for that version's catalog.
+constexpr int64_t kAskMillis = 1500, kTakeMillis = 3500;
 // How long a repository that did not answer in time is not waited for by starts.
 constexpr uint64_t kQuietMillis = 15000;
 
@@ -24,15 +25,16 @@ Error NoSuchApp(const std::string& name) {
                                     ", plume apps lists them)"};
 }
 
-// The answer of a lookup that may outlive the one who asked.
-struct Answer {
+}  // namespace
+
+// Of a lookup that may outlive the one who asked.
+struct Apps::Answer {
+  enum Stage { kAsking, kTaking, kDone };
   std::mutex mutex;
   std::condition_variable changed;
-  bool done = false;
-  Result<std::pair<std::string, std::string>> resolved = Error{};
+  Stage stage = kAsking;
+  Result<AppRecord> taken = Error{};
 };
-
-}  // namespace
 
 Result<Subscription> ParseSubscription(const std::string& text) {
   const Error bad{Errc::kInvalid,
@@ -134,7 +136,8 @@ Result<std::pair<std::string, std::string>> Apps::ResolveTag(repository::Reposit
 }
 
 Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Repository> repo,
-                             const std::string& digest) {
+                             const std::string& digest, Taking taking) {
+  const std::string was = app.digest;
   ASSIGN(const cache::Image* image, cache_.Attach(std::move(repo), digest));
   ASSIGN(const image::Config config, image::ParseConfig(image->config_json));
   if (!app.digest.empty() && app.digest != digest) app.previous = app.digest;
@@ -143,6 +146,10 @@ Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Reposito
   app.display_name = config.display_name;
   const std::lock_guard lock(mutex_);
   AppRecord* known = FindLocked(app.name);
+  if (taking == Taking::kUpdate) {
+    if (known == nullptr) return NoSuchApp(app.name);
+    if (known->digest != was) return *known;
+  }
   if (known != nullptr && known->ToJson() == app.ToJson()) return app;  // nothing new, and no room needed
   const std::vector<AppRecord> before = apps_;
   if (known != nullptr)
@@ -178,7 +185,7 @@ Result<AppRecord> Apps::Add(const std::string& subscription, const OnProgress& p
   auto resolved = ResolveTag(*repo, app);
   if (!resolved.ok()) return Error(resolved.error()).In("adding '" + wanted.name + "'");
   if (progress) progress({"reading the catalog of " + app.name, 0, 0});
-  return Take(std::move(app), std::move(repo), resolved->second);
+  return Take(std::move(app), std::move(repo), resolved->second, Taking::kAdd);
 }
 
 Result<AppRecord> Apps::Find(const std::string& name) const {
@@ -199,8 +206,9 @@ Result<AppRecord> Apps::Update(const std::string& name, bool* changed, const OnP
   ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
   auto resolved = ResolveTag(*repo, app);
   if (!resolved.ok()) return Error(resolved.error()).In("updating '" + name + "'");
+  NoteAnswer(app.repository, true);
   *changed = resolved->second != app.digest;
-  return Take(std::move(app), std::move(repo), resolved->second);
+  return Take(std::move(app), std::move(repo), resolved->second, Taking::kUpdate);
 }
 
 void Apps::NoteAnswer(const std::string& repository, bool answered) {
@@ -219,55 +227,72 @@ bool Apps::KeepsQuiet(const std::string& repository) const {
          static_cast<uint64_t>(os::SystemClock().MonotonicMicros()) / 1000 < it->second;
 }
 
-Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, const OnProgress& progress) {
-  ASSIGN(AppRecord app, Find(name));
-  auto answer = std::make_shared<Answer>();
-  // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives
-  // on. One try: a refused connection is an answer, and the next start asks again.
-  std::thread([this, answer, app] {
-    Result<std::pair<std::string, std::string>> resolved = Error{};
-    std::shared_ptr<repository::Repository> repo;
-    repository::OpenOptions once;
-    once.tries = 1;
-    if (auto opened = repository::Open(app.repository, once); opened.ok()) {
-      repo = std::move(*opened);
-      resolved = ResolveTag(*repo, app);
-    } else {
-      resolved = opened.error();
-    }
-    NoteAnswer(app.repository, true);
+void Apps::LookForNewer(AppRecord app, const std::shared_ptr<Answer>& answer) {
+  const auto finish = [&](Result<AppRecord> taken) {
     const std::lock_guard lock(answer->mutex);
-    answer->resolved = std::move(resolved);
-    answer->done = true;
+    answer->taken = std::move(taken);
+    answer->stage = Answer::kDone;
     answer->changed.notify_all();
-  }).detach();
+  };
+  // One try: a refused connection is an answer, and the next start asks again.
+  repository::OpenOptions once;
+  once.tries = 1;
+  const int64_t begin = os::SystemClock().MonotonicMicros();
+  auto opened = repository::Open(app.repository, once);
+  if (!opened.ok()) return finish(opened.error());
+  const auto resolved = ResolveTag(**opened, app);
+  const bool silent = !resolved.ok() && resolved.error().code == Errc::kUnreachable &&
+                      os::SystemClock().MonotonicMicros() - begin > kAskMillis * 1000;
+  NoteAnswer(app.repository, !silent);
+  if (!resolved.ok()) return finish(resolved.error());
+  if (resolved->second == app.digest && cache_.Find(app.digest) != nullptr) return finish(app);
+  {
+    const std::lock_guard lock(answer->mutex);
+    answer->stage = Answer::kTaking;
+    answer->changed.notify_all();
+  }
+  // With its retries: from here on, a passing fault must not lose the new version.
+  auto repo = repository::Open(app.repository);
+  if (!repo.ok()) return finish(repo.error());
+  finish(Take(app, std::shared_ptr<repository::Repository>(std::move(*repo)), resolved->second,
+              Taking::kUpdate));
+}
+
+Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, const OnProgress& progress) {
+  ASSIGN(const AppRecord app, Find(name));
+  const bool here = cache_.Holds(app.digest);
+  if (here) TRY(Attach(app.digest));  // asks nobody
+  const bool quiet = here && KeepsQuiet(app.repository);
+  // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives
+  // on, and so does what it fetches.
+  auto answer = std::make_shared<Answer>();
+  std::thread([this, answer, app] { LookForNewer(app, answer); }).detach();
 
   // A repository that let the last start wait in vain is asked all the same, but not waited for.
-  if (cache_.Find(app.digest) != nullptr && KeepsQuiet(app.repository)) {
-    *note = app.repository + " does not answer; starting the version that is here (" + app.version + ")";
-    return app;
-  }
+  const std::string starting = "starting the one that is here (" + app.version + ")";
   std::unique_lock lock(answer->mutex);
-  if (!answer->changed.wait_for(lock, kRefreshPatience, [&] { return answer->done; })) {
-    NoteAnswer(app.repository, false);
-    *note = app.repository + " does not answer; starting the version that is here (" + app.version + ")";
+  const auto wait = [&](int64_t milliseconds, Answer::Stage until) {
+    const auto reached = [&] { return answer->stage >= until; };
+    if (here) return answer->changed.wait_for(lock, std::chrono::milliseconds(milliseconds), reached);
+    answer->changed.wait(lock, reached);  // nothing to start without it; what is asked ends by itself
+    return true;
+  };
+  if (quiet || !wait(kAskMillis, Answer::kTaking)) {
+    if (!quiet) NoteAnswer(app.repository, false);
+    *note = app.repository + " does not answer; " + starting;
     return app;
   }
-  if (!answer->resolved.ok()) {
-    *note = "looking for a newer version failed; starting the one that is here (" + app.version +
-            "): " + answer->resolved.error().message;
+  if (answer->stage == Answer::kTaking && progress) {
+    lock.unlock();
+    progress({"reading the catalog of " + app.name, 0, 0});
+    lock.lock();
+  }
+  if (!wait(kTakeMillis, Answer::kDone)) {
+    *note = "a newer version is still on its way; " + starting;
     return app;
   }
-  const std::string digest = answer->resolved->second;
-  if (digest == app.digest && cache_.Find(digest) != nullptr) return app;
-  if (progress) progress({"reading the catalog of " + app.name, 0, 0});
-  // With its retries: from here on, a passing fault must not lose the new version.
-  ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
-  auto taken = Take(app, std::move(repo), digest);
-  if (taken.ok()) return taken;
-  if (digest == app.digest) return taken.error();
-  *note = "taking the newer version failed; starting the one that is here (" + app.version +
-          "): " + taken.error().message;
+  if (answer->taken.ok() || !here) return std::move(answer->taken);
+  *note = "looking for a newer version failed; " + starting + ": " + answer->taken.error().message;
   return app;
 }
 

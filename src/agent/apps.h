@@ -48,8 +48,9 @@ class Apps {
   std::vector<AppRecord> List() const;
   // Takes the newest version. *changed says whether it is another one than before.
   Result<AppRecord> Update(const std::string& name, bool* changed, const OnProgress& progress);
-  // Before a start: looks for a newer version, but never keeps the user waiting long. Falls back to what is
-  // here. *note: what the user should know (empty = nothing).
+  // Before a start: looks for a newer version, but keeps nobody waiting for more than 5 s if there is one here:
+  // then that is started, and the newer one is taken behind. *note: what the user should know (empty =
+  // nothing).
   Result<AppRecord> Refresh(const std::string& name, std::string* note, const OnProgress& progress);
   Status Remove(const std::string& name);
 
@@ -66,8 +67,12 @@ class Apps {
                                                          const AppRecord& app) const;
   void NoteAnswer(const std::string& repository, bool answered);
   bool KeepsQuiet(const std::string& repository) const;
+  enum class Taking { kAdd, kUpdate };
+  // kUpdate: a subscription that was given up, or updated by another, in the meantime stays as it is.
   Result<AppRecord> Take(AppRecord app, std::shared_ptr<repository::Repository> repo,
-                         const std::string& digest);
+                         const std::string& digest, Taking taking);
+  struct Answer;
+  void LookForNewer(AppRecord app, const std::shared_ptr<Answer>& answer);
 
   const StatePaths& state_;
   cache::Cache& cache_;

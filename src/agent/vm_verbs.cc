@@ -235,7 +235,11 @@ Result<Json> Agent::VmResolve(Session&, const Json& args) {
   for (const std::u16string& place : places) {
     const auto at = space->LocateFile(place);
     if (!at.ok() || at->place == Place::kNone || at->directory) continue;
-    if (at->place == Place::kImage) TRY(cache_->EnsureFile(space->LayerDigest(at->layer), at->entry));
+    if (at->place == Place::kImage) {
+      // This agent may not be the one that prepared the VM.
+      TRY(apps_->Attach(space->LayerDigest(at->layer)));
+      TRY(cache_->EnsureFile(space->LayerDigest(at->layer), at->entry));
+    }
     const char* kind = HasExtension(place, u".bat") || HasExtension(place, u".cmd") ? "script"
                        : HasExtension(place, u".msi")                               ? "installer"
                                                                                     : "program";

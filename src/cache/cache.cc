@@ -44,6 +44,7 @@ class CacheImpl final : public Cache {
   Result<const Image*> Attach(std::shared_ptr<repository::Repository> repository,
                               const std::string& digest) override;
   const Image* Find(const std::string& digest) const override;
+  bool Holds(const std::string& digest) const override { return Get(digest) != nullptr; }
   Status EnsureFile(const std::string& digest, uint32_t entry) override;
   Result<os::Path> PathOf(const std::string& digest, uint32_t entry) const override;
   std::string NameOf(const std::string& digest, uint32_t entry) const override;
@@ -62,6 +63,7 @@ class CacheImpl final : public Cache {
   };
   using Key = std::pair<const ImageData*, uint32_t>;
 
+  std::mutex& Attaching(const std::string& digest);
   std::shared_ptr<ImageData> Get(const std::string& digest) const;
   std::vector<std::shared_ptr<ImageData>> All() const;
   std::shared_ptr<Source> SourceOf(std::shared_ptr<repository::Repository> repository,
@@ -86,8 +88,9 @@ class CacheImpl final : public Cache {
   std::map<Key, std::shared_ptr<Flight>> flights_;
   std::condition_variable landed_;
   std::vector<std::shared_ptr<ImageData>>
-      retired_;              // replaced by Repair; alive because pointers to them are out
-  std::mutex attach_mutex_;  // one catalog is fetched at a time
+      retired_;  // replaced by Repair; alive because pointers to them are out
+  // One fetches the catalog of an image at a time; other images are not held up by it. Guarded by mutex_.
+  std::map<std::string, std::mutex> attaching_;
 };
 
 // Removes what a crash left: hydrations under way and temporary files beside the catalogs. Everything else is
@@ -127,6 +130,11 @@ std::shared_ptr<ImageData> CacheImpl::Get(const std::string& digest) const {
   return it == images_.end() ? nullptr : it->second;
 }
 
+std::mutex& CacheImpl::Attaching(const std::string& digest) {
+  std::lock_guard hold(mutex_);
+  return attaching_[digest];
+}
+
 std::vector<std::shared_ptr<ImageData>> CacheImpl::All() const {
   std::lock_guard hold(mutex_);
   std::vector<std::shared_ptr<ImageData>> all;
@@ -155,7 +163,7 @@ std::shared_ptr<Source> CacheImpl::SourceOf(std::shared_ptr<repository::Reposito
 Result<const Image*> CacheImpl::Attach(std::shared_ptr<repository::Repository> repository,
                                        const std::string& digest) {
   if (!IsDigest(digest)) return Error{Errc::kInvalid, digest + " is not the digest of an image"};
-  std::lock_guard one(attach_mutex_);
+  std::lock_guard one(Attaching(digest));
   std::shared_ptr<ImageData> image = Get(digest);
   const auto source = repository == nullptr ? nullptr : SourceOf(std::move(repository), digest);
   if (image == nullptr) {
@@ -353,7 +361,7 @@ Result<VerifyReport> CacheImpl::Repair(const Progress& progress) {
 }
 
 Status CacheImpl::Remove(const std::string& digest) {
-  std::lock_guard one(attach_mutex_);
+  std::lock_guard one(Attaching(digest));
   const auto image = Get(digest);
   if (image == nullptr) return NoImage(digest);
   {

@@ -95,6 +95,7 @@ class Cache {
   virtual Result<const Image*> Attach(std::shared_ptr<repository::Repository> repository,
                                       const std::string& digest) = 0;
   virtual const Image* Find(const std::string& digest) const = 0;  // attached ones; nullptr if not
+  virtual bool Holds(const std::string& digest) const = 0;  // whether Attach would succeed without a repository
 
   // Returns once the file (or directory) of this catalog entry is complete at PathOf. The miss path: present?
   // join a running fetch; take it from another image; fetch, verify, write, rename. Errors: kCorrupt

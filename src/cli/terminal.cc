@@ -126,10 +126,10 @@ void ProgressDisplay::Show(const agent::Progress& p) {
   const uint64_t now = GetTickCount64();
   if (now - begin_ < 1000) return;
   if (!terminal_) {
-    if (p.what == what_ && now - last_ < 5000) return;
+    if (p.total == 0 || (p.what == what_ && now - last_ < 5000)) return;
     what_ = p.what;
     last_ = now;
-    Warn(p.total ? fmt::format("{}: {} of {}", p.what, p.done, p.total) : p.what);
+    Warn(fmt::format("{}: {} of {}", p.what, p.done, p.total));
     return;
   }
   if (now - last_ < 100) return;

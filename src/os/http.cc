@@ -4,6 +4,8 @@
 #include <cctype>
 #include <charconv>
 
+#include "os/clock.h"
+
 namespace plume::os {
 namespace {
 
@@ -45,6 +47,35 @@ std::string ResolveLocation(const HttpUrl& base, std::string_view location) {
   const std::string path = base.target.substr(0, base.target.find('?'));
   return base.Origin() + path.substr(0, path.rfind('/') + 1) + std::string(location);
 }
+
+// Silence alone is no measure: a peer that sends a byte now and then would hold us for ever. Only the time
+// spent waiting for the peer counts.
+class LeastSpeed {
+ public:
+  explicit LeastSpeed(const HttpRequest& request)
+      : url_(request.url), window_micros_(int64_t{request.timeout_ms} * 3000), since_(Now()) {}
+
+  Status Take(size_t bytes) {
+    waited_ += Now() - since_;
+    came_ += bytes;
+    if (waited_ < window_micros_) return Ok();
+    if (came_ < kHttpLeastBytes) {
+      return Error{Errc::kUnreachable, "asking " + url_ + ": only " + std::to_string(came_) +
+                                           " bytes came in " + std::to_string(waited_ / 1'000'000) + " s"};
+    }
+    waited_ = 0;
+    came_ = 0;
+    return Ok();
+  }
+  void Go() { since_ = Now(); }
+
+ private:
+  static int64_t Now() { return SystemClock().MonotonicMicros(); }
+  const std::string& url_;
+  const int64_t window_micros_;
+  int64_t since_, waited_ = 0;
+  uint64_t came_ = 0;
+};
 
 Error BadUrl(std::string_view url, const char* why) {
   return Error{Errc::kInvalid, "reading the address " + std::string(url) + ": " + why};
@@ -150,9 +181,13 @@ Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const HttpSink
     const auto swallow = [&](const HttpResponse& head) {
       return follow && IsRedirect(head.status) && !head.Header("Location").empty();
     };
+    LeastSpeed speed(request);
     Result<HttpResponse> response =
         SendOnce(current, [&](const HttpResponse& head, std::span<const uint8_t> piece) -> Status {
-          return sink && !swallow(head) ? sink(head, piece) : Ok();
+          TRY(speed.Take(piece.size()));
+          const Status taken = sink && !swallow(head) ? sink(head, piece) : Ok();
+          speed.Go();
+          return taken;
         });
     if (!response.ok() || !swallow(*response)) return response;
     if (redirects == kMaxRedirects) {

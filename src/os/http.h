@@ -16,6 +16,8 @@
 
 namespace plume::os {
 
+inline constexpr uint64_t kHttpLeastBytes = 4096;
+
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpUrl {
@@ -40,7 +42,8 @@ struct HttpRequest {
   std::function<Status(const HttpBodySink&)> body;
   uint64_t body_size = 0;
   void SetBody(std::string text);  // a body held in memory
-  uint32_t timeout_ms = 0;         // longest silence; 0 = the client's default
+  // Longest silence of the peer. And of an answer's body at least kHttpLeastBytes must come in every three times that.
+  uint32_t timeout_ms = 10'000;
 };
 
 struct HttpResponse {
@@ -56,15 +59,15 @@ using HttpSink = std::function<Status(const HttpResponse& head, std::span<const 
 struct HttpOptions {
   std::string user_agent = "plume";
   uint32_t connect_timeout_ms = 10'000;
-  uint32_t io_timeout_ms = 60'000;  // longest silence of the peer
-  std::string ca_file;              // posix: PEM trusted besides the system's; Windows: the system store alone
+  std::string ca_file;  // posix: PEM trusted besides the system's; Windows: the system store alone
 };
 
 class HttpClient {
  public:
   virtual ~HttpClient() = default;
   // Sends and receives. Any status is a success here: callers judge it. Redirects of GET and HEAD are followed (at
-  // most 5; Authorization is not sent to another origin). kUnreachable: no connection, silence, broken transfer.
+  // most 5; Authorization is not sent to another origin). kUnreachable: no connection, silence, broken or
+  // endlessly slow transfer.
   Result<HttpResponse> Send(const HttpRequest& request, const HttpSink& sink = nullptr);
   // The same with the body collected; kInvalid if it is larger than `limit`.
   struct Text { HttpResponse head; std::string body; };

@@ -192,6 +192,32 @@ TEST(Http, ASilentServerTimesOut) {
   EXPECT_NE(answer.error().message.find("no answer in time"), std::string::npos) << answer.error().message;
 }
 
+// No silence is long, but the answer would take a minute.
+TEST(Http, ATrickleIsNotWaitedForToItsEnd) {
+  TestServer server(
+      [](const TestRequest&) { return TestAnswer{.body = std::string(3000, 'x'), .trickle_ms = 20}; });
+  HttpRequest request = Get(server.Url());
+  request.timeout_ms = 100;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto answer = MakeHttpClient()->SendText(request);
+  EXPECT_EQ(answer.error().code, Errc::kUnreachable);
+  EXPECT_NE(answer.error().message.find(" bytes came in "), std::string::npos) << answer.error().message;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+}
+
+// What takes long on our side is not the peer's fault.
+TEST(Http, ASlowSinkIsNoSlowPeer) {
+  TestServer server([](const TestRequest&) { return TestAnswer{.body = std::string(300, 'x')}; });
+  HttpRequest request = Get(server.Url());
+  request.timeout_ms = 20;
+  const auto answer =
+      MakeHttpClient()->Send(request, [](const HttpResponse&, std::span<const uint8_t>) -> Status {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        return Ok();
+      });
+  EXPECT_TRUE(answer.ok()) << answer.error().message;
+}
+
 TEST(Http, ErrorsOfSinkAndSourceComeThrough) {
   TestServer server([](const TestRequest&) { return TestAnswer{.body = "abc"}; });
   const auto client = MakeHttpClient();

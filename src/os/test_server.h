@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -29,6 +30,7 @@ struct TestAnswer {
   bool close = false;      // close the connection after it
   int64_t cut_after = -1;  // send only so many bytes of the body, then close
   bool drop = false;       // close without answering
+  int trickle_ms = 0;      // pause after each byte of the body
   bool raw = false;        // no Content-Length: `headers` says how the body ends
 };
 
@@ -146,6 +148,14 @@ class TestServer {
     if (!answer.raw && !bodiless) out += "Content-Length: " + std::to_string(answer.body.size()) + "\r\n";
     if (answer.close) out += "Connection: close\r\n";
     out += "\r\n";
+    if (answer.trickle_ms > 0) {
+      if (!SendAll(fd, out)) return false;
+      for (const char byte : answer.body) {
+        if (!SendAll(fd, std::string(1, byte))) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(answer.trickle_ms));
+      }
+      return !answer.close;
+    }
     if (request.method != "HEAD")
       out +=
           answer.cut_after < 0 ? answer.body : answer.body.substr(0, static_cast<size_t>(answer.cut_after));

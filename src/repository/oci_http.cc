@@ -14,6 +14,7 @@ constexpr char kPull[] = "pull", kPush[] = "pull,push";
 constexpr size_t kMaxAnswer = 16u << 20;
 constexpr int kResumes = 4;  // of one upload; the retry around it starts uploads anew
 constexpr size_t kMaxTagPages = 1000;
+constexpr uint32_t kUploadSilenceMs = 60'000;
 
 // What the server says went wrong: errors[0].message of the specification, else the status alone.
 Error Refused(const std::string& doing, int status, std::string_view body) {
@@ -88,6 +89,8 @@ std::string OciHttp::Absolute(std::string_view location) const {
 Result<os::HttpResponse> OciHttp::Send(os::HttpRequest request, const std::string& access,
                                        const os::HttpSink& sink) {
   const os::HttpHeaders headers = request.headers;
+  // A registry checks a whole blob before it answers to its end.
+  if (request.method != "GET" && request.method != "HEAD") request.timeout_ms = kUploadSilenceMs;
   // An upload location or blob may be on another server; only ours gets our credentials.
   const bool ours = request.url.starts_with(origin_ + "/");
   for (int attempt = 0;; ++attempt) {

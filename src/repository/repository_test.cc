@@ -267,6 +267,45 @@ TEST_F(HttpRepository, RetriesEndAndBackOff) {
   EXPECT_LE(clock_.slept, 100 + 300 + 900 + 2700);
 }
 
+TEST_F(HttpRepository, ReadingFromASilentServerEnds) {
+  int requests = 0;
+  TestServer server([&](const TestRequest&) {
+    ++requests;
+    clock_.slept += 10'000;  // until the time-out, as it were
+    return TestAnswer{.drop = true};
+  });
+  const auto repository = OpenAt(server.Url("/app"), 5);
+  const auto took = [&](const auto& call) {
+    const int64_t begin = clock_.slept;
+    call();
+    return clock_.slept - begin;
+  };
+  EXPECT_LE(took([&] { EXPECT_EQ(repository->Tags().error().code, Errc::kUnreachable); }), 45'000);
+  EXPECT_LE(took([&] { EXPECT_EQ(repository->GetManifest("1").error().code, Errc::kUnreachable); }), 45'000);
+  Status status;
+  EXPECT_LE(took([&] { ReadText(*repository, kDigest, 0, 0, &status); }), 45'000);
+  EXPECT_EQ(status.error().code, Errc::kUnreachable);
+}
+
+TEST_F(HttpRepository, AByteNowAndThenEarnsNoNewTries) {
+  const std::string body = Noise(1, 300'000);
+  int requests = 0;
+  TestServer server([&](const TestRequest& request) {
+    ++requests;
+    const auto range = request.headers.find("range");
+    const size_t first = range == request.headers.end() ? 0 : std::stoul(range->second.substr(6));
+    return TestAnswer{.status = first ? 206 : 200,
+                      .headers = "Content-Range: bytes " + std::to_string(first) + "-299999/300000\r\n",
+                      .body = body.substr(first),
+                      .cut_after = 1};
+  });
+  const auto repository = OpenAt(server.Url("/app"), 3);
+  Status status;
+  ReadText(*repository, kDigest, 0, 0, &status);
+  EXPECT_EQ(status.error().code, Errc::kUnreachable);
+  EXPECT_EQ(requests, 3);
+}
+
 // A small registry with one upload, which breaks on the way.
 TEST_F(HttpRepository, ABrokenUploadIsResumed) {
   const std::string blob = Noise(2, 1'000'000);

@@ -8,6 +8,9 @@ namespace plume::repository {
 namespace {
 
 constexpr uint32_t kMaxPauseMs = 10'000;
+constexpr uint32_t kReadPatienceMs = 30'000;
+// What a try must bring to earn new ones: a server that sends a byte and falls silent gets nowhere.
+constexpr uint64_t kLeastProgress = 4096;
 
 class Retrying : public Repository {
  public:
@@ -16,20 +19,20 @@ class Retrying : public Repository {
 
   std::string Name() const override { return inner_->Name(); }
   Result<ManifestBlob> GetManifest(const std::string& tag_or_digest) override {
-    return Try([&] { return inner_->GetManifest(tag_or_digest); });
+    return Try(kReadPatienceMs, [&] { return inner_->GetManifest(tag_or_digest); });
   }
   Result<bool> HasBlob(const std::string& digest) override {
-    return Try([&] { return inner_->HasBlob(digest); });
+    return Try(kReadPatienceMs, [&] { return inner_->HasBlob(digest); });
   }
   Status PutBlob(const std::string& digest, uint64_t size,
                  const std::function<Status(const Sink&)>& read) override {
-    return Try([&] { return inner_->PutBlob(digest, size, read); });
+    return Try(UINT32_MAX, [&] { return inner_->PutBlob(digest, size, read); });
   }
   Status PutManifest(const std::string& tag, const ManifestBlob& manifest) override {
-    return Try([&] { return inner_->PutManifest(tag, manifest); });
+    return Try(UINT32_MAX, [&] { return inner_->PutManifest(tag, manifest); });
   }
   Result<std::vector<std::string>> Tags() override {
-    return Try([&] { return inner_->Tags(); });
+    return Try(kReadPatienceMs, [&] { return inner_->Tags(); });
   }
 
   Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const Sink& sink) override {
@@ -40,22 +43,25 @@ class Retrying : public Repository {
       if (of_sink.ok()) delivered += piece.size();
       return of_sink;
     };
-    auto backoff = std::make_unique<Backoff>(clock_, tries_);
+    const auto afresh = [&] { return std::make_unique<Backoff>(clock_, tries_, kReadPatienceMs); };
+    auto backoff = afresh();
     for (;;) {
       if (length != 0 && delivered == length) return Ok();  // it broke behind the last byte that matters
       Status status = inner_->ReadBlob(digest, offset + delivered, length ? length - delivered : 0, counting);
       if (status.ok() || !of_sink.ok()) return status;
       // Progress earns new tries: a long blob gets through over a bad line.
-      if (delivered > mark) backoff = std::make_unique<Backoff>(clock_, tries_);
-      mark = delivered;
+      if (delivered - mark >= kLeastProgress) {
+        backoff = afresh();
+        mark = delivered;
+      }
       if (!backoff->Again(status.error())) return status;
     }
   }
 
  private:
   template <typename Call>
-  auto Try(Call&& call) -> decltype(call()) {
-    Backoff backoff(clock_, tries_);
+  auto Try(uint32_t patience_ms, Call&& call) -> decltype(call()) {
+    Backoff backoff(clock_, tries_, patience_ms);
     for (;;) {
       auto result = call();
       if (result.ok() || !backoff.Again(result.error())) return result;
@@ -110,7 +116,7 @@ class Faulty : public Repository {
 }  // namespace
 
 bool Backoff::Again(const Error& error) {
-  if (error.code != Errc::kUnreachable || left_ <= 0) return false;
+  if (error.code != Errc::kUnreachable || left_ <= 0 || clock_.MonotonicMicros() >= end_) return false;
   --left_;
   clock_.SleepMillis(pause_ms_ - static_cast<uint32_t>(os::RandomNumber() % (pause_ms_ / 2)));
   pause_ms_ = std::min(pause_ms_ * 3, kMaxPauseMs);

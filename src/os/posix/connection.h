@@ -53,7 +53,7 @@ class Connection {
  protected:
   virtual size_t ReadSome(boost::asio::mutable_buffer buffer, boost::system::error_code& error) = 0;
   virtual size_t WriteSome(boost::asio::const_buffer buffer, boost::system::error_code& error) = 0;
-  uint32_t timeout_ms_ = 60'000;
+  uint32_t timeout_ms_ = 10'000;
 };
 
 // A Boost error in a user's words.

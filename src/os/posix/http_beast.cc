@@ -54,7 +54,7 @@ class BeastClient : public HttpClient {
       if (!reused) {
         ASSIGN(connection, Connection::Open(url, options_.connect_timeout_ms, tls_));
       }
-      connection->set_timeout(request.timeout_ms ? request.timeout_ms : options_.io_timeout_ms);
+      connection->set_timeout(request.timeout_ms);
       HttpResponse response;
       bool keep = false;
       std::optional<Broken> broken = Exchange(*connection, url, request, sink, &response, &keep);
@@ -167,7 +167,7 @@ class BeastClient : public HttpClient {
       auto& body = parser.get().body();
       body.data = piece.data();
       body.size = piece.size();
-      http::read(connection, buffer, parser, error);
+      http::read_some(connection, buffer, parser, error);  // what is there: its sink measures the speed
       if (error == http::error::need_buffer) error = {};
       if (error) return Broken{Unreachable(request, error), false};
       const size_t got = piece.size() - body.size;

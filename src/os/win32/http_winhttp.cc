@@ -50,6 +50,7 @@ std::string Reason(DWORD error) {
     case ERROR_WINHTTP_NAME_NOT_RESOLVED:
       return "no such host";
     case ERROR_WINHTTP_TIMEOUT:
+    case WSAETIMEDOUT:  // what Wine reports
       return "no answer in time";
     case ERROR_WINHTTP_CONNECTION_ERROR:
       return "the connection was closed";
@@ -72,9 +73,6 @@ class WinHttpClient : public HttpClient {
                                       WINHTTP_NO_PROXY_NAME, WINHTTP_NO_PROXY_BYPASS, 0));
     }
     if (!session_) return;
-    WinHttpSetTimeouts(session_.get(), static_cast<int>(options.connect_timeout_ms),
-                       static_cast<int>(options.connect_timeout_ms), static_cast<int>(options.io_timeout_ms),
-                       static_cast<int>(options.io_timeout_ms));
     DWORD connections = 16;
     WinHttpSetOption(session_.get(), WINHTTP_OPTION_MAX_CONNS_PER_SERVER, &connections, sizeof connections);
   }
@@ -122,11 +120,12 @@ class WinHttpClient : public HttpClient {
     // caller's.
     DWORD off = WINHTTP_DISABLE_REDIRECTS | WINHTTP_DISABLE_COOKIES;
     WinHttpSetOption(exchange.get(), WINHTTP_OPTION_DISABLE_FEATURE, &off, sizeof off);
-    if (request.timeout_ms) {
-      WinHttpSetTimeouts(exchange.get(), static_cast<int>(options_.connect_timeout_ms),
-                         static_cast<int>(options_.connect_timeout_ms), static_cast<int>(request.timeout_ms),
-                         static_cast<int>(request.timeout_ms));
-    }
+    WinHttpSetTimeouts(exchange.get(), static_cast<int>(options_.connect_timeout_ms),
+                       static_cast<int>(options_.connect_timeout_ms), static_cast<int>(request.timeout_ms),
+                       static_cast<int>(request.timeout_ms));
+    // The head of the answer has a time of its own, 90 s, whatever was said above.
+    DWORD head_ms = request.timeout_ms;
+    WinHttpSetOption(exchange.get(), WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT, &head_ms, sizeof head_ms);
     std::string headers;
     for (const auto& [name, value] : request.headers) headers += name + ": " + value + "\r\n";
     // Beyond what fits a DWORD the length goes into a header of its own.
@@ -186,6 +185,10 @@ class WinHttpClient : public HttpClient {
     }
     raw.resize(size / sizeof(wchar_t));
     const std::string text = Narrow(raw);
+    // Wine takes half a head for a whole one when the rest of it does not come, and its buffers are not to be
+    // read any more.
+    if (!text.ends_with("\r\n\r\n"))
+      return Error{Errc::kUnreachable, "asking " + request.url + ": the answer broke off in its head"};
     for (size_t at = text.find("\r\n"); at != std::string::npos;) {
       at += 2;
       const size_t end = text.find("\r\n", at);
@@ -207,10 +210,13 @@ class WinHttpClient : public HttpClient {
     std::vector<uint8_t> piece(kPiece);
     uint64_t received = 0;
     for (;;) {
-      DWORD n = 0;
-      if (!WinHttpReadData(exchange, piece.data(), static_cast<DWORD>(piece.size()), &n)) {
+      // Asked for more than is there, WinHTTP waits until it has all of it.
+      DWORD there = 0, n = 0;
+      if (!WinHttpQueryDataAvailable(exchange, &there)) return Unreachable(GetLastError(), request.url);
+      if (there == 0) break;
+      if (there > piece.size()) there = static_cast<DWORD>(piece.size());
+      if (!WinHttpReadData(exchange, piece.data(), there, &n))
         return Unreachable(GetLastError(), request.url);
-      }
       if (n == 0) break;
       received += n;
       if (sink) TRY(sink(head, std::span(piece.data(), n)));
