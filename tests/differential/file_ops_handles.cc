@@ -203,6 +203,10 @@ void Runner::QueryInformation(Rng& rng) {
     std::fprintf(out_, " position=%lld", static_cast<long long>(*reinterpret_cast<int64_t*>(buffer)));
 }
 
+bool Runner::MayBeRead(const Slot& slot) {
+  return (slot.share & FILE_SHARE_READ) || (slot.access & (GENERIC_READ | FILE_READ_DATA));
+}
+
 void Runner::SetBasic(Rng& rng) {
   const int slot = SlotFor(Want::kAttributes);
   BasicInformation basic{};
@@ -216,8 +220,8 @@ void Runner::SetBasic(Rng& rng) {
   // copy.
   const bool may =
       (slots_[slot].access & (FILE_WRITE_ATTRIBUTES | GENERIC_WRITE | GENERIC_ALL | MAXIMUM_ALLOWED)) != 0;
-  // Nor can a file be copied that may not be read.
-  if (!may && (!MayChange(slots_[slot].path, slot) || !(slots_[slot].share & FILE_SHARE_READ))) {
+  // Nor can a file be copied that nobody may read.
+  if (!may && !(MayChange(slots_[slot].path, slot) && MayBeRead(slots_[slot]))) {
     std::fprintf(out_, "left out");
     return;
   }
@@ -274,7 +278,7 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
   // Wine removes the target of a link before it finds that the file has another name now.
   may = may && !(source.name_is_old && replace);
   // A link through a handle for reading copies the file first, if it may be read.
-  may = may && (source.may_write || (source.share & FILE_SHARE_READ));
+  may = may && (source.may_write || MayBeRead(source));
   if (!may || !MayMove(source.path, slot) || !MayMove(target, slot)) {
     std::fprintf(out_, "left out");
     return;

@@ -84,6 +84,7 @@ void Runner::Win32(Rng& rng) {
   }
   bool allowed = kind == 6 || kind == 7 || kind == 9 || kind == 11 || MayMove(path);
   if (two) allowed = allowed && MayMove(other);
+  if (kind == 11) allowed = MayLookThrough(path);
   // Wine removes the target before it finds that a folder cannot move into itself.
   if (kind == 4 || kind == 5) allowed = allowed && !Below(Key(other), Key(path));
   if (!allowed) {
@@ -148,6 +149,10 @@ void Runner::Enumerate(Rng& rng) {
   std::wstring name = Full(Spell(rng, path));
   if (name.back() == L'\\') name.pop_back();
   std::fprintf(out_, "find %s\\%s ->", Shown(name).c_str(), Narrow(pattern).c_str());
+  if (!MayLookThrough(path + L"\\*")) {
+    std::fprintf(out_, " left out");
+    return;
+  }
   WIN32_FIND_DATAW found;
   HANDLE find = FindFirstFileW((name + L"\\" + pattern).c_str(), &found);
   if (find == INVALID_HANDLE_VALUE) {

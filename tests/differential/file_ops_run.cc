@@ -215,7 +215,16 @@ bool Runner::SharesChangedFolder(const std::wstring& path, ULONG share) const {
   return false;
 }
 
+bool Runner::MayLookThrough(const std::wstring& path) const {
+  for (size_t end = 0; end != std::wstring::npos; end = path.find(L'\\', end + 1)) {
+    if (SharesChangedFolder(path.substr(0, end), FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE))
+      return false;
+  }
+  return true;
+}
+
 std::wstring Runner::ShortNameOf(const std::wstring& path) const {
+  if (!MayLookThrough(path)) return L"";
   WIN32_FIND_DATAW found;
   HANDLE find = FindFirstFileW(Full(path).c_str(), &found);
   if (find == INVALID_HANDLE_VALUE) return L"";

@@ -72,6 +72,10 @@ class Runner {
   bool MayMove(const std::wstring& path, int self = -1) const;
   // Handles of a folder from before and after the first change below it do not see each other's sharing.
   bool SharesChangedFolder(const std::wstring& path, ULONG share) const;
+  // May the folders on the way to `path` be listed, as far as that goes?
+  bool MayLookThrough(const std::wstring& path) const;
+  // Can what a slot shows be read, through it or in spite of it?
+  static bool MayBeRead(const Slot& slot);
   void Changed(const std::wstring& path) { own_.insert(Key(path)); }
   // What was `path` has another name now; `self` knows it.
   void Moved(const std::wstring& path, int self = -1);

@@ -58,6 +58,7 @@ for how in event port handle synchronous find; do compare "change notification: 
 compare "short names" short
 compare "relative names" relative
 compare "prefixes" prefixes
+compare "changes through a handle that keeps others out" keep
 compare "bad pointers" pointers
 compare "Unix names" unix "$c/fg"
 expect "spellings" spellings "$c/fg" <<'EOF'

@@ -532,6 +532,7 @@ int wmain(int argc, wchar_t** argv) {
   if (verb == L"big") return Big();
   if (verb == L"unix" && argc > 2) return Unix(argv[2]);
   if (verb == L"spellings" && argc > 2) return Spellings(argv[2]);
+  if (verb == L"keep") return Keep();
   if (verb == L"claim" && argc > 4) return Claim(argv[2], _wtoi(argv[3]), _wcstoui64(argv[4], nullptr, 10));
   wchar_t self[512];
   GetModuleFileNameW(nullptr, self, 512);

@@ -26,5 +26,6 @@ int Spellings(const std::wstring& folder);
 
 // file_claim.cc
 int Claim(const std::wstring& folder, int count, unsigned long long second);
+int Keep();
 
 }  // namespace plume::differential
