@@ -59,6 +59,7 @@ gui=$!
 if same_look; then
   plume_in "$client" vm ps nssm >"$work/ps" 2>&1
   check "its process belongs to the VM" grep -qi nssm.exe "$work/ps"
+  check "the desktop that shows it does not" bash -c "! grep -qi explorer '$work/ps'"
 else
   tail -n 3 "$work/gui.log" | sed 's/^/     | /'
 fi
