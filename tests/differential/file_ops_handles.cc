@@ -297,7 +297,8 @@ void Runner::RenameOrLink(Rng& rng, bool link) {
       if (!source.may_write) CloseSlot(slot);
     } else {
       Moved(source.path, slot);
-      if (source.directory) own_trees_.insert({Key(target), Key(source.path)});
+      if (source.directory && Key(target) != Key(source.path))
+        own_trees_.insert({Key(target), Key(source.path)});
       source.path = target;
     }
   }

@@ -140,7 +140,7 @@ void Runner::Win32(Rng& rng) {
   if (kind != 6 && kind != 9) Changed(path);
   if (two) Changed(other);
   if (kind == 4 || kind == 5) Moved(path);
-  if (two && was_directory) own_trees_.insert({Key(other), Key(path)});
+  if (two && was_directory && Key(other) != Key(path)) own_trees_.insert({Key(other), Key(path)});
 }
 
 void Runner::Enumerate(Rng& rng) {

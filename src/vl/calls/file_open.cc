@@ -368,12 +368,12 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
   nt::IoStatusBlock result{};
   OpenArguments as = arguments;
   as.options &= ~nt::kOpenByFileId;
-  if (vl.is_wine && !(arguments.options & nt::kOpenByFileId) && target.captured.root &&
-      target.captured.name.empty() && !IsDirectoryHandle(target.captured.root)) {
-    as.disposition =
-        nt::kOpen;  // Wine's way to open a file again looks at nothing but access, sharing and options
-  }
+  // Wine's way to open a file again looks at nothing but access, sharing and options.
+  const bool again = vl.is_wine && !(arguments.options & nt::kOpenByFileId) && target.captured.root &&
+                     target.captured.name.empty() && !IsDirectoryHandle(target.captured.root);
+  if (again) as.disposition = nt::kOpen;
   s = OpenTarget(vl, scratch, target, as, &opened, &result);
+  if (again && IsMissing(s)) s = nt::kNoSuchFile;
   VL_TRACE(vl, name, s, target.path->text);
   if (!nt::Ok(s)) {
     if (vl.is_wine) {  // Wine clears the handle and tells the status twice
