@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "agent/identity.h"
 #include "agent/text.h"
 #include "agent/win/machine.h"
 #include "agent/win/registry.h"
@@ -51,7 +52,10 @@ const Agent::Verb Agent::kVerbs[] = {
     {"vm.ps", &Agent::VmProcesses},        {"vm.stop", &Agent::VmStop},
     {"vm.delete", &Agent::VmDelete},       {"vm.discard", &Agent::VmDiscard},
     {"vm.diff", &Agent::VmDiff},           {"vm.explain", &Agent::VmExplain},
-    {"vm.workspace", &Agent::VmWorkspace},
+    {"vm.workspace", &Agent::VmWorkspace}, {"vm.snapshot", &Agent::VmSnapshot},
+    {"vm.snapshots", &Agent::VmSnapshots}, {"vm.snapshot.delete", &Agent::VmSnapshotDelete},
+    {"vm.restore", &Agent::VmRestore},     {"vm.export", &Agent::VmExport},
+    {"vm.import", &Agent::VmImport},       {"vm.commit", &Agent::VmCommit},
 };
 
 Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
@@ -64,13 +68,15 @@ Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
   ASSIGN(MachineFacts facts, GatherFacts(state));
   std::unique_ptr<Agent> agent(new Agent(state, std::move(facts)));
   agent->lock_ = std::make_unique<os::FileLock>(std::move(lock));
+  bool moved = false;
+  TRY(ClaimState(agent->state_, agent->facts_.user_sid, &moved));
   ASSIGN(agent->cache_, cache::Cache::Open(HostPath(state.root())));
   agent->apps_ = std::make_unique<Apps>(agent->state_, *agent->cache_);
   TRY(agent->apps_->Load());
   Agent* self = agent.get();
   agent->vms_ = std::make_unique<Vms>(agent->state_, agent->facts_,
                                       [self](const std::string& digest) { return self->Layer(digest); });
-  TRY(agent->vms_->Recover());
+  TRY(agent->vms_->Recover(moved));
   agent->started_ = GetTickCount64();
   return agent;
 }

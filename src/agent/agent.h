@@ -92,6 +92,16 @@ class Agent {
   // Nothing if `text` is no name of an object (explain_objects.cc).
   std::optional<Result<Json>> ExplainObjectName(const VmSpace& space, const std::string& text);
   Result<Json> VmWorkspace(Session&, const Json&);
+  // vm_life_verbs.cc
+  Result<Json> VmSnapshot(Session&, const Json&);
+  Result<Json> VmSnapshots(Session&, const Json&);
+  Result<Json> VmSnapshotDelete(Session&, const Json&);
+  Result<Json> VmRestore(Session&, const Json&);
+  Result<Json> VmExport(Session&, const Json&);
+  Result<Json> VmImport(Session&, const Json&);
+  Result<Json> VmCommit(Session&, const Json&);  // commit_verb.cc
+  Result<Json> VmCreateFrom(Session& session, const std::string& from, const std::string& file,
+                            VmRecord wanted);
 
   const StatePaths state_;
   const MachineFacts facts_;

@@ -44,6 +44,7 @@ class LowerFiles {
 struct IndexRecord {
   std::u16string path;
   uint32_t flags = 0;  // view::VmIndex::Flag
+  uint64_t base = 0;   // what was below when it was copied up (view/base_stamp.h)
 };
 
 struct DiffInput {

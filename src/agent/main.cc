@@ -31,12 +31,16 @@ void OpenLog(const plume::agent::StatePaths& state) {
   }
 }
 
+bool CanBeReached(const plume::agent::StatePaths& state) {
+  return WaitNamedPipeW(plume::agent::Wide(state.ControlPipe()).c_str(), 50) ||
+         GetLastError() == ERROR_SEM_TIMEOUT;
+}
+
 // Opening the state failed: plume, which started us, is waiting for a reason.
-int Refuse(const plume::agent::StatePaths& state, const plume::Error& error) {
-  if (error.code == plume::Errc::kBusy) return 0;  // another agent has the state folder: that one will serve
+int Refuse(const plume::agent::StatePaths& state, const std::string& why) {
   const std::wstring name = plume::agent::FailureFile(state), whole = name + L".new";
   if (FILE* f = _wfopen(whole.c_str(), L"wb")) {
-    fwrite(error.message.data(), 1, error.message.size(), f);
+    fwrite(why.data(), 1, why.size(), f);
     fclose(f);
     MoveFileExW(whole.c_str(), name.c_str(), MOVEFILE_REPLACE_EXISTING);
   }
@@ -51,8 +55,22 @@ int main() {
   SetConsoleCtrlHandler(nullptr, TRUE);
   const auto state = plume::agent::FindState();
   if (!state.ok()) return 125;
-  const auto started = plume::agent::Agent::Start(*state);
-  if (!started.ok()) return Refuse(*state, started.error());
+  auto started = plume::agent::Agent::Start(*state);
+  // Another agent has the state folder. If this user reaches it by this name of the folder, it will serve; it
+  // may also be just starting, or just dying.
+  for (int i = 0; !started.ok() && started.error().code == plume::Errc::kBusy && i < 100; ++i) {
+    if (CanBeReached(*state)) return 0;
+    Sleep(50);
+    started = plume::agent::Agent::Start(*state);
+  }
+  if (!started.ok()) {
+    return Refuse(*state,
+                  started.error().code != plume::Errc::kBusy
+                      ? started.error().message
+                      : "another plume-agent has the folder " + plume::ToUtf8(state->root()) +
+                            " open, for another user or Wine prefix, or by another name (stop it there with "
+                            "plume agent stop, or set PLUME_HOME to another folder)");
+  }
   OpenLog(*state);
   if (plume::agent::RunningOnWine()) {
     // Wine starts explorer.exe with the first window's process, and explorer keeps that process's standard

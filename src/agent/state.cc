@@ -76,4 +76,16 @@ bool SameName(std::string_view a, std::string_view b) {
 
 StatePaths::StatePaths(std::u16string root) : root_(std::move(root)), hash_(FoldedHash(root_)) {}
 
+std::u16string StatePaths::WorkspaceName(uint32_t number) { return u"w" + ToUtf16(std::to_string(number)); }
+
+uint32_t StatePaths::WorkspaceNumber(std::u16string_view name) {
+  uint64_t number = 0;
+  if (name.size() < 2 || name[0] != u'w' || name[1] == u'0') return 0;
+  for (const char16_t c : name.substr(1)) {
+    if (c < u'0' || c > u'9' || number > 0xffffffff) return 0;
+    number = number * 10 + (c - u'0');
+  }
+  return number > 0xffffffff ? 0 : static_cast<uint32_t>(number);
+}
+
 }  // namespace plume::agent

@@ -38,9 +38,16 @@ TEST(StatePaths, HashIsFixedAndFolded) {
 
 TEST(StatePaths, DerivesEverything) {
   const StatePaths s(u"C:\\x");
-  EXPECT_EQ(s.VmFile(u"12ab", u"view.plv"), u"C:\\x\\vms\\12ab\\view.plv");
+  EXPECT_EQ(s.VmFile(u"12ab", u"vm.json"), u"C:\\x\\vms\\12ab\\vm.json");
   EXPECT_EQ(s.GuestPipeNt(), u"\\??\\pipe\\plume-" + s.hash() + u"-guest");
   EXPECT_EQ(s.VmKey(u"12ab"), u"Software\\Plume\\" + s.hash() + u"\\VMs\\12ab");
+  EXPECT_EQ(s.WorkspaceFile(u"12ab", 3, u"upper"), u"C:\\x\\vms\\12ab\\w3\\upper");
+  EXPECT_EQ(StatePaths::WorkspaceNumber(u"w3"), 3u);
+  EXPECT_EQ(StatePaths::WorkspaceNumber(u"w4294967295"), 4294967295u);
+  for (const char16_t* bad :
+       {u"", u"w", u"w0", u"w03", u"w4294967296", u"w99999999999999999999", u"x3", u"w3x"})
+    EXPECT_EQ(StatePaths::WorkspaceNumber(bad), 0u);
+  EXPECT_EQ(s.WorkspaceKey(u"12ab", 3), s.VmKey(u"12ab") + u"\\w3");
   EXPECT_EQ(NtPath(u"C:\\x"), u"\\??\\C:\\x");
 }
 

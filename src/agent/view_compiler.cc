@@ -111,10 +111,10 @@ Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
 
   const auto vm_id = Text(b, in.vm_id);
   const auto vm_name = Text(b, in.vm_name);
-  const auto upper = Text(b, NtPath(state.VmFile(in.vm_id, u"upper")));
-  const auto scratch = Text(b, NtPath(state.VmFile(in.vm_id, u"scratch")));
-  const auto index = Text(b, NtPath(state.VmFile(in.vm_id, u"index.plx")));
-  const auto registry_upper = Text(b, user_key + u"\\" + state.VmKey(in.vm_id));
+  const auto upper = Text(b, NtPath(state.WorkspaceFile(in.vm_id, in.workspace, u"upper")));
+  const auto scratch = Text(b, NtPath(state.WorkspaceFile(in.vm_id, in.workspace, u"scratch")));
+  const auto index = Text(b, NtPath(state.WorkspaceFile(in.vm_id, in.workspace, u"index.plx")));
+  const auto registry_upper = Text(b, user_key + u"\\" + state.WorkspaceKey(in.vm_id, in.workspace));
   const auto user = Text(b, user_key);
   const auto pipe = Text(b, state.GuestPipeNt());
   const auto job = Text(b, in.objects + u"\\" + state.Job(in.vm_id));

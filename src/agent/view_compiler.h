@@ -31,6 +31,7 @@ struct ViewInput {
   const StatePaths* state = nullptr;
   const MachineFacts* facts = nullptr;
   std::u16string vm_id, vm_name;
+  uint32_t workspace = 1;
   std::u16string program_folder;            // where plume-vl64.dll is
   std::u16string objects;                   // NT directory of named objects: "\Sessions\1\BaseNamedObjects"
   Policy policy;                            // complete

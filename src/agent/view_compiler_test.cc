@@ -39,6 +39,7 @@ TEST(ViewCompiler, WritesEverythingAGuestNeeds) {
   in.facts = &facts;
   in.vm_id = u"12ab";
   in.vm_name = u"test";
+  in.workspace = 2;
   in.program_folder = u"D:\\plume";
   in.objects = u"\\Sessions\\1\\BaseNamedObjects";
   in.policy = CompletePolicy(Policy(), facts, {&reader});
@@ -50,11 +51,11 @@ TEST(ViewCompiler, WritesEverythingAGuestNeeds) {
   ASSERT_TRUE(wire::VerifyViewBuffer(verifier));
   const wire::View* v = wire::GetView(bytes->data());
   EXPECT_EQ(v->version(), 1u);
-  EXPECT_EQ(Text(v->upper()), u"\\??\\C:\\s\\vms\\12ab\\upper");
-  EXPECT_EQ(Text(v->index()), u"\\??\\C:\\s\\vms\\12ab\\index.plx");
+  EXPECT_EQ(Text(v->upper()), u"\\??\\C:\\s\\vms\\12ab\\w2\\upper");
+  EXPECT_EQ(Text(v->index()), u"\\??\\C:\\s\\vms\\12ab\\w2\\index.plx");
   EXPECT_EQ(Text(v->user_key()), u"\\REGISTRY\\USER\\S-1-5-21-7");
   EXPECT_EQ(Text(v->registry_upper()),
-            u"\\REGISTRY\\USER\\S-1-5-21-7\\Software\\Plume\\" + state.hash() + u"\\VMs\\12ab");
+            u"\\REGISTRY\\USER\\S-1-5-21-7\\Software\\Plume\\" + state.hash() + u"\\VMs\\12ab\\w2");
   EXPECT_EQ(Text(v->vl64()), u"\\??\\D:\\plume\\plume-vl64.dll");
   EXPECT_EQ(Text(v->job()), u"\\Sessions\\1\\BaseNamedObjects\\PlumeVm-" + state.hash() + u"-12ab");
   ASSERT_EQ(v->layers()->size(), 1u);
@@ -87,8 +88,7 @@ TEST(ViewCompiler, WritesEverythingAGuestNeeds) {
 
 TEST(ViewCompiler, RefusesRootsOfLaterVersions) {
   EXPECT_EQ(*MountPrefix("D", false, Facts()), u"D:");
-  for (const char* bad : {"", "c", "CC", "Temp"})
-    EXPECT_FALSE(MountPrefix(bad, false, Facts()).ok()) << bad;
+  for (const char* bad : {"", "c", "CC", "Temp"}) EXPECT_FALSE(MountPrefix(bad, false, Facts()).ok()) << bad;
   EXPECT_FALSE(MountPrefix("C", true, Facts()).ok());
 }
 

@@ -83,11 +83,13 @@ Result<std::string> Agent::ReadPolicyArgs(const Json& args, VmRecord* record) {
   return record->policy_file;
 }
 
-Result<Json> Agent::VmCreate(Session&, const Json& args) {
+Result<Json> Agent::VmCreate(Session& session, const Json& args) {
   VmRecord wanted;
   ASSIGN(wanted.name, RequiredString(args, "name"));
   TRY(CheckName("VM", wanted.name));
   TRY(ReadPolicyArgs(args, &wanted));
+  if (const std::string from = OptionalString(args, "from"); !from.empty())
+    return VmCreateFrom(session, from, OptionalString(args, "from_file"), std::move(wanted));
   ASSIGN(wanted.images, ImageDigests(OptionalStrings(args, "images")));
   ASSIGN(const VmRecord vm, vms_->Create(std::move(wanted)));
   return Describe(vm);
@@ -184,7 +186,7 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   for (const auto& [key, value] : ImageVariables(facts_)) variables[ToUtf8(key)] = ToUtf8(value);
   return Json{{"id", vm.id},
               {"name", vm.name},
-              {"view", ToUtf8(state_.VmFile(ToUtf16(vm.id), u"view.plv"))},
+              {"view", ToUtf8(state_.WorkspaceFile(ToUtf16(vm.id), vm.workspace, u"view.plv"))},
               {"job", ToUtf8(state_.Job(ToUtf16(vm.id)))},
               {"environment", std::move(environment)},
               {"variables", std::move(variables)},
@@ -369,8 +371,8 @@ Result<Json> Agent::VmWorkspace(Session&, const Json& args) {
   for (const std::u16string& path : space->Whiteouts()) deleted.push_back(ToUtf8(path));
   const std::u16string id = ToUtf16(vm.id);
   return Json{{"id", vm.id},
-              {"upper", ToUtf8(state_.VmFile(id, u"upper"))},
-              {"key", ToUtf8(state_.VmKey(id))},
+              {"upper", ToUtf8(state_.WorkspaceFile(id, vm.workspace, u"upper"))},
+              {"key", ToUtf8(state_.WorkspaceKey(id, vm.workspace))},
               {"profile", ToUtf8(facts_.profile)},
               {"user_sid", ToUtf8(facts_.user_sid)},
               {"deleted", std::move(deleted)}};

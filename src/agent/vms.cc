@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 
 #include "agent/text.h"
 #include "agent/win/machine.h"
@@ -19,11 +18,6 @@ namespace plume::agent {
 namespace {
 
 constexpr uint32_t kStopMillis = 15000;
-
-Error Busy(const std::string& what, const VmRecord& vm) {
-  return Error{Errc::kBusy, what + " the VM '" + vm.name +
-                                "' failed: it is running (stop it first: plume vm stop " + vm.name + ")"};
-}
 
 Status Usable(const VmRecord& vm) {
   if (vm.damage.empty()) return Ok();
@@ -53,6 +47,14 @@ Status WriteReplace(const os::Path& path, os::ByteView bytes) {
 
 }  // namespace
 
+Error Vms::BusyError(const std::string& what, const Vm& vm) {
+  const std::string& name = vm.record.name;
+  return Error{Errc::kBusy,
+               what + " the VM '" + name + "' failed: " +
+                   (vm.doing.empty() ? "it is running (stop it first: plume vm stop " + name + ")"
+                                     : vm.doing + " (try again when that is done)")};
+}
+
 Error NoSuchVm(const std::string& name) {
   return Error{Errc::kNotFound,
                "finding the VM '" + name + "' failed: there is none of this name (plume vm list shows them)"};
@@ -69,7 +71,7 @@ Json VmRecord::ToJson() const {
               {"images", images},
               {"created", created},
               {"remove_when_empty", remove_when_empty},
-              {"discarding", discarding}};
+              {"workspace", workspace}};
 }
 
 Result<VmRecord> VmRecord::FromJson(const Json& json) {
@@ -88,12 +90,13 @@ Result<VmRecord> VmRecord::FromJson(const Json& json) {
   if (const auto it = json.find("created"); it != json.end() && it->is_number_integer())
     out.created = it->get<int64_t>();
   out.remove_when_empty = OptionalBool(json, "remove_when_empty");
-  out.discarding = OptionalBool(json, "discarding");
+  if (const auto it = json.find("workspace"); it != json.end() && it->is_number_unsigned())
+    out.workspace = it->get<uint32_t>();
   return out;
 }
 
 Vms::Vms(const StatePaths& state, const MachineFacts& facts, ImageSource images)
-    : state_(state), facts_(facts), images_(std::move(images)) {}
+    : state_(state), facts_(facts), images_(std::move(images)), trash_(state) {}
 
 Vms::Vm* Vms::FindLocked(const std::string& name) const {
   for (const auto& [id, vm] : vms_)
@@ -106,7 +109,7 @@ Vms::Vm* Vms::FindIdLocked(const std::string& id) const {
   return it == vms_.end() ? nullptr : it->second.get();
 }
 
-bool Vms::InUseLocked(const Vm& vm) const { return vm.leases > 0 || vm.job.Count() > 0; }
+bool Vms::InUseLocked(const Vm& vm) const { return vm.leases > 0 || !vm.doing.empty() || vm.job.Count() > 0; }
 
 Status Vms::SaveLocked(const VmRecord& record) const {
   const std::string text = record.ToJson().dump(2, ' ', false, Json::error_handler_t::replace);
@@ -114,11 +117,10 @@ Status Vms::SaveLocked(const VmRecord& record) const {
                          std::string_view(text));
 }
 
-Status Vms::Recover() {
+Status Vms::Recover(bool moved) {
   const std::lock_guard lock(mutex_);
   os::FileSystem& files = os::SystemFiles();
   TRY(files.MakeDirectories(HostPath(state_.Vms())));
-  TRY(files.MakeDirectories(HostPath(state_.Trash())));
   ASSIGN(const auto folders, files.List(HostPath(state_.Vms())));
   for (const os::DirectoryEntry& folder : folders) {
     if (!folder.info.directory) continue;
@@ -127,11 +129,12 @@ Status Vms::Recover() {
         text.ok() ? VmRecord::FromJson(Json::parse(*text, nullptr, false)) : Result<VmRecord>(text.error());
     const std::string id = ToUtf8(FromWide(folder.name.wstring()));
     if (!record.ok() || record->id != id) {
-      // Killed between making the folder and its record: nothing ran in it.
       const bool missing = !text.ok() && text.error().code == Errc::kNotFound;
-      if (missing && !HasChanges(ToUtf16(id))) {
-        (void)files.Rename(HostPath(state_.Vms()) / folder.name, HostPath(state_.Trash()) / os::RandomHex(8),
-                           false);
+      // Killed while it was made or deleted.
+      if (missing && (os::Exists(files, HostPath(state_.VmFile(ToUtf16(id), kUnmade))) || !HasChanges(ToUtf16(id)))) {
+        if (const std::u16string rubbish = state_.Vm(ToUtf16(id)); !trash_.Take(rubbish).ok())
+          trash_.TakeLater(rubbish);
+        trash_.TakeKey(state_.VmKey(ToUtf16(id)));
         continue;
       }
       // Its changes are kept, and its name is taken, until a human has decided.
@@ -147,48 +150,68 @@ Status Vms::Recover() {
     auto vm = std::make_unique<Vm>();
     vm->record = std::move(*record);
     vm->job = Job::OpenExisting(state_.Job(ToUtf16(id)));
-    if (vm->record.discarding && !InUseLocked(*vm)) (void)FinishDiscardLocked(vm.get());
+    if (vm->record.damage.empty()) {
+      CheckCommitLocked(vm.get());
+      DropOldWorkspacesLocked(vm.get());
+      DropUnfinishedSnapshots(vm->record);
+      (void)files.Remove(HostPath(state_.VmFile(ToUtf16(id), kUnmade)));
+    }
+    if (moved && vm->record.damage.empty()) (void)WriteView(vm->record);  // what cannot be written now is at the next start
     vms_[id] = std::move(vm);
   }
   for (const std::u16string& id : Subkeys(state_.VmsKey()))
-    if (!vms_.contains(ToUtf8(id))) (void)RemoveKeyTree(state_.VmKey(id));
-  std::thread([this] { EmptyTrash(); }).detach();
+    if (!os::Exists(files, HostPath(state_.Vm(id)))) trash_.TakeKey(state_.VmKey(id));
+  trash_.Empty();
   return Ok();
 }
 
-Result<VmRecord> Vms::Create(VmRecord wanted) {
-  TRY(CheckName("VM", wanted.name));
-  const std::lock_guard lock(mutex_);
-  if (FindLocked(wanted.name) != nullptr) {
+Status Vms::CheckNewLocked(VmRecord* wanted) const {
+  TRY(CheckName("VM", wanted->name));
+  if (FindLocked(wanted->name) != nullptr) {
     return Error{Errc::kExists,
-                 "creating the VM '" + wanted.name +
+                 "creating the VM '" + wanted->name +
                      "' failed: there is one of this name already (choose another name, or plume vm delete " +
-                     wanted.name + ")"};
+                     wanted->name + ")"};
   }
   // A policy that cannot be read must be refused now, not at the first start.
-  if (!wanted.policy_text.empty()) {
-    ASSIGN(const Policy policy, ParsePolicy(wanted.policy_text, wanted.policy_file, facts_, wanted.base));
+  if (!wanted->policy_text.empty()) {
+    ASSIGN(const Policy policy, ParsePolicy(wanted->policy_text, wanted->policy_file, facts_, wanted->base));
     if (!policy.unenforced.empty()) {
-      return Error{Errc::kInvalid, "creating the VM failed: " + wanted.policy_file + ": [" +
+      return Error{Errc::kInvalid, "creating the VM failed: " + wanted->policy_file + ": [" +
                                        policy.unenforced.front() +
                                        "] is not enforced by this version of Plume (leave the section out)"};
     }
-    wanted.base = policy.base;
+    wanted->base = policy.base;
   }
   do {
-    wanted.id = os::RandomHex(4);
-  } while (vms_.contains(wanted.id) ||
-           os::Exists(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted.id)))));
-  wanted.created = os::SystemClock().NowFiletime();
+    wanted->id = os::RandomHex(4);
+  } while (vms_.contains(wanted->id) ||
+           os::Exists(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted->id)))));
+  wanted->created = os::SystemClock().NowFiletime();
+  return Ok();
+}
+
+Status Vms::MarkUnmade(const VmRecord& vm) const {
+  return os::WriteAtomic(os::SystemFiles(), HostPath(state_.VmFile(ToUtf16(vm.id), kUnmade)), std::string_view());
+}
+
+void Vms::Abandon(const VmRecord& vm) {
+  const std::u16string folder = state_.Vm(ToUtf16(vm.id));
+  if (!trash_.Take(folder).ok()) trash_.TakeLater(folder);
+  trash_.TakeKey(state_.VmKey(ToUtf16(vm.id)));
+}
+
+Result<VmRecord> Vms::Create(VmRecord wanted) {
+  const std::lock_guard lock(mutex_);
+  TRY(CheckNewLocked(&wanted));
   auto vm = std::make_unique<Vm>();
   vm->record = wanted;
   Status done = os::SystemFiles().MakeDirectories(HostPath(state_.Vm(ToUtf16(wanted.id))));
-  if (done.ok()) done = PrepareFolderLocked(*vm);
-  if (done.ok()) done = WriteViewLocked(*vm, {});
+  if (done.ok()) done = PrepareFolder(wanted);
+  if (done.ok()) done = WriteView(wanted);
   if (done.ok()) done = SaveLocked(wanted);
   if (!done.ok()) {
-    (void)os::RemoveTree(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted.id))));
-    (void)RemoveKeyTree(state_.VmKey(ToUtf16(wanted.id)));
+    Abandon(wanted);
     return Error(done.error()).In("creating the VM '" + wanted.name + "'");
   }
   vms_[wanted.id] = std::move(vm);
@@ -210,55 +233,75 @@ std::vector<VmRecord> Vms::List() const {
   return out;
 }
 
-// Whether the upper layer, files or registry, has anything in it.
-bool Vms::HasChanges(const std::u16string& id) const {
-  const os::Path upper = HostPath(state_.VmFile(id, u"upper"));
+// Whether a workspace's upper layer, files or registry, has anything in it.
+bool Vms::HasChanges(const std::u16string& id, uint32_t workspace) const {
+  const os::Path upper = HostPath(state_.WorkspaceFile(id, workspace, u"upper"));
   os::FileSystem& files = os::SystemFiles();
   if (const auto drives = files.List(upper); drives.ok()) {
     for (const os::DirectoryEntry& drive : *drives)
       if (const auto entries = files.List(upper / drive.name); !entries.ok() || !entries->empty())
         return true;
   }
-  return !Subkeys(state_.VmKey(id)).empty();
+  return !Subkeys(state_.WorkspaceKey(id, workspace)).empty();
 }
 
-// The VM's name as its compiled view has it; empty if that is damaged too.
+std::set<uint32_t> Vms::Workspaces(const std::u16string& id) const {
+  std::set<uint32_t> out;
+  if (const auto parts = os::SystemFiles().List(HostPath(state_.Vm(id))); parts.ok())
+    for (const os::DirectoryEntry& part : *parts)
+      out.insert(StatePaths::WorkspaceNumber(FromWide(part.name.wstring())));
+  for (const std::u16string& key : Subkeys(state_.VmKey(id))) out.insert(StatePaths::WorkspaceNumber(key));
+  out.erase(0);
+  return out;
+}
+
+bool Vms::HasChanges(const std::u16string& id) const {
+  const std::set<uint32_t> all = Workspaces(id);
+  return std::any_of(all.begin(), all.end(), [&](uint32_t n) { return HasChanges(id, n); });
+}
+
+// The VM's name as a compiled view of it has it; empty if that is damaged too.
 std::string Vms::NameInView(const std::u16string& id) const {
-  const auto view = os::ReadFile(os::SystemFiles(), HostPath(state_.VmFile(id, u"view.plv")), 64u << 20);
-  if (!view.ok()) return {};
-  flatbuffers::Verifier verifier(view->data(), view->size());
-  if (!wire::VerifyViewBuffer(verifier)) return {};
-  const auto* name = wire::GetView(view->data())->vm_name();
-  return ToUtf8(std::u16string(name->begin(), name->end()));
+  for (const uint32_t n : Workspaces(id)) {
+    const auto view =
+        os::ReadFile(os::SystemFiles(), HostPath(state_.WorkspaceFile(id, n, u"view.plv")), 64u << 20);
+    if (!view.ok()) continue;
+    flatbuffers::Verifier verifier(view->data(), view->size());
+    if (!wire::VerifyViewBuffer(verifier)) continue;
+    const auto* name = wire::GetView(view->data())->vm_name();
+    return ToUtf8(std::u16string(name->begin(), name->end()));
+  }
+  return {};
 }
 
 // Idempotent, and cheap when everything is there.
-Status Vms::PrepareFolderLocked(const Vm& vm) const {
-  const std::u16string id = ToUtf16(vm.record.id);
+Status Vms::PrepareFolder(const VmRecord& vm) const {
+  const std::u16string id = ToUtf16(vm.id);
   os::FileSystem& files = os::SystemFiles();
-  TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"upper\\C"))));
-  TRY(files.MakeDirectories(HostPath(state_.VmFile(id, u"scratch"))));
+  const auto part = [&](std::u16string_view name) { return state_.WorkspaceFile(id, vm.workspace, name); };
+  TRY(files.MakeDirectories(HostPath(part(u"upper\\C"))));
+  TRY(files.MakeDirectories(HostPath(part(u"scratch"))));
   const Error damaged{Errc::kCorrupt, "opening the VM's index failed: it is damaged (put " +
-                                          ToUtf8(state_.VmFile(id, u"index.plx")) +
-                                          " back from a backup, or start afresh with plume vm discard " +
-                                          vm.record.name + ")"};
-  const auto there = files.Stat(HostPath(state_.VmFile(id, u"index.plx")));
+                                          ToUtf8(part(u"index.plx")) +
+                                          " back from a backup, or start afresh with plume vm discard " + vm.name +
+                                          ")"};
+  const auto there = files.Stat(HostPath(part(u"index.plx")));
   const bool whole = there.ok() && there->size >= view::VmIndex::kFileBytes;
   // Without its index nothing of the upper layer would be seen, and everything that was deleted would.
-  if (!whole && HasChanges(id)) return damaged;
+  if (!whole && HasChanges(id, vm.workspace)) return damaged;
   bool created = false;
   ASSIGN(os::MappedFile index,
-         os::MappedFile::OpenShared(HostPath(state_.VmFile(id, u"index.plx")), view::VmIndex::kFileBytes,
-                                    &created, view::VmIndex::kHeaderBytes));
+         os::MappedFile::OpenShared(HostPath(state_.WorkspaceFile(id, vm.workspace, u"index.plx")),
+                                    view::VmIndex::kFileBytes, &created, view::VmIndex::kHeaderBytes));
   // An agent killed between making the file and formatting it leaves zeros: still an empty index.
   uint32_t magic = 0;
   memcpy(&magic, index.data(), sizeof(magic));
-  if (magic == 0 && whole && HasChanges(id)) return damaged;
+  if (magic == 0 && whole && HasChanges(id, vm.workspace)) return damaged;
   if (magic == 0)
     view::VmIndex::Format(index.data());
   else if (!view::VmIndex::Recover(index.data(), index.size()))
     return damaged;
-  return MakeKey(state_.VmKey(id));
+  return MakeKey(state_.WorkspaceKey(id, vm.workspace));
 }
 
 Result<Policy> Vms::PolicyOf(const std::string& name) const {
@@ -274,46 +317,49 @@ Result<Policy> Vms::PolicyOf(const std::string& name) const {
 Result<Vms::Network> Vms::LookUpNetwork(const std::string& name) const {
   Network out;
   ASSIGN(const Policy policy, PolicyOf(name));
+  out.policy = policy.network;
   if (policy.network && policy.network->mode == NetworkMode::kList)
     out.allow = ResolveAllowed(*policy.network, &out.notes);
   return out;
 }
 
-Status Vms::WriteViewLocked(Vm& vm, const Network& network) const {
+std::set<uint16_t> Vms::RealPortsOfOthersLocked(const Vm& vm) const {
+  std::set<uint16_t> taken;
+  for (const auto& [id, other] : vms_)
+    if (id != vm.record.id) taken.insert(other->real_ports.begin(), other->real_ports.end());
+  return taken;
+}
+
+Status Vms::WriteView(const VmRecord& vm, const Network& network) const {
   ViewInput input;
   input.state = &state_;
   input.facts = &facts_;
-  input.vm_id = ToUtf16(vm.record.id);
-  input.vm_name = ToUtf16(vm.record.name);
+  input.vm_id = ToUtf16(vm.id);
+  input.vm_name = ToUtf16(vm.name);
+  input.workspace = vm.workspace;
   input.program_folder = ProgramFolder();
   input.objects = ObjectsDirectory();
   std::vector<const catalog::Reader*> catalogs;
-  for (const std::string& digest : vm.record.images) {
+  for (const std::string& digest : vm.images) {
     ASSIGN(LayerInput layer, images_(digest));
     catalogs.push_back(layer.catalog);
     input.layers.push_back(std::move(layer));
   }
   Policy user;
-  user.base = vm.record.base;
-  if (!vm.record.policy_text.empty()) {
-    ASSIGN(user, ParsePolicy(vm.record.policy_text, vm.record.policy_file, facts_, vm.record.base));
+  user.base = vm.base;
+  if (!vm.policy_text.empty()) {
+    ASSIGN(user, ParsePolicy(vm.policy_text, vm.policy_file, facts_, vm.base));
   }
   input.policy = CompletePolicy(user, facts_, catalogs);
   input.network_allow = network.allow;
-  if (const auto& wanted = input.policy.network; wanted && !wanted->private_ports.empty()) {
-    std::set<uint16_t> taken;
-    for (const auto& [id, other] : vms_)
-      if (id != vm.record.id) taken.insert(other->real_ports.begin(), other->real_ports.end());
-    input.real_ports = ChooseRealPorts(*wanted, vm.record.id, taken);
-    vm.real_ports = {input.real_ports.begin(), input.real_ports.end()};
-  }
+  input.real_ports = network.real_ports;
   if (input.policy.network && input.policy.network->mode != NetworkMode::kAll) {
     // The ports that guests have bound: one bit each, none to begin with.
     const std::vector<uint8_t> none(65536 / 8);
-    TRY(WriteReplace(HostPath(state_.VmFile(input.vm_id, u"ports.plp")), none));
+    TRY(WriteReplace(HostPath(state_.WorkspaceFile(input.vm_id, vm.workspace, u"ports.plp")), none));
   }
   ASSIGN(const std::vector<uint8_t> bytes, CompileView(input));
-  return WriteReplace(HostPath(state_.VmFile(input.vm_id, u"view.plv")), bytes);
+  return WriteReplace(HostPath(state_.WorkspaceFile(input.vm_id, vm.workspace, u"view.plv")), bytes);
 }
 
 Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::string>* images,
@@ -326,19 +372,21 @@ Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::st
   Vm* vm = FindLocked(name);
   if (vm == nullptr) return NoSuchVm(name);
   TRY(Usable(vm->record));
+  if (!vm->doing.empty()) return BusyError("starting a program in", *vm);
   const bool in_use = InUseLocked(*vm);
   VmRecord wanted = vm->record;
   if (images != nullptr && !in_use) wanted.images = *images;
   wanted.remove_when_empty = remove_when_empty;
-  if (wanted.discarding && !in_use) TRY(FinishDiscardLocked(vm));
-  wanted.discarding = vm->record.discarding;
   if (wanted.ToJson() != vm->record.ToJson()) {
     TRY(SaveLocked(wanted));
     vm->record = wanted;
   }
   if (!in_use) {
-    TRY(PrepareFolderLocked(*vm));
-    TRY(WriteViewLocked(*vm, network));
+    TRY(PrepareFolder(vm->record));
+    if (network.policy && !network.policy->private_ports.empty())
+      network.real_ports = ChooseRealPorts(*network.policy, vm->record.id, RealPortsOfOthersLocked(*vm));
+    vm->real_ports = {network.real_ports.begin(), network.real_ports.end()};
+    TRY(WriteView(vm->record, network));
     vm->notes.clear();
     vm->notes.insert(network.notes.begin(), network.notes.end());
   }
@@ -387,18 +435,18 @@ Status Vms::Stop(const std::string& name) {
 }
 
 Status Vms::DeleteLocked(Vm* vm) {
-  if (InUseLocked(*vm)) return Busy("deleting", vm->record);
+  if (InUseLocked(*vm)) return BusyError("deleting", *vm);
   const std::u16string id = ToUtf16(vm->record.id);
-  const std::u16string trash = state_.Trash() + u"\\" + id + u"-" + ToUtf16(os::RandomHex(4));
-  // One rename and it is gone; the rest needs no waiting, and is done again by Recover after a crash.
-  if (Status moved = os::SystemFiles().Rename(HostPath(state_.Vm(id)), HostPath(trash), false); !moved.ok()) {
-    return Error(moved.error()).In("deleting the VM '" + vm->record.name + "'");
+  // Marked and without vm.json a folder is no VM, whatever becomes of the rest. So a file that somebody has
+  // open keeps nothing but itself.
+  if (!trash_.Take(state_.Vm(id)).ok()) {
+    TRY(MarkUnmade(vm->record));
+    if (Status gone = trash_.Take(state_.VmFile(id, u"vm.json")); !gone.ok())
+      return Error(gone.error()).In("deleting the VM '" + vm->record.name + "'");
+    trash_.TakeLater(state_.Vm(id));
   }
+  trash_.TakeKey(state_.VmKey(id));
   vms_.erase(vm->record.id);
-  std::thread([this, id] {
-    (void)RemoveKeyTree(state_.VmKey(id));
-    EmptyTrash();
-  }).detach();
   return Ok();
 }
 
@@ -414,48 +462,41 @@ Status Vms::Discard(const std::string& name) {
   Vm* vm = FindLocked(name);
   if (vm == nullptr) return NoSuchVm(name);
   TRY(Usable(vm->record));
-  if (InUseLocked(*vm)) return Busy("discarding the changes of", vm->record);
-  vm->record.discarding = true;
-  TRY(SaveLocked(vm->record));
-  return FinishDiscardLocked(vm);
-}
-
-// Upper layer, registry and index belong together: with the record's flag set, the three are made empty in
-// any order, again after a crash, before the VM is used again.
-Status Vms::FinishDiscardLocked(Vm* vm) {
-  const std::u16string id = ToUtf16(vm->record.id);
-  os::FileSystem& files = os::SystemFiles();
-  for (const char16_t* part : {u"upper", u"scratch", u"index.plx"}) {
-    const os::Path from = HostPath(state_.VmFile(id, part));
-    if (!os::Exists(files, from)) continue;
-    TRY(files.Rename(from, HostPath(state_.Trash() + u"\\" + id + u"-" + ToUtf16(os::RandomHex(4))), false));
-  }
-  TRY(RemoveKeyTree(state_.VmKey(id)));
-  TRY(PrepareFolderLocked(*vm));
-  vm->record.discarding = false;
-  TRY(SaveLocked(vm->record));
-  std::thread([this] { EmptyTrash(); }).detach();
+  if (InUseLocked(*vm)) return BusyError("discarding the changes of", *vm);
+  VmRecord fresh = vm->record;
+  fresh.workspace = ++vm->last_workspace;
+  TRY(PrepareFolder(fresh));
+  TRY(WriteView(fresh));
+  TRY(SaveLocked(fresh));
+  vm->record = fresh;
+  DropOldWorkspacesLocked(vm);
   return Ok();
 }
 
-void Vms::EmptyTrash() const {
-  const std::lock_guard lock(trash_mutex_);
-  os::FileSystem& files = os::SystemFiles();
-  const auto rubbish = files.List(HostPath(state_.Trash()));
-  if (!rubbish.ok()) return;
-  for (const os::DirectoryEntry& e : *rubbish) (void)os::RemoveTree(files, HostPath(state_.Trash()) / e.name);
+// What a killed agent made and did not come to use goes the same way as what was replaced.
+void Vms::DropOldWorkspacesLocked(Vm* vm) {
+  const std::u16string id = ToUtf16(vm->record.id);
+  vm->last_workspace = std::max(vm->last_workspace, vm->record.workspace);
+  const auto is_old = [vm](const std::u16string& name) {
+    const uint32_t number = StatePaths::WorkspaceNumber(name);
+    vm->last_workspace = std::max(vm->last_workspace, number);
+    return number != 0 && number != vm->record.workspace;
+  };
+  if (const auto parts = os::SystemFiles().List(HostPath(state_.Vm(id))); parts.ok()) {
+    for (const os::DirectoryEntry& part : *parts) {
+      const std::u16string name = FromWide(part.name.wstring());
+      if (is_old(name) && !trash_.Take(state_.VmFile(id, name)).ok())
+        trash_.TakeLater(state_.VmFile(id, name));
+    }
+  }
+  for (const std::u16string& name : Subkeys(state_.VmKey(id)))
+    if (is_old(name)) trash_.TakeKey(state_.VmKey(id) + u"\\" + name);
 }
 
 Result<std::unique_ptr<VmSpace>> Vms::Space(const std::string& name) const {
-  std::string id;
-  {
-    const std::lock_guard lock(mutex_);
-    const Vm* vm = FindLocked(name);
-    if (vm == nullptr) return NoSuchVm(name);
-    TRY(Usable(vm->record));
-    id = vm->record.id;
-  }
-  return VmSpace::Open(state_, ToUtf16(id));
+  ASSIGN(const VmRecord vm, Find(name));
+  TRY(Usable(vm));
+  return VmSpace::Open(state_, ToUtf16(vm.id), vm.workspace);
 }
 
 void Vms::Lease(const std::string& id) {
@@ -485,6 +526,8 @@ void Vms::Tend() {
       vm->job = Job();  // an idle VM costs no handle
   }
   for (Vm* vm : finished) (void)DeleteLocked(vm);
+  RetryCommitsLocked();
+  trash_.RetryNow();
 }
 
 bool Vms::AnyInUse() const {

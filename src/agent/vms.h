@@ -1,8 +1,11 @@
 // The VMs of one state folder: records, life cycle, workspaces. Windows. Thread-safe.
 //
-// Everything about a VM is in its folder (vm.json, view.plv, index.plx, upper\, scratch\) and below its
-// registry key; this class only caches it, so a killed agent loses nothing. A VM is in use while a guest runs
-// or a client holds a lease.
+// Everything about a VM is in its folder (vm.json, and the workspace w<n>\: view.plv, index.plx, upper\,
+// scratch\) and below its registry key; this class only caches it, so a killed agent loses nothing. A VM is
+// in use while a guest runs or a client holds a lease.
+//
+// What replaces a workspace (discard) makes a new one beside it and then writes its number into
+// vm.json: that one write is the moment at which it has happened, whoever dies when.
 #pragma once
 #include <functional>
 #include <map>
@@ -12,10 +15,13 @@
 #include <string>
 #include <vector>
 
+#include "agent/commit_plan.h"
 #include "agent/control.h"
 #include "agent/policy.h"
 #include "agent/state.h"
+#include "agent/trash.h"
 #include "agent/view_compiler.h"
+#include "agent/vm_file.h"
 #include "agent/win/job.h"
 #include "agent/win/vm_space.h"
 #include "base/result.h"
@@ -30,22 +36,37 @@ struct VmRecord {
   std::vector<std::string> images;       // digests, top first, as of the last start
   int64_t created = 0;                   // FILETIME
   bool remove_when_empty = false;        // --rm
-  bool discarding = false;               // a discard was begun: it is finished before anything else happens
   std::string damage;                    // not stored: why the VM can only be deleted; empty = nothing
+  uint32_t workspace = 1;                // number of the workspace
 
   Json ToJson() const;
   static Result<VmRecord> FromJson(const Json& json);
 };
 
+struct SnapshotInfo {
+  std::string tag;
+  int64_t created = 0;  // FILETIME
+  uint64_t bytes = 0;
+  std::vector<std::string> left_out;  // links, which a VM file cannot hold
+};
+
+struct CommitOutcome {
+  bool committed = false;
+  std::vector<CommitConflict> conflicts;
+  uint64_t files = 0, keys = 0;  // operations
+};
+
 class Vms {
  public:
   // Attached images by digest, from the cache.
+  using OnProgress = std::function<void(const Progress&)>;
   using ImageSource = std::function<Result<LayerInput>(const std::string& digest)>;
 
   Vms(const StatePaths& state, const MachineFacts& facts, ImageSource images);
 
-  // Reads what is on disk and finishes what a killed agent left undone.
-  Status Recover();
+  // Reads what is on disk and finishes what a killed agent left undone. `moved`: the folder had another path,
+  // so every compiled view is written anew.
+  Status Recover(bool moved);
 
   Result<VmRecord> Create(VmRecord wanted);  // id and created are filled in
   Result<VmRecord> Find(const std::string& name) const;
@@ -63,7 +84,26 @@ class Vms {
   Status Stop(const std::string& name);
   Status Delete(const std::string& name);
   Status Discard(const std::string& name);
+
+  // snapshots.cc, transfer.cc. A VM in use is refused: what is copied while it changes is of no moment in
+  // time.
+  Result<SnapshotInfo> Snapshot(const std::string& name, const std::string& tag, const OnProgress& progress);
+  Status Restore(const std::string& name, const std::string& tag, const OnProgress& progress);
+  Status DeleteSnapshot(const std::string& name, const std::string& tag);
+  Result<std::vector<SnapshotInfo>> Snapshots(const std::string& name) const;
+  // `tag` empty: as it is now. `file` is a DOS path.
+  Result<SnapshotInfo> Export(const std::string& name, const std::string& tag, const std::u16string& file,
+                              bool replace, const OnProgress& progress);
+  // A new VM. `wanted` says its name, or none, and may say a policy; the file says the rest.
+  Result<VmRecord> Import(const std::u16string& file, VmRecord wanted, const OnProgress& progress);
+  // The same from another VM, or from its snapshot.
+  Result<VmRecord> CreateFrom(const std::string& source, const std::string& tag, VmRecord wanted,
+                              const OnProgress& progress);
   Result<std::unique_ptr<VmSpace>> Space(const std::string& name) const;
+
+  // commit_verb.cc. With conflicts, or with `dry_run`, nothing is written.
+  Result<CommitOutcome> Commit(const std::string& name, bool overwrite, bool dry_run,
+                               const OnProgress& progress);
 
   // Leases: a client that prepares, starts or waits for guests.
   void Lease(const std::string& id);
@@ -82,34 +122,72 @@ class Vms {
     VmRecord record;
     Job job;
     int leases = 0;
+    // Numbers of workspaces are never used twice: what is left of an old one may still be on its way out.
+    uint32_t last_workspace = 1;
     std::set<std::string> notes;
     std::set<uint16_t> real_ports;  // where its private ports are, as of the last start
+    std::string doing;        // see Work; empty: nothing
+    bool unfinished = false;  // a commit that could not be brought to an end yet
+    uint64_t retry_at = 0;    // GetTickCount64
   };
   // What is looked up in the network for a VM's view, without holding the lock.
   struct Network {
+    std::optional<NetworkPolicy> policy;
     std::vector<AddressRange> allow;
     std::vector<std::string> notes;
+    std::vector<uint16_t> real_ports;  // one for each private port
   };
   Result<Network> LookUpNetwork(const std::string& name) const;
   Vm* FindLocked(const std::string& name) const;
   Vm* FindIdLocked(const std::string& id) const;
   bool InUseLocked(const Vm& vm) const;
+  static Error BusyError(const std::string& what, const Vm& vm);
   Status SaveLocked(const VmRecord& record) const;
-  Status PrepareFolderLocked(const Vm& vm) const;
-  Status WriteViewLocked(Vm& vm, const Network& network) const;
+  Status PrepareFolder(const VmRecord& vm) const;
+  // `network`: of a VM that is about to start; without it nothing is allowed that would have to be looked up.
+  Status WriteView(const VmRecord& vm, const Network& network = {}) const;
+  std::set<uint16_t> RealPortsOfOthersLocked(const Vm& vm) const;
+  // Checks what Create and Import are given; fills in id and creation time.
+  Status CheckNewLocked(VmRecord* wanted) const;
+  void Abandon(const VmRecord& vm);  // one that was being made
+
+  // A VM that something is being done with, which takes long: nobody else may use it meanwhile.
+  class Work;
+  friend class Work;
+  // `what`: "snapshotting", for messages; `doing`: "a snapshot of it is being made".
+  Result<std::unique_ptr<Work>> Begin(const std::string& name, const std::string& what,
+                                      const std::string& doing);
+  // What a workspace consists of, opened.
+  struct Opened;
+  Result<std::unique_ptr<Opened>> OpenWorkspace(const VmRecord& vm) const;
+  // Makes `fresh`, which is complete, the VM's workspace.
+  Status Exchange(const Work& work, const VmRecord& fresh);
+  Status Fill(const Work& work, const VmRecord& fresh, os::File& file, const std::string& what,
+              const OnProgress& progress);
+  Result<VmRecord> ImportFrom(os::File& file, VmRecord wanted, const OnProgress& progress);
+  std::u16string SnapshotFile(const VmRecord& vm, const std::string& tag) const;
+  Result<std::unique_ptr<os::File>> OpenSnapshot(const VmRecord& vm, const std::string& tag) const;
+  void DropUnfinishedSnapshots(const VmRecord& vm);
+  std::u16string CommitFile(const VmRecord& vm) const;
+  Status FinishCommit(const VmRecord& vm) const;
+  void CheckCommitLocked(Vm* vm) const;
+  void RetryCommitsLocked();
+  VmFileInfo FileInfo(const VmRecord& vm) const;
+  VmFilePlaces Places() const;
   Status DeleteLocked(Vm* vm);
-  Status DiscardLocked(Vm* vm);
-  Status FinishDiscardLocked(Vm* vm);
   bool HasChanges(const std::u16string& id) const;
+  bool HasChanges(const std::u16string& id, uint32_t workspace) const;
+  std::set<uint32_t> Workspaces(const std::u16string& id) const;  // their numbers
   std::string NameInView(const std::u16string& id) const;
-  void EmptyTrash() const;
+  Status MarkUnmade(const VmRecord& vm) const;
+  void DropOldWorkspacesLocked(Vm* vm);
 
   const StatePaths& state_;
   const MachineFacts& facts_;
   const ImageSource images_;
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Vm>> vms_;  // by id
-  mutable std::mutex trash_mutex_;
+  Trash trash_;
 };
 
 Error NoSuchVm(const std::string& name);

@@ -48,6 +48,8 @@ int RunCommand(std::vector<std::string> arguments) {
       "Plume runs Windows programs on a machine that never installed them, each in a feather-weight virtual "
       "machine.",
       "plume");
+  // "/tmp/x" is a Unix path, also where Windows programs take options that begin so.
+  app.allow_windows_style_options(false);
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("plume ") + PLUME_VERSION);
   app.footer(
@@ -62,6 +64,9 @@ int RunCommand(std::vector<std::string> arguments) {
   AddVmDiff(*vm, context);
   AddVmDiscard(*vm, context);
   AddVmExplain(*vm, context);
+  AddVmCommit(*vm, context);
+  AddVmSnapshots(*vm, context);
+  AddVmTransfer(*vm, context);
   AddCapture(app, context);
   AddImage(app, context);
   AddPublish(app, context);

@@ -6,13 +6,13 @@ namespace plume::view {
 namespace {
 
 constexpr uint32_t kMagic = 0x31584c50;  // "PLX1"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 // One odd multiplier per level, so that keys sharing a bucket of one level part in the next.
 constexpr uint64_t kMix[] = {0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93,
                              0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3};
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free && sizeof(std::atomic<uint64_t>) == 8);
-static_assert(sizeof(VmIndex::Record) == 24 && offsetof(VmIndex::Record, text) == 16);
+static_assert(sizeof(VmIndex::Record) == 32 && offsetof(VmIndex::Record, text) == 24);
 
 }  // namespace
 
@@ -106,7 +106,7 @@ VmIndex::Record* VmIndex::Walk(uint64_t hash, Match&& match, Make&& make) const 
   return nullptr;
 }
 
-VmIndex::Record* VmIndex::New(uint64_t hash, WView text, uint32_t flags) const {
+VmIndex::Record* VmIndex::New(uint64_t hash, WView text, uint32_t flags, uint64_t base) const {
   const uint64_t bytes = RecordBytes(text.size());
   // Checked before adding, so that failing writers do not push the counter without end.
   uint64_t offset = header()->arena_next.load(std::memory_order_relaxed);
@@ -116,6 +116,7 @@ VmIndex::Record* VmIndex::New(uint64_t hash, WView text, uint32_t flags) const {
   auto* record = new (base_ + offset) Record;
   record->hash = hash;
   record->flags.store(flags, std::memory_order_relaxed);
+  record->base.store(base, std::memory_order_relaxed);
   record->length = static_cast<uint32_t>(text.size());
   for (size_t i = 0; i < text.size(); ++i) record->text[i] = text[i];
   return record;
@@ -137,17 +138,21 @@ const VmIndex::Record* VmIndex::FindChild(const VPath& directory, WView name) co
   return Walk(HashAppend(directory.hash[directory.depth], name), match, [] { return uint64_t{0}; });
 }
 
-bool VmIndex::Set(const VPath& path, int components, uint32_t flags) {
+bool VmIndex::Set(const VPath& path, int components, uint32_t flags, uint64_t base) {
   if ((flags & kWhiteout) != 0 && components > 0 && !Set(path, components - 1, kChildWhiteout)) return false;
   const WView text = path.Prefix(components);
   const uint64_t hash = path.hash[components];
   Record* record = Walk(
       hash, [&](WView t) { return EqualFolded(t, text); },
       [&]() -> uint64_t {
-        const Record* r = New(hash, text, flags);
+        const Record* r = New(hash, text, flags, base);
         return r ? static_cast<uint64_t>(reinterpret_cast<const uint8_t*>(r) - base_) / 8 : 0;
       });
   if (record == nullptr) return false;
+  if (base != 0 && record->base.load(std::memory_order_relaxed) == 0) {
+    uint64_t none = 0;
+    record->base.compare_exchange_strong(none, base, std::memory_order_release, std::memory_order_relaxed);
+  }
   // Read first: a flag already there must not take the cache line from other readers.
   if ((record->flags.load(std::memory_order_acquire) & flags) != flags) {
     record->flags.fetch_or(flags, std::memory_order_acq_rel);

@@ -18,6 +18,7 @@
 //   - kChildWhiteout on directory D: some direct child of D has a whiteout (D's listing must be merged).
 //   Set() takes
 //     care of it.
+//   - base of a file or key is set before its copy has its name: it says what the copy was made of.
 // Freestanding. Thread-safe and process-safe throughout.
 #pragma once
 #include <atomic>
@@ -43,8 +44,9 @@ class VmIndex {
   struct Record {
     uint64_t hash;
     std::atomic<uint32_t> flags;
-    uint32_t length;   // UTF-16 units
-    char16_t text[1];  // canonical path
+    uint32_t length;             // UTF-16 units
+    std::atomic<uint64_t> base;  // what was below when it was copied up (view/base_stamp.h); 0 = not known
+    char16_t text[1];            // canonical path
     WView Text() const { return WView(text, length); }
   };
 
@@ -69,8 +71,8 @@ class VmIndex {
   // Sets `flags` on that record, creating it if needed. With kWhiteout, kChildWhiteout is first set on the
   // directory above. False only when the index or the disk is full: then nothing may be done that relies on
   // the flags.
-  // Lock-free.
-  bool Set(const VPath& path, int components, uint32_t flags);
+  // `base` is kept, before the flags are seen, unless another one is there already. Lock-free.
+  bool Set(const VPath& path, int components, uint32_t flags, uint64_t base = 0);
   uint32_t Flags(const VPath& path, int components) const {
     const Record* r = Find(path, components);
     return r ? r->flags.load(std::memory_order_acquire) : 0;
@@ -120,7 +122,7 @@ class VmIndex {
   // slot is taken.
   template <typename Match, typename Make>
   Record* Walk(uint64_t hash, Match&& match, Make&& make) const;
-  Record* New(uint64_t hash, WView text, uint32_t flags) const;
+  Record* New(uint64_t hash, WView text, uint32_t flags, uint64_t base) const;
   bool CanWrite(uint64_t offset, uint64_t bytes) const;
 
   uint8_t* base_ = nullptr;

@@ -74,7 +74,7 @@ TEST_F(VmIndexTest, RefusesWhatItDidNotFormat) {
   EXPECT_FALSE(other.Attach(nullptr, VmIndex::kFileBytes));
   EXPECT_FALSE(other.Attach(map_.memory(), VmIndex::kFileBytes - 1));
   EXPECT_TRUE(other.Attach(map_.memory(), VmIndex::kFileBytes));
-  static_cast<uint32_t*>(map_.memory())[1] = 2;  // version
+  static_cast<uint32_t*>(map_.memory())[1] = 1;  // version
   EXPECT_FALSE(other.Attach(map_.memory(), VmIndex::kFileBytes));
 }
 
@@ -287,6 +287,19 @@ TEST_F(VmIndexTest, ProcessesKilledInTheMiddle) {
   }
 }
 
+TEST_F(VmIndexTest, TheFirstBaseStays) {
+  const Path p(u"C:\\a"), q(u"C:\\b");
+  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kUpper));
+  EXPECT_EQ(index_.Find(p, 1)->base.load(), 0u);
+  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kUpper, 7));
+  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kWhiteout, 8));
+  EXPECT_EQ(index_.Find(p, 1)->base.load(), 7u);
+  EXPECT_EQ(index_.Flags(p, 1), VmIndex::kUpper | VmIndex::kWhiteout);
+  ASSERT_TRUE(index_.Set(q, 1, VmIndex::kUpper, 9));
+  EXPECT_EQ(index_.Find(q, 1)->base.load(), 9u);
+  EXPECT_EQ(index_.Find(q, 0)->base.load(), 0u) << "of the path alone, not of what is above it";
+}
+
 TEST_F(VmIndexTest, SkipsSlotsWithoutRecords) {
   // After a power failure: the slots' page was written, the arena's was not.
   const Path p(u"C:\\lost");
@@ -316,14 +329,14 @@ TEST_F(VmIndexTest, RecoverMovesTheCounterPastTheRecords) {
 // The places of docs/formats/vm-index.md, computed here once more: files of this version must stay readable.
 TEST_F(VmIndexTest, FormatIsAsDocumented) {
   const Path p(u"c:\\a");
-  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kUpper));
+  ASSERT_TRUE(index_.Set(p, 1, VmIndex::kUpper, 0x1122334455667788));
   const auto* bytes = static_cast<const uint8_t*>(map_.memory());
   const auto read64 = [bytes](uint64_t at) {
     uint64_t v;
     std::memcpy(&v, bytes + at, sizeof(v));
     return v;
   };
-  EXPECT_EQ(std::memcmp(bytes, "PLX1\x01\0\0\0", 8), 0);
+  EXPECT_EQ(std::memcmp(bytes, "PLX1\x02\0\0\0", 8), 0);
   EXPECT_EQ(read64(8), VmIndex::kFileBytes);
   uint64_t hash = 0xcbf29ce484222325;
   for (char16_t c : std::u16string(u"C:\\A")) hash = (hash ^ c) * 0x100000001b3;
@@ -334,8 +347,9 @@ TEST_F(VmIndexTest, FormatIsAsDocumented) {
   EXPECT_EQ(record, 4096u + 8 * 4177920u) << "the first of the arena";
   EXPECT_EQ(read64(record), hash);
   EXPECT_EQ(read64(record + 8), (uint64_t{4} << 32) | VmIndex::kUpper);
-  EXPECT_EQ(std::memcmp(bytes + record + 16, u"C:\\a", 8), 0);
-  EXPECT_EQ(read64(16), record + 24);
+  EXPECT_EQ(read64(record + 16), 0x1122334455667788u);
+  EXPECT_EQ(std::memcmp(bytes + record + 24, u"C:\\a", 8), 0);
+  EXPECT_EQ(read64(16), record + 32);
 }
 
 TEST_F(VmIndexTest, GenerationIsShared) {

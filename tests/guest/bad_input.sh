@@ -154,12 +154,12 @@ for how in "damaged: echo garbage >" "damaged: : >" "missing: rm"; do
   whole
 done
 for how in 'head -c 9000 /dev/urandom | dd conv=notrunc of=' 'truncate -s 100 ' 'rm ' 'truncate -s 0 '; do
-  damage "$vm/index.plx" "$how'$vm/index.plx' 2>/dev/null"
+  damage "$vm/w1/index.plx" "$how'$vm/w1/index.plx' 2>/dev/null"
   bad "index failed: it is damaged" vm run keep -- cmd /c echo x
-  heal "$vm/index.plx"
+  heal "$vm/w1/index.plx"
   whole
 done
-damage "$vm/view.plv" "echo x >'$vm/view.plv'"
+damage "$vm/w1/view.plv" "echo x >'$vm/w1/view.plv'"
 whole
 run add "oci:$work/layout/x"  # leaves apps.json as it is
 run publish good:1 "oci:$work/published"

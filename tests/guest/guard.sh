@@ -143,7 +143,7 @@ timeout 60 "$plume" vm run one -- start /unix "$work/escape.sh" </dev/null >/dev
 check "... nor with start /unix" [ ! -e "$work/escaped" ]
 
 # --- the layer itself --------------------------------------------------------------------------------------------------
-guest_log() { cat "$work"/state/vms/*/guest.log 2>/dev/null; }
+guest_log() { cat "$work"/state/vms/*/w*/guest.log 2>/dev/null; }
 before=$(guest_log | grep -c "hooks are")
 vm one unhook; check "a guest may change ntdll's code" outcome ok
 guest_log >"$work/out"

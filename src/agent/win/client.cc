@@ -118,7 +118,11 @@ Result<std::unique_ptr<Connection>> ConnectAgent(const StatePaths& state, bool s
       return Error{
           Errc::kNotFound,
           "connecting to plume-agent failed: it is not running (any command that needs it starts it)"};
-    if (pipe.error().code == Errc::kDenied) return pipe.error();
+    if (pipe.error().code == Errc::kDenied) {
+      return Error{Errc::kDenied, "connecting to plume-agent failed: the one that serves " +
+                                      ToUtf8(state.root()) +
+                                      " is another user's (set PLUME_HOME to a folder of your own)"};
+    }
     const ULONGLONG waited = GetTickCount64() - begin;
     if (!started_it && (!expected || waited > 3000)) {
       _wremove(FailureFile(state).c_str());

@@ -1,9 +1,25 @@
 #include "agent/win/registry.h"
 
 #include "agent/text.h"
-#include "agent/win/handle.h"
+#include "agent/win/machine.h"
+#include "agent/win/nt_key.h"
+
+extern "C" NTSTATUS NTAPI RtlFormatCurrentUserKeyPath(UNICODE_STRING*);
 
 namespace plume::agent {
+
+std::u16string CurrentUserKey() {
+  static const std::u16string key = [] {
+    UNICODE_STRING text = {};
+    std::u16string out;
+    if (RtlFormatCurrentUserKeyPath(&text) >= 0) {
+      out.assign(reinterpret_cast<const char16_t*>(text.Buffer), text.Length / 2);
+      RtlFreeUnicodeString(&text);
+    }
+    return out;
+  }();
+  return key;
+}
 
 Status MakeKey(const std::u16string& path) {
   HKEY key = nullptr;
@@ -16,37 +32,13 @@ Status MakeKey(const std::u16string& path) {
   return Ok();
 }
 
-Status RemoveKeyTree(const std::u16string& path) {
-  HKEY key = nullptr;
-  LSTATUS error = RegOpenKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), 0,
-                                KEY_READ | KEY_WRITE | DELETE | KEY_WOW64_64KEY, &key);
-  if (error == ERROR_FILE_NOT_FOUND) return Ok();
-  if (error == ERROR_SUCCESS) {
-    error = RegDeleteTreeW(key, nullptr);
-    RegCloseKey(key);
-    if (error == ERROR_SUCCESS)
-      error = RegDeleteKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), KEY_WOW64_64KEY, 0);
-  }
-  if (error != ERROR_SUCCESS && error != ERROR_FILE_NOT_FOUND) {
-    return WindowsError("removing the registry key HKCU\\" + ToUtf8(path), static_cast<DWORD>(error));
-  }
-  return Ok();
-}
+Status RemoveKeyTree(const std::u16string& path) { return RemoveNtKeyTree(CurrentUserKey() + u"\\" + path); }
 
 std::vector<std::u16string> Subkeys(const std::u16string& path) {
-  std::vector<std::u16string> out;
-  HKEY key = nullptr;
-  if (RegOpenKeyExW(HKEY_CURRENT_USER, Wide(path).c_str(), 0, KEY_READ | KEY_WOW64_64KEY, &key) !=
-      ERROR_SUCCESS)
-    return out;
-  for (DWORD i = 0;; ++i) {
-    wchar_t name[256];
-    DWORD length = 256;
-    if (RegEnumKeyExW(key, i, name, &length, nullptr, nullptr, nullptr, nullptr) != ERROR_SUCCESS) break;
-    out.push_back(FromWide(std::wstring_view(name, length)));
-  }
-  RegCloseKey(key);
-  return out;
+  const auto key = NtKey::Open(CurrentUserKey() + u"\\" + path, NtKey::kRead);
+  if (!key.ok()) return {};
+  auto names = key->Subkeys();
+  return names.ok() ? std::move(*names) : std::vector<std::u16string>();
 }
 
 }  // namespace plume::agent

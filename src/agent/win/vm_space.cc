@@ -50,9 +50,11 @@ Result<std::unique_ptr<OwnedPath>> OwnedPath::Parse(std::u16string_view canonica
   return out;
 }
 
-Result<std::unique_ptr<VmSpace>> VmSpace::Open(const StatePaths& state, const std::u16string& vm_id) {
+Result<std::unique_ptr<VmSpace>> VmSpace::Open(const StatePaths& state, const std::u16string& vm_id,
+                                               uint32_t workspace) {
   std::unique_ptr<VmSpace> s(new VmSpace);
-  ASSIGN(s->view_file_, os::MappedFile::OpenRead(HostPath(state.VmFile(vm_id, u"view.plv"))));
+  ASSIGN(s->view_file_,
+         os::MappedFile::OpenRead(HostPath(state.WorkspaceFile(vm_id, workspace, u"view.plv"))));
   flatbuffers::Verifier verifier(s->view_file_.data(), s->view_file_.size());
   if (!wire::VerifyViewBuffer(verifier)) {
     return Error{Errc::kCorrupt,
@@ -81,8 +83,9 @@ Result<std::unique_ptr<VmSpace>> VmSpace::Open(const StatePaths& state, const st
     s->catalogs_.push_back(reader);
   }
   bool created = false;
-  ASSIGN(s->index_file_, os::MappedFile::OpenShared(HostPath(state.VmFile(vm_id, u"index.plx")),
-                                                    view::VmIndex::kFileBytes, &created));
+  ASSIGN(s->index_file_,
+         os::MappedFile::OpenShared(HostPath(state.WorkspaceFile(vm_id, workspace, u"index.plx")),
+                                    view::VmIndex::kFileBytes, &created));
   if (!s->index_.Attach(s->index_file_.data(), s->index_file_.size())) {
     return Error{Errc::kCorrupt,
                  "opening the VM failed: its index is damaged (`plume vm discard` starts it afresh)"};
@@ -203,7 +206,8 @@ Result<Located> VmSpace::LocateKey(std::u16string_view canonical) const {
 std::vector<IndexRecord> VmSpace::Records() const {
   std::vector<IndexRecord> out;
   index_.ForEach([&](const view::VmIndex::Record& r) {
-    out.push_back({std::u16string(r.Text()), r.flags.load(std::memory_order_acquire)});
+    out.push_back({std::u16string(r.Text()), r.flags.load(std::memory_order_acquire),
+                   r.base.load(std::memory_order_acquire)});
   });
   return out;
 }

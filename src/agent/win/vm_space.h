@@ -40,7 +40,8 @@ struct Located {
 
 class VmSpace {
  public:
-  static Result<std::unique_ptr<VmSpace>> Open(const StatePaths& state, const std::u16string& vm_id);
+  static Result<std::unique_ptr<VmSpace>> Open(const StatePaths& state, const std::u16string& vm_id,
+                                               uint32_t workspace);
 
   const view::Space& space() const { return space_; }
   const wire::View& view() const { return *view_; }

@@ -151,7 +151,7 @@ nt::NtStatus CopyUpFile(const VlState& vl, CallScratch& scratch, const VPath& pa
       orig.NtSetInformationFile(to, &io, &basic, sizeof(basic), nt::kFileBasicInformation);
       place->text = TrueSpelling(vl, scratch, path, found);
       const WView name = place->text.data() ? UpperName(vl, scratch, *place) : WView();
-      s = name.data() ? Mark(vl, path, view::VmIndex::kUpper) : nt::kNoMemory;
+      s = name.data() ? Mark(vl, path, view::VmIndex::kUpper, BaseOf(lower)) : nt::kNoMemory;
       if (nt::Ok(s)) {
         KeepTimes keep(scratch, UpperName(vl, scratch, *above));
         s = Publish(scratch, to, name);

@@ -1,6 +1,7 @@
 // The layers on disk: real names, existence, directories that must exist for real.
 #include <cstring>
 
+#include "view/base_stamp.h"
 #include "vl/calls/file_space.h"
 #include "vl/low/agent_client.h"
 
@@ -160,10 +161,16 @@ nt::NtStatus MissingStatus(const VlState& vl, CallScratch& scratch, const VPath&
   return at.place != Place::kNone && at.directory() ? nt::kObjectNameNotFound : nt::kObjectPathNotFound;
 }
 
-nt::NtStatus Mark(const VlState& vl, const VPath& path, uint32_t flags) {
+nt::NtStatus Mark(const VlState& vl, const VPath& path, uint32_t flags, uint64_t base) {
   // The state is immutable, the mapping that the index is a view of is not.
   auto& index = const_cast<view::VmIndex&>(vl.index);
-  return index.Set(path, path.depth, flags) ? nt::kSuccess : nt::kDiskFull;
+  return index.Set(path, path.depth, flags, base) ? nt::kSuccess : nt::kDiskFull;
+}
+
+uint64_t BaseOf(const Located& lower) {
+  if (lower.place == Place::kImage) return view::kBaseFromImage;
+  if (lower.place != Place::kHost || lower.directory()) return 0;
+  return view::FileStamp(static_cast<uint64_t>(lower.info.end_of_file), lower.info.last_write_time);
 }
 
 namespace {

@@ -109,7 +109,7 @@ nt::NtStatus PrepareTarget(const VlState& vl, CallScratch& scratch, const Reques
   if (!nt::Ok(s)) return s;
   *real = UpperName(vl, scratch, *target.path);
   if (!real->data()) return nt::kNoMemory;
-  return Mark(vl, *target.path, VmIndex::kUpper);
+  return Mark(vl, *target.path, VmIndex::kUpper, at.place == Place::kUpper ? 0 : BaseOf(at));
 }
 
 // A directory that moves takes everything that is visible in it along.

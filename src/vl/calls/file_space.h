@@ -135,7 +135,10 @@ view::WView TrueSpelling(const VlState& vl, CallScratch& scratch, const view::VP
                          const view::Lookup& found);
 
 // Marks a path in the VM index. kDiskFull-like failure when the index is full.
-nt::NtStatus Mark(const VlState& vl, const view::VPath& path, uint32_t flags);
+// `base`: see view/base_stamp.h.
+nt::NtStatus Mark(const VlState& vl, const view::VPath& path, uint32_t flags, uint64_t base = 0);
+// What to remember of a lower file that is about to be copied or hidden.
+uint64_t BaseOf(const Located& lower);
 
 // --- Copy-up
 // ---------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ NtStatus Delete(const VlState& vl, CallScratch& scratch, Handle handle) {
   if (!nt::Ok(status)) return status;
   if (has_subkeys) return vl.is_wine ? nt::kAccessDenied : nt::kCannotDelete;
   // From here on lower layers are hidden; what the upper layer has under this name stays until the next step.
-  status = SetFlags(vl, *path, path->depth, VmIndex::kWhiteout);
+  status = SetFlags(vl, *path, path->depth, VmIndex::kWhiteout, use.lower ? BaseOfLower(vl, scratch, *path) : 0);
   if (!nt::Ok(status)) return status;
   if (use.lower) {
     BumpNames(vl);

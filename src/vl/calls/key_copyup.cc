@@ -6,13 +6,20 @@ namespace plume::vl::key {
 namespace {
 
 struct Copying {
+  const VlState* vl;
   CallScratch* scratch;
-  Handle from;
+  const VPath* path;
+  const Opened* lower;
 };
 
+// The base is known before the copy has its name.
 NtStatus FillFromKey(void* context, Handle key) {
   const auto& copying = *static_cast<const Copying*>(context);
-  return CopyValues(*copying.scratch, copying.from, key);
+  view::KeyStamp stamp;
+  const NtStatus status = CopyValues(*copying.scratch, copying.lower->handle, key, &stamp);
+  if (!nt::Ok(status)) return status;
+  const uint64_t base = copying.lower->source == Source::kHost ? stamp.Finish() : view::kBaseFromImage;
+  return SetFlags(*copying.vl, *copying.path, copying.path->depth, VmIndex::kUpper, base);
 }
 
 // KEY_FLAGS_INFORMATION; not on Wine.
@@ -53,10 +60,14 @@ NtStatus BuildFrom(const VlState& vl, CallScratch& scratch, const VPath& path, c
   Ulong needed = 0;
   status = orig.NtQueryKey(lower.handle, nt::kKeyFullInformation, &full, sizeof(full), &needed);
   if (!nt::Ok(status) && status != nt::kBufferOverflow) return status;
-  Copying copying{&scratch, lower.handle};
+  Copying copying{&vl, &scratch, &path, &lower};
   if (full.values) {
     builder.fill = FillFromKey;
     builder.context = &copying;
+  } else {
+    const uint64_t base = lower.source == Source::kHost ? view::KeyStamp().Finish() : view::kBaseFromImage;
+    status = SetFlags(vl, path, path.depth, VmIndex::kUpper, base);
+    if (!nt::Ok(status)) return status;
   }
   return BuildKey(vl, scratch, builder);
 }
@@ -124,9 +135,21 @@ bool UpperExists(const VlState& vl, CallScratch& scratch, const VPath& path, int
 
 }  // namespace
 
-NtStatus SetFlags(const VlState& vl, const VPath& path, int components, uint32_t flags) {
+NtStatus SetFlags(const VlState& vl, const VPath& path, int components, uint32_t flags, uint64_t base) {
   auto& index = const_cast<VmIndex&>(vl.index);
-  return index.Set(path, components, flags) ? nt::kSuccess : nt::kInsufficientResources;
+  return index.Set(path, components, flags, base) ? nt::kSuccess : nt::kInsufficientResources;
+}
+
+uint64_t BaseOfLower(const VlState& vl, CallScratch& scratch, const VPath& path) {
+  Opened lower;
+  if (!nt::Ok(OpenTop(vl, scratch, path, LookUp(vl, path), nt::kKeyQueryValue, nt::kObjOpenLink, &lower))) return 0;
+  view::KeyStamp stamp;
+  uint64_t base = view::kBaseFromImage;
+  if (lower.source == Source::kHost) {
+    base = nt::Ok(CopyValues(scratch, lower.handle, nullptr, &stamp)) ? stamp.Finish() : 0;
+  }
+  orig.NtClose(lower.handle);
+  return base;
 }
 
 void BumpNames(const VlState& vl) { vl.index.Generation().fetch_add(1, std::memory_order_acq_rel); }

@@ -8,6 +8,7 @@
 #pragma once
 #include <initializer_list>
 
+#include "view/base_stamp.h"
 #include "vl/low/guard.h"
 #include "vl/low/handles.h"
 #include "vl/low/hooks.h"
@@ -116,8 +117,8 @@ struct KeyBuilder {
 NtStatus BuildKey(const VlState& vl, CallScratch& scratch, const KeyBuilder& builder);
 // Creates every missing key of the real path `name` from `from` units on, empty.
 NtStatus CreateChain(CallScratch& scratch, WView name, size_t from);
-// Copies every value of `from` to `to`.
-NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to);
+// Copies every value of `from` to `to` (null: only reads them). `stamp` (may be null) gets what was read.
+NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to, view::KeyStamp* stamp = nullptr);
 
 // key_image.cc: makes the image key behind `path` (and its ancestors) exist as real keys.
 NtStatus Materialise(const VlState& vl, CallScratch& scratch, const VPath& path, int mount);
@@ -137,11 +138,13 @@ NtStatus CopyUp(const VlState& vl, CallScratch& scratch, const VPath& path, int 
 // The whole merged subtree.
 // With `renamed`, the index also learns that each of its keys will be in the upper layer below that path.
 NtStatus CopyUpTree(const VlState& vl, CallScratch& scratch, const VPath& path, const VPath* renamed);
+// What to remember of a lower key that is about to be hidden (view/base_stamp.h).
+uint64_t BaseOfLower(const VlState& vl, CallScratch& scratch, const VPath& path);
 // Announce changes (view/vm_index.h).
 void BumpNames(const VlState& vl);
 void BumpCopyUps(const VlState& vl);
-// Sets index flags; kInsufficientResources if the index is full.
-NtStatus SetFlags(const VlState& vl, const VPath& path, int components, uint32_t flags);
+// Sets index flags; kInsufficientResources if the index is full. `base`: see view/base_stamp.h.
+NtStatus SetFlags(const VlState& vl, const VPath& path, int components, uint32_t flags, uint64_t base = 0);
 
 // --- Handles (key_handles.cc) ---------------------------------------------------------------------------------------
 

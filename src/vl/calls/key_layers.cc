@@ -140,7 +140,7 @@ NtStatus RealNameOf(CallScratch& scratch, Handle handle, WView* name) {
   return status;
 }
 
-NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to) {
+NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to, view::KeyStamp* stamp) {
   size_t room = 4096;
   auto* data = static_cast<uint8_t*>(scratch.Alloc(room));
   if (!data) return nt::kNoMemory;
@@ -159,6 +159,8 @@ NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to) {
     }
     if (!nt::Ok(status)) return status;
     auto* value = reinterpret_cast<nt::KeyValueFullInformation*>(data);
+    if (stamp) stamp->Add(WView(value->name, value->name_length / 2), value->type, data + value->data_offset, value->data_length);
+    if (!to) continue;
     nt::UnicodeString name{static_cast<uint16_t>(value->name_length), static_cast<uint16_t>(value->name_length), value->name};
     status = orig.NtSetValueKey(to, &name, value->title_index, value->type, data + value->data_offset, value->data_length);
     if (!nt::Ok(status)) return status;
