@@ -32,6 +32,13 @@ void Write(DWORD which, FILE* stream, std::string_view text) {
   fwrite(text.data(), 1, text.size(), stream);
 }
 
+bool g_bar_drawn = false;  // on the last line of the terminal; whatever is written next takes its place
+
+void ClearBar() {
+  if (g_bar_drawn) Write(STD_ERROR_HANDLE, stderr, "\r" + std::string(78, ' ') + "\r");
+  g_bar_drawn = false;
+}
+
 }  // namespace
 
 void PrepareOutput() {
@@ -39,13 +46,17 @@ void PrepareOutput() {
   _setmode(_fileno(stderr), _O_BINARY);
 }
 
-void Print(std::string_view text) { Write(STD_OUTPUT_HANDLE, stdout, text); }
+void Print(std::string_view text) {
+  ClearBar();
+  Write(STD_OUTPUT_HANDLE, stdout, text);
+}
 void PrintLine(std::string_view text) { Print(std::string(text) + "\n"); }
 void PrintJson(const agent::Json& json) {
   PrintLine(json.dump(2, ' ', false, agent::Json::error_handler_t::replace));
 }
 
 void Warn(std::string_view text) {
+  ClearBar();
   FlushOutput();
   std::string line = "plume: ";
   // One line, whatever the message came from.
@@ -115,12 +126,7 @@ uint64_t NumberField(const agent::Json& json, const char* name) {
 
 ProgressDisplay::ProgressDisplay() : terminal_(IsConsole(STD_ERROR_HANDLE)), begin_(GetTickCount64()) {}
 
-ProgressDisplay::~ProgressDisplay() { Clear(); }
-
-void ProgressDisplay::Clear() {
-  if (drawn_) Write(STD_ERROR_HANDLE, stderr, "\r" + std::string(78, ' ') + "\r");
-  drawn_ = false;
-}
+ProgressDisplay::~ProgressDisplay() { ClearBar(); }
 
 void ProgressDisplay::Show(const agent::Progress& p) {
   const uint64_t now = GetTickCount64();
@@ -147,7 +153,7 @@ void ProgressDisplay::Show(const agent::Progress& p) {
   line.resize(78, ' ');
   Write(STD_ERROR_HANDLE, stderr, "\r" + line);
   fflush(stderr);
-  drawn_ = true;
+  g_bar_drawn = true;
 }
 
 }  // namespace plume::cli

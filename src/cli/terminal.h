@@ -34,7 +34,7 @@ std::string Field(const agent::Json& json, const char* name);     // "" if missi
 uint64_t NumberField(const agent::Json& json, const char* name);  // 0 if missing
 
 // A bar on a terminal, once something takes more than a second; elsewhere a plain line every few seconds, where
-// there is something to count.
+// there is something to count. Main thread only.
 class ProgressDisplay {
  public:
   ProgressDisplay();
@@ -42,11 +42,9 @@ class ProgressDisplay {
   void Show(const agent::Progress& progress);
 
  private:
-  void Clear();
   const bool terminal_;
   uint64_t begin_, last_ = 0;
   std::string what_;
-  bool drawn_ = false;
 };
 
 }  // namespace plume::cli
