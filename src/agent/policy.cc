@@ -6,6 +6,7 @@
 
 #include "agent/policy_objects.h"
 #include "agent/policy_reader.h"
+#include "agent/policy_windows.h"
 #include "agent/text.h"
 
 namespace plume::agent {
@@ -147,7 +148,6 @@ Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_n
   Policy out;
   out.base = base;
   for (const auto& [key, node] : parsed.table()) {
-    if (key == "windows" || key == "clipboard") out.unenforced.emplace_back(key.str());
     if (key == "inherit") {
       const auto name = node.value<std::string>();
       if (name == "sandbox")
@@ -199,6 +199,7 @@ Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
   out.devices = user.devices;
   CompleteDeviceRules(facts, &out.devices);
   out.windows = user.windows;
+  AddSystemWindowRules(&out.windows);
   out.show_all_processes = user.show_all_processes;
   out.clipboard = user.clipboard;
   if (!out.clipboard) {

@@ -78,9 +78,6 @@ struct Policy {
   bool show_all_processes = false;
   std::optional<ClipboardPolicy> clipboard;  // unset: the base's
   std::optional<NetworkPolicy> network;
-  // Sections of the file that the layer does not act on yet: no VM is made with them, as they would promise
-  // what does not hold.
-  std::vector<std::string> unenforced;
 };
 
 // The user's policy file. Errors are kInvalid with FILE:LINE:COLUMN. `inherit` missing = `base`.

@@ -5,6 +5,7 @@
 
 #include "catalog/writer.h"
 #include "view/path.h"
+#include "view/system_windows.h"
 
 namespace plume::agent {
 namespace {
@@ -170,7 +171,6 @@ private_ports = [8080]
 )",
                                   "p.toml", Facts(), BasePolicy::kSandbox);
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
-  EXPECT_EQ(parsed->unenforced.size(), 2u);
   const Policy p = CompletePolicy(*parsed, Facts(), {});
   ASSERT_GT(p.objects.size(), 2u);
   EXPECT_EQ(p.objects[2].origin.rfind("system: ", 0), 0u);  // the system's behind the user's
@@ -179,7 +179,9 @@ private_ports = [8080]
   EXPECT_EQ(p.objects[0].origin, "p.toml:3");
   EXPECT_EQ(p.objects[1].mode, Mode::kDeny);
   EXPECT_TRUE(p.show_all_processes);
-  EXPECT_EQ(p.windows.size(), 1u);
+  ASSERT_EQ(p.windows.size(), 1 + std::size(view::kSystemWindows));
+  EXPECT_EQ(p.windows[0].mode, Mode::kHost);
+  EXPECT_EQ(p.windows[1].origin.rfind("system: ", 0), 0u);
   ASSERT_GT(p.devices.size(), 1u);
   EXPECT_EQ(p.devices[0].origin, "p.toml:14");
   EXPECT_EQ(p.devices[1].origin.rfind("system: ", 0), 0u);

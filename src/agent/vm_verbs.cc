@@ -4,6 +4,7 @@
 #include "agent/agent.h"
 #include "agent/environment.h"
 #include "agent/explain.h"
+#include "agent/explain_windows.h"
 #include "agent/text.h"
 #include "agent/win/machine.h"
 
@@ -332,6 +333,7 @@ Result<Json> Agent::VmExplain(Session&, const Json& args) {
     return ExplainDevice(policy, text);
   }
   ASSIGN(const auto space, vms_->Space(name));
+  if (auto window = ExplainWindow(space->view(), text)) return std::move(*window);
   if (auto object = ExplainObjectName(*space, text)) return std::move(*object);
   const std::u16string wanted = ToUtf16(text);
   const bool registry = wanted.size() < 2 || wanted[1] != u':';

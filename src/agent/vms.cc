@@ -176,11 +176,6 @@ Status Vms::CheckNewLocked(VmRecord* wanted) const {
   // A policy that cannot be read must be refused now, not at the first start.
   if (!wanted->policy_text.empty()) {
     ASSIGN(const Policy policy, ParsePolicy(wanted->policy_text, wanted->policy_file, facts_, wanted->base));
-    if (!policy.unenforced.empty()) {
-      return Error{Errc::kInvalid, "creating the VM failed: " + wanted->policy_file + ": [" +
-                                       policy.unenforced.front() +
-                                       "] is not enforced by this version of Plume (leave the section out)"};
-    }
     wanted->base = policy.base;
   }
   do {

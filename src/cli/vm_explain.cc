@@ -14,16 +14,19 @@ void AddVmExplain(CLI::App& vm, Context& context) {
   auto o = std::make_shared<Options>();
   CLI::App* c = AddCommand(
       vm, context, "explain",
-      "Say which rule decides about a path, a registry key, an object, a device or a host, and where it "
+      "Say which rule decides about a path, a registry key, an object, a window class, a device or a host, "
+      "and where it "
       "really is",
       "plume vm explain test 'C:\\Program Files\\X\\x.exe'\n  plume vm explain test 'HKLM\\Software\\X'\n"
       "  plume vm explain test 'Local\\MyMutex'\n  plume vm explain test 'Pipe\\MyServer'\n"
+      "  plume vm explain test 'Window\\Shell_TrayWnd'\n  plume vm explain test Clipboard\n"
       "  plume vm explain test '\\\\.\\COM1'\n  plume vm explain test example.org:443",
       [o, &context]() -> Result<int> {
         std::string path = o->path;
         // A Unix path is meant as Wine maps it; a path without a drive is relative to here.
         const bool key = path.rfind("HK", 0) == 0;
-        const bool named = agent::ObjectNtName(ToUtf16(path), 0).has_value() || agent::IsDeviceText(path);
+        const bool named = agent::ObjectNtName(ToUtf16(path), 0).has_value() || agent::IsDeviceText(path) ||
+                           path.rfind("Window\\", 0) == 0 || path == "Clipboard";
         if (!key && !named && !path.empty() && (path[0] == '/' || path.find(':') == std::string::npos)) {
           ASSIGN(const std::u16string dos, agent::DosPath(path));
           path = ToUtf8(dos);
@@ -50,10 +53,10 @@ void AddVmExplain(CLI::App& vm, Context& context) {
         });
       });
   c->add_option("NAME", o->name, "The virtual machine")->required();
-  c->add_option(
-       "PATH", o->path,
-       "Path, registry key, object (Local\\x, Global\\x, Pipe\\x, Mailslot\\x, Port\\x) or device, as guests "
-       "see it, or HOST:PORT")
+  c->add_option("PATH", o->path,
+                "Path, registry key, object (Local\\x, Global\\x, Pipe\\x, Mailslot\\x, Port\\x), "
+                "Window\\CLASS, Clipboard or device, as guests "
+                "see it, or HOST:PORT")
       ->required();
   c->add_flag("--json", o->json, "Print JSON");
 }

@@ -129,9 +129,4 @@ run vm create worse --policy "$work/bad.toml"
 check "bad: policy mode" refuses "bad.toml:2:"
 run vm list
 check "a policy that is wrong makes no VM" gone worse
-printf '%s\n' '[clipboard]' 'mode = "to-host"' >"$work/later.toml"
-run vm create worse --policy "$work/later.toml"
-check "bad: a policy that would not be enforced" refuses "[clipboard] is not enforced"
-run vm list
-check "a policy that would not be enforced makes no VM" gone worse
 finish

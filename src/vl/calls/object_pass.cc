@@ -1,5 +1,5 @@
 // What the name calls answer in a layer that was built without the file or the registry space
-// (PLUME_VL_CALLS): everything is the host's, under its own name.
+// (PLUME_VL_LEAVE_OUT): everything is the host's, under its own name.
 #include <cstring>
 
 #include "vl/calls/file_resolve.h"

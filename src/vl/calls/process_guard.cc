@@ -2,6 +2,9 @@
 // program outside), nothing is done to a process that is not in the VM.
 #include "vl/calls/process_members.h"
 #include "vl/low/hooks.h"
+#ifndef PLUME_WITHOUT_WINDOW_CALLS
+#include "vl/calls/window_side.h"
+#endif
 
 namespace plume::vl {
 namespace {
@@ -51,8 +54,12 @@ nt::NtStatus PLUME_NTAPI HookNtMapViewOfSection(nt::Handle section, nt::Handle p
                                                 size_t* size, nt::Ulong inherit, nt::Ulong type,
                                                 nt::Ulong protect) {
   if (Forbidden(process)) return nt::kAccessDenied;
-  return orig.NtMapViewOfSection(section, process, base, zero_bits, commit, offset, size, inherit, type,
-                                 protect);
+  const nt::NtStatus s = orig.NtMapViewOfSection(section, process, base, zero_bits, commit, offset, size,
+                                                 inherit, type, protect);
+#ifndef PLUME_WITHOUT_WINDOW_CALLS
+  if (nt::Ok(s)) OnViewMapped(process, base, protect);
+#endif
+  return s;
 }
 nt::NtStatus PLUME_NTAPI HookNtMapViewOfSectionEx(nt::Handle section, nt::Handle process, void** base,
                                                   nt::LargeInteger* offset, size_t* size, nt::Ulong type,

@@ -25,6 +25,7 @@
 #include "base/utf16.h"
 #include "catalog/catalog_generated.h"
 #include "view/system_objects.h"
+#include "view/system_windows.h"
 #include "view/vm_index.h"
 #include "vl/inject/hosted.h"
 #include "vl/inject/launch.h"
@@ -208,12 +209,16 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
   // A developer's VM: devices are open.
   std::vector<flatbuffers::Offset<wire::NameRule>> devices = {
       wire::CreateNameRule(b, text(u"*"), 1, b.CreateString("plume-vmrun"))};
+  std::vector<flatbuffers::Offset<wire::NameRule>> windows;
+  for (const plume::view::SystemWindow& w : plume::view::kSystemWindows)
+    windows.push_back(
+        wire::CreateNameRule(b, text(std::u16string(w.window_class)), 0, b.CreateString(w.why)));
   const auto view = wire::CreateView(
       b, 1, text(vm_id), text(vm_id), text(u"\\??\\" + folder + u"\\upper"),
       text(u"\\??\\" + folder + u"\\scratch"), text(u"\\??\\" + folder + u"\\index.plx"),
       text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"), text(JobNtName(vm_id)),
       text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers), b.CreateVector(files),
-      b.CreateVector(keys), b.CreateVector(objects), b.CreateVector(devices));
+      b.CreateVector(keys), b.CreateVector(objects), b.CreateVector(devices), b.CreateVector(windows));
   wire::FinishViewBuffer(b, view);
   return WriteFileBytes(folder + u"\\view.plv", b.GetBufferPointer(), b.GetSize());
 }

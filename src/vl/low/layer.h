@@ -7,7 +7,7 @@
 namespace plume::vl {
 
 inline constexpr uint32_t kLayerMagic = 0x314c4c50;  // "PLL1"
-inline constexpr uint32_t kLayerVersion = 1;
+inline constexpr uint32_t kLayerVersion = 2;
 
 // A text in the injected block; not zero-terminated by contract (but it is).
 struct ParamText {

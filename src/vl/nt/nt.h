@@ -457,6 +457,7 @@ inline constexpr Ulong kPageNoAccess = 1, kPageReadOnly = 2, kPageReadWrite = 4,
 inline constexpr Ulong kSecCommit = 0x8000000;
 inline constexpr AccessMask kSectionMapWrite = 2, kSectionMapRead = 4;
 inline constexpr Ulong kViewShare = 1, kViewUnmap = 2;
+inline constexpr Ulong kAtomBasicInformation = 0;
 enum MemoryInformationClass : Ulong {
   kMemoryBasicInformation = 0,
   kMemoryMappedFilenameInformation = 2,  // a UnicodeString followed by its text

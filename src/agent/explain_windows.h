@@ -1,0 +1,14 @@
+// `plume vm explain` for window classes and the clipboard. Pure.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "agent/control.h"
+#include "wire/view_generated.h"
+
+namespace plume::agent {
+
+// "Window\CLASS" or "Clipboard"; nothing for any other text.
+std::optional<Json> ExplainWindow(const wire::View& view, const std::string& text);
+
+}  // namespace plume::agent
