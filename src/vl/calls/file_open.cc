@@ -246,14 +246,15 @@ nt::NtStatus ProbeLower(Open& open, const Located& lower) {
 
 // Before an open of the upper file with DELETE access: lower namesakes are hidden first, so that whatever the
 // real file system then does is the truth.
-nt::NtStatus HideBeforeDelete(Open& open, bool directory) {
-  if (directory) {
+nt::NtStatus HideBeforeDelete(Open& open, const Located& at) {
+  if (at.directory()) {
     // A directory's children must stay visible until it is really removed.
     if (!(open.arguments.options & nt::kDeleteOnClose)) return nt::kSuccess;
     if (IsInvalid(open.vl, open.arguments)) return nt::kSuccess;  // the system will refuse this
     const nt::NtStatus s = PrepareDirectoryRemoval(open.vl, open.path(), open.found());
     if (s != nt::kDirectoryNotEmpty) return s;
-    // The system would find it not empty at the close, and keep it.
+    // The system refuses a read-only one at once; another one it would find not empty at the close, and keep.
+    if (at.info.file_attributes & nt::kAttrReadOnly) return nt::kCannotDelete;
     open.arguments.options &= ~nt::kDeleteOnClose;
     return nt::kSuccess;
   }
@@ -306,7 +307,7 @@ nt::NtStatus OpenLowerForChange(Open& open, const Located& lower) {
   s = CopyUp(open.vl, open.scratch, open.path(), open.found(), lower, contents, &made);
   if (!nt::Ok(s)) return s;
   if (MayDelete(open.arguments)) {
-    s = HideBeforeDelete(open, lower.directory());
+    s = HideBeforeDelete(open, lower);
     if (!nt::Ok(s)) return s;
   }
   s = FromUpper(open);
@@ -321,7 +322,7 @@ nt::NtStatus OpenForChange(Open& open) {
   switch (at.place) {
     case Place::kUpper:
       if (MayDelete(open.arguments) && open.arguments.disposition != nt::kCreate) {
-        s = HideBeforeDelete(open, at.directory());
+        s = HideBeforeDelete(open, at);
         if (!nt::Ok(s)) return s;
       }
       return FromUpper(open);
