@@ -11,6 +11,7 @@ and scripts whose last lines say "N passed, N failed" count as many tests as the
 """
 import argparse
 import concurrent.futures
+import ctypes
 import glob
 import json
 import os
@@ -315,7 +316,15 @@ def fuzz_tests(match, seconds, jobs, report):
             report.add(outcome)
 
 
+def fix_addresses():
+    """Wine 8 itself ends about one program start in 3,000 without a word when Linux puts things at random addresses (bare: 2 of
+    5,737 starts with, 0 of 8,289 without). Where this may not be asked for, it stays as it is."""
+    address_no_randomize = 0x0040000
+    ctypes.CDLL(None).personality(address_no_randomize)
+
+
 def main():
+    fix_addresses()
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", action="append", choices=KINDS)
     parser.add_argument("--match", default="")
