@@ -3,6 +3,7 @@
 #include "view/clip_table.h"
 #include "vl/low/lock.h"
 #include "vl/low/memory.h"
+#include "vl/low/teb.h"
 
 namespace plume::vl {
 namespace {
@@ -21,14 +22,8 @@ using Callback = nt::NtStatus PLUME_NTAPI(const void* params, uint32_t size);
 constexpr uint32_t kFreeCachedData = 9, kRenderSynthesizedFormat = 17;  // Wine 8.0: KernelCallbackTable
 
 Callback* UserCallback(uint32_t index) {
-  const uint8_t* peb;
-#ifdef __x86_64__
-  asm("movq %%gs:0x60, %0" : "=r"(peb));
-  constexpr size_t kTable = 0x58;
-#else
-  asm("movl %%fs:0x30, %0" : "=r"(peb));
-  constexpr size_t kTable = 0x2c;
-#endif
+  constexpr size_t kTable = sizeof(void*) == 8 ? 0x58 : 0x2c;
+  const auto* peb = static_cast<const uint8_t*>(CurrentPeb());
   auto* table = *reinterpret_cast<Callback* const* const*>(peb + kTable);
   return table ? table[index] : nullptr;
 }

@@ -7,6 +7,7 @@
 #include "vl/low/guard.h"
 #include "vl/low/guests.h"
 #include "vl/low/hooks.h"
+#include "vl/low/teb.h"
 #include "vl/low/trace.h"
 #include "vl/low/user_patch.h"
 
@@ -61,12 +62,7 @@ void Remove(const VlState& vl, const view::ClipTable::Files& files) {
 }
 
 uint32_t Locale() {
-  uint32_t lcid;
-#ifdef __x86_64__
-  asm("movl %%gs:0x108, %0" : "=r"(lcid));
-#else
-  asm("movl %%fs:0xc4, %0" : "=r"(lcid));
-#endif
+  const uint32_t lcid = CurrentLocale();
   return lcid ? lcid : 0x409;
 }
 

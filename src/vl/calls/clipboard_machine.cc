@@ -6,6 +6,7 @@
 #include "vl/low/hooks.h"
 #include "vl/low/lock.h"
 #include "vl/low/memory.h"
+#include "vl/low/teb.h"
 #include "vl/low/trace.h"
 #include "vl/low/user_patch.h"
 

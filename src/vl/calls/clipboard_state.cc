@@ -6,6 +6,7 @@
 #include "vl/calls/window_side.h"
 #include "vl/low/guests.h"
 #include "vl/low/hooks.h"
+#include "vl/low/teb.h"
 #include "vl/low/user_patch.h"
 
 namespace plume::vl {

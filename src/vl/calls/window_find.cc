@@ -3,6 +3,7 @@
 #include "vl/low/guard.h"
 #include "vl/low/guests.h"
 #include "vl/low/hooks.h"
+#include "vl/low/teb.h"
 #include "vl/low/user_patch.h"
 
 namespace plume::vl {

@@ -6,6 +6,7 @@
 #include "vl/calls/window_side.h"
 #include "vl/low/guard.h"
 #include "vl/low/guests.h"
+#include "vl/low/teb.h"
 #include "vl/low/trace.h"
 #include "vl/low/user_patch.h"
 

@@ -7,6 +7,7 @@
 #include "vl/low/hooks.h"
 #include "vl/low/lock.h"
 #include "vl/low/memory.h"
+#include "vl/low/teb.h"
 
 namespace plume::vl {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "view/name_rules.h"
 #include "vl/low/guests.h"
+#include "vl/low/teb.h"
 #include "vl/low/user_patch.h"
 
 namespace plume::vl {

@@ -5,31 +5,10 @@
 #include "vl/low/hooks.h"
 #include "vl/low/layer.h"
 #include "vl/low/log.h"
+#include "vl/low/teb.h"
 
 namespace plume::vl {
 namespace {
-
-uint32_t CurrentThreadId() {
-#ifdef __x86_64__
-  uint64_t id;
-  asm("movq %%gs:0x48, %0" : "=r"(id));
-#else
-  uint32_t id;
-  asm("movl %%fs:0x24, %0" : "=r"(id));
-#endif
-  return static_cast<uint32_t>(id);
-}
-
-uint32_t CurrentProcessId() {
-#ifdef __x86_64__
-  uint64_t id;
-  asm("movq %%gs:0x40, %0" : "=r"(id));
-#else
-  uint32_t id;
-  asm("movl %%fs:0x20, %0" : "=r"(id));
-#endif
-  return static_cast<uint32_t>(id);
-}
 
 constexpr char16_t kLogName[] = u"\\guest.log";
 

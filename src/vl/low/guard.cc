@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "vl/low/layer.h"
+#include "vl/low/teb.h"
 
 extern "C" int plume_guarded_copy(void* to, const void* from, size_t n);
 extern "C" int plume_guarded_touch(void* at);
@@ -13,12 +14,6 @@ namespace {
 
 #ifdef __x86_64__
 
-const nt::Peb* CurrentPeb() {
-  const nt::Peb* peb;
-  asm("movq %%gs:0x60, %0" : "=r"(peb));
-  return peb;
-}
-
 // The layer's image is not in the loader's list, so exception dispatch asks the dynamic function tables. They
 // live on the process heap, which does not exist yet during the first calls of the loader.
 enum GuardState : uint32_t { kNone, kRegistering, kRegistered };
@@ -27,7 +22,7 @@ constinit std::atomic<uint32_t> g_guard{kNone};
 extern "C" __declspec(dllimport) uint8_t RtlAddFunctionTable(void* functions, uint32_t count, uint64_t base);
 
 bool RegisterFunctionTable() {
-  const nt::Peb* peb = CurrentPeb();
+  const auto* peb = static_cast<const nt::Peb*>(CurrentPeb());
   if (!peb->process_heap || !peb->ldr) return false;
   uint32_t none = kNone;
   if (!g_guard.compare_exchange_strong(none, kRegistering)) return none == kRegistered;

@@ -3,6 +3,7 @@
 #include "vl/low/hooks.h"
 #include "vl/low/job.h"
 #include "vl/low/lock.h"
+#include "vl/low/teb.h"
 
 namespace plume::vl {
 namespace {
@@ -79,25 +80,6 @@ uint32_t ProcessOfThread(const VlState& vl, uint32_t tid) {
       orig.NtQueryInformationThread(thread, nt::kThreadBasicInformation, &basic, sizeof(basic), nullptr);
   orig.NtClose(thread);
   return nt::Ok(s) ? static_cast<uint32_t>(reinterpret_cast<uintptr_t>(basic.id.process)) : 0;
-}
-
-uint32_t CurrentThreadId() {
-#ifdef __x86_64__
-  uint64_t id;
-  asm("movq %%gs:0x48, %0" : "=r"(id));
-#else
-  uint32_t id;
-  asm("movl %%fs:0x24, %0" : "=r"(id));
-#endif
-  return static_cast<uint32_t>(id);
-}
-
-void SetLastError(uint32_t error) {
-#ifdef __x86_64__
-  asm volatile("movl %0, %%gs:0x68" : : "r"(error) : "memory");
-#else
-  asm volatile("movl %0, %%fs:0x34" : : "r"(error) : "memory");
-#endif
 }
 
 }  // namespace plume::vl

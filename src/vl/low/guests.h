@@ -19,9 +19,4 @@ inline bool IsGuestThread(const VlState& vl, uint32_t tid) {
   return pid != 0 && IsGuest(vl, pid);
 }
 
-// The calling thread, from its environment block.
-uint32_t CurrentThreadId();
-// What GetLastError() says next in this thread.
-void SetLastError(uint32_t error);
-
 }  // namespace plume::vl
