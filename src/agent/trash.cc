@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "agent/text.h"
+#include "agent/win/atoms.h"
 #include "agent/win/registry.h"
 #include "os/file.h"
 #include "os/random.h"
@@ -42,6 +43,14 @@ void Trash::TakeKey(const std::u16string& key) {
   {
     const std::lock_guard lock(mutex_);
     keys_.insert(key);
+  }
+  Wake();
+}
+
+void Trash::TakeAtoms(const std::u16string& vm_id) {
+  {
+    const std::lock_guard lock(mutex_);
+    atoms_.insert(vm_id);
   }
   Wake();
 }
@@ -83,12 +92,14 @@ void Trash::Work() {
 }
 
 bool Trash::EmptyOnce() {
-  std::set<std::u16string> keys, later;
+  std::set<std::u16string> keys, later, atoms;
   {
     const std::lock_guard lock(mutex_);
     keys.swap(keys_);
     later.swap(later_);
+    atoms.swap(atoms_);
   }
+  RemoveAtoms(atoms);
   std::set<std::u16string> keys_left, later_left;
   for (const std::u16string& key : keys)
     if (!RemoveKeyTree(key).ok()) keys_left.insert(key);

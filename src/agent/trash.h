@@ -23,6 +23,8 @@ class Trash {
   void TakeLater(const std::u16string& path);
   // Removes a key tree, relative to the current user's key.
   void TakeKey(const std::u16string& key);
+  // Removes the global atoms of a VM whose guests have all ended.
+  void TakeAtoms(const std::u16string& vm_id);
   // Empties it in the background; also what an earlier agent left.
   void Empty();
   // Called often: goes on with what was in use, not more often than makes sense.
@@ -38,7 +40,7 @@ class Trash {
   const StatePaths& state_;
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  std::set<std::u16string> keys_, later_;
+  std::set<std::u16string> keys_, later_, atoms_;
   bool started_ = false, wanted_ = false, working_ = false, left_ = false;
   uint64_t retry_at_ = 0;  // GetTickCount64
 };

@@ -441,6 +441,7 @@ Status Vms::DeleteLocked(Vm* vm) {
     trash_.TakeLater(state_.Vm(id));
   }
   trash_.TakeKey(state_.VmKey(id));
+  trash_.TakeAtoms(id);
   vms_.erase(vm->record.id);
   return Ok();
 }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "view/atom_mark.h"
 #include "view/name_rules.h"
 #include "vl/calls/clipboard.h"
 #include "vl/low/guard.h"
@@ -26,13 +27,14 @@ namespace {
 
 using view::WView;
 
-constexpr char16_t kMark = 0x1f;  // no name that people or programs make has it
 constexpr size_t kMaxAtomUnits = 255;
 constexpr uint16_t kFirstAtom = 0xc000;
 
 // Threads inside one of user32's functions that look at names of formats, properties and conversations.
 constexpr uint32_t kLenientThreads = 16;
 constinit std::atomic<uint32_t> g_lenient[kLenientThreads] = {};
+
+constinit std::atomic<bool> g_mark_is_there{false};  // put there by this process
 
 constinit std::atomic<uint32_t> g_noted[0x4000 / 32] = {};
 
@@ -56,7 +58,7 @@ struct AtomText {
 };
 
 bool PutMark(const VlState& vl, AtomText* out) {
-  const WView mark(&kMark, 1);
+  const WView mark(&view::kAtomMark, 1);
   return out->Append(mark) && out->Append(vl.vm_id) && out->Append(mark);
 }
 
@@ -84,7 +86,7 @@ WView NameView(const BasicInformation& info) { return WView(info.name, info.name
 // itself hands out by number. False: no such atom.
 bool VisibleName(const VlState& vl, WView real, WView* out) {
   if (OwnAtomName(vl, real, out)) return true;
-  if (!real.empty() && real[0] == kMark) return false;  // another VM's
+  if (!real.empty() && real[0] == view::kAtomMark) return false;  // another VM's
   *out = real;
   return IsLenient() || (!real.empty() && real[0] == u'{') || AtomMode(vl, real) == view::Mode::kHost;
 }
@@ -143,7 +145,7 @@ int32_t PLUME_NTAPI HookNtUserGetClipboardFormatName(nt::Ulong format, char16_t*
   const bool own = OwnAtomName(vl, real, &name);
   if (!own) name = real;
   if (!own &&
-      (real.empty() || real[0] == kMark ||
+      (real.empty() || real[0] == view::kAtomMark ||
        !(IsNotedFormat(vl, format) || ClipboardIsShared(vl) || AtomMode(vl, real) == view::Mode::kHost))) {
     SetLastError(nt::kErrorInvalidHandle);
     return 0;
@@ -177,7 +179,13 @@ nt::NtStatus AddAtom(const VlState& vl, const char16_t* name, nt::Ulong bytes, A
   // Some who replace this call themselves rely on a zero behind the name.
   text.units[text.size] = 0;
   if (mode == view::Mode::kHost) return add(text.units, bytes);
-  if (!PutMark(vl, &marked) || !marked.Append(text.View())) return nt::kInvalidParameter;
+  if (!PutMark(vl, &marked)) return nt::kInvalidParameter;
+  // Before the first of them: whoever tidies up after the VM looks for the mark alone.
+  uint16_t mark = 0;
+  if (!g_mark_is_there.load(std::memory_order_relaxed) &&
+      nt::Ok(orig.NtAddAtom(marked.units, static_cast<nt::Ulong>(marked.size * 2), &mark)))
+    g_mark_is_there.store(true, std::memory_order_relaxed);
+  if (!marked.Append(text.View())) return nt::kInvalidParameter;
   marked.units[marked.size] = 0;
   return add(marked.units, static_cast<nt::Ulong>(marked.size * 2));
 }
