@@ -140,9 +140,16 @@ nt::NtStatus OpenCopy(const VlState& vl, CallScratch& scratch, const VPath& sour
                          nt::kSynchronousNonAlert | nt::kOpenForBackupIntent);
 }
 
-// A link to a lower file is a link to its copy.
+// A link to a lower file is a link to its copy. None is made for a link that cannot be: whoever opens the file
+// afterwards gets the copy, which knows nothing of how the lower file is shared.
 nt::NtStatus LinkLower(const VlState& vl, CallScratch& scratch, const Request& request, const VPath& source,
                        WView real, nt::IoStatusBlock* io) {
+  OwnAttributes taken(real);
+  nt::FileBasicInformation basic;
+  if (nt::Ok(orig.NtQueryAttributesFile(&taken.attributes, &basic))) {
+    if (!request.replace) return nt::kObjectNameCollision;
+    if (basic.file_attributes & nt::kAttrDirectory) return nt::kAccessDenied;
+  }
   nt::Handle handle;
   nt::NtStatus s = OpenCopy(vl, scratch, source, request.handle, &handle);
   if (!nt::Ok(s)) return s;
