@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <thread>
 
 #include "agent/text.h"
+#include "agent/win/handle.h"
+#include "agent/win/thread.h"
 #include "image/config.h"
 #include "image/store.h"
 #include "os/clock.h"
@@ -266,7 +267,12 @@ Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, cons
   // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives
   // on, and so does what it fetches.
   auto answer = std::make_shared<Answer>();
-  std::thread([this, answer, app] { LookForNewer(app, answer); }).detach();
+  if (!StartThread([this, answer, app] { LookForNewer(app, answer); })) {
+    const Error refused = WindowsError("looking for a newer version", GetLastError());
+    if (!here) return refused;
+    *note = refused.message;
+    return app;
+  }
 
   // A repository that let the last start wait in vain is asked all the same, but not waited for.
   const std::string starting = "starting the one that is here (" + app.version + ")";

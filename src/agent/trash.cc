@@ -3,11 +3,11 @@
 #include <windows.h>
 
 #include <chrono>
-#include <thread>
 
 #include "agent/text.h"
 #include "agent/win/atoms.h"
 #include "agent/win/registry.h"
+#include "agent/win/thread.h"
 #include "os/file.h"
 #include "os/random.h"
 
@@ -69,8 +69,7 @@ void Trash::Wake() {
   const std::lock_guard lock(mutex_);
   wanted_ = true;
   if (!started_) {
-    started_ = true;
-    std::thread([this] { Work(); }).detach();
+    started_ = StartThread([this] { Work(); });  // else at the next occasion
   }
   wake_.notify_one();
 }

@@ -12,9 +12,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <thread>
 
 #include "agent/policy_network.h"
+#include "agent/win/thread.h"
 
 namespace plume::agent {
 namespace {
@@ -80,12 +80,14 @@ std::vector<AddressRange> ResolveAllowed(const NetworkPolicy& policy, std::vecto
   }
   if (names.empty() || !StartSockets()) return out;
   for (const std::string& name : names) {
-    std::thread([answers, name] {
+    const bool asked = StartThread([answers, name] {
       Addresses found = Ask(name);
       const std::lock_guard lock(answers->mutex);
       answers->found[name] = std::move(found);
       answers->changed.notify_all();
-    }).detach();
+    });
+    const std::lock_guard lock(answers->mutex);
+    if (!asked) answers->found[name];  // as if it had not been found
   }
   std::unique_lock lock(answers->mutex);
   answers->changed.wait_for(lock, std::chrono::seconds(5),

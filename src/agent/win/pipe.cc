@@ -3,9 +3,10 @@
 #include <sddl.h>
 
 #include <memory>
-#include <thread>
+#include <utility>
 
 #include "agent/text.h"
+#include "agent/win/thread.h"
 
 namespace plume::agent {
 namespace {
@@ -38,12 +39,10 @@ void AcceptForever(const std::u16string& name, const std::u16string& user_sid, H
       instance = Handle();
       continue;
     }
-    auto client = std::make_shared<Handle>(std::move(instance));
-    instance = Handle();
-    try {
-      std::thread([client, serve] { (*serve)(std::move(*client)); }).detach();
-    } catch (const std::system_error&) {
-      Sleep(50);  // no thread to be had: this client sees a broken pipe and tries again
+    auto client = std::make_shared<Handle>(std::exchange(instance, Handle()));
+    if (!StartThread([client, serve] { (*serve)(std::move(*client)); })) {
+      client.reset();  // sees a broken pipe and tries again
+      Sleep(50);
     }
   }
 }
@@ -185,9 +184,10 @@ Status ServePipe(const std::u16string& name, const std::u16string& user_sid, int
   auto shared = std::make_shared<std::function<void(Handle)>>(std::move(serve));
   for (int i = 0; i < acceptors; ++i) {
     auto instance = std::make_shared<Handle>(i == 0 ? std::move(first) : Handle());
-    std::thread([name, user_sid, instance, shared] {
-      AcceptForever(name, user_sid, std::move(*instance), shared);
-    }).detach();
+    if (!StartThread([name, user_sid, instance, shared] {
+          AcceptForever(name, user_sid, std::move(*instance), shared);
+        }))
+      return WindowsError("serving the pipe " + ToUtf8(name), GetLastError());
   }
   return Ok();
 }
