@@ -321,10 +321,13 @@ Result<const cache::Image*> Apps::Attach(const std::string& digest) {
     if (!repo.ok()) continue;
     return cache_.Attach(std::shared_ptr<repository::Repository>(std::move(*repo)), digest);
   }
-  auto here = cache_.Attach(nullptr, digest);
-  if (here.ok()) return here;
-  ASSIGN(auto store, repository::Open("oci:" + ToUtf8(state_.Store())));
-  return cache_.Attach(std::shared_ptr<repository::Repository>(std::move(store)), digest);
+  // An image of the local store is read from there, also when its catalog is here since an earlier agent.
+  std::shared_ptr<repository::Repository> store;
+  if (os::Exists(os::SystemFiles(),
+                 HostPath(state_.Store()) / "blobs" / "sha256" / digest.substr(digest.find(':') + 1))) {
+    ASSIGN(store, repository::Open("oci:" + ToUtf8(state_.Store())));
+  }
+  return cache_.Attach(std::move(store), digest);
 }
 
 Result<image::Config> Apps::ConfigOf(const std::string& digest) {

@@ -11,7 +11,7 @@ bad() {  # bad TEXT ARGS...: plume ARGS is refused, and the line says TEXT
   check "bad: plume $(printf '%s ' "$@" | tr '\n' ' ' | cut -c1-70): $text" refuses "$text"
 }
 host=$PLUME_WINEPREFIX/drive_c
-mkdir -p "$work/folder" && echo x >"$work/folder/x.txt"
+mkdir -p "$work/folder" && echo x >"$work/folder/x.txt" && echo 'from the image' >"$work/folder/inside.txt"
 run vm create strict
 check "there is a VM" is 0
 
@@ -127,6 +127,12 @@ bad "'a b' is no tag" publish good:1 "oci:$work/published" --tag 'a b'
 check "nothing was published" [ ! -e "$work/published" ]
 run vm list
 check "and the agent is still well" says strict
+# Its catalog is there from now on, its files are not.
+run vm run ofimage --image good:1 -- cmd /c exit 0
+check "a VM with the image" is 0
+run agent stop
+run vm run ofimage -- cmd /c 'type C:\X\inside.txt'
+check "another agent fetches its files from the local store" says "from the image"
 
 # --- a VM that is there keeps what it was made with ------------------------------------------------------------------
 printf '[files]\n' >"$work/policy.toml"
