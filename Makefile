@@ -68,8 +68,8 @@ conformance: all
 	@tests/conformance/test_isolation.sh $(ARGS)
 
 bench: all
-	cmake --build build/mingw64 --target bench_calls
-	@tests/bench/run.sh
+	cmake --build build/mingw64 --target bench_calls bench_macro
+	@tests/bench/run.sh $(ARGS)
 
 fuzz: setup | build/log
 	@tools/run_tests.py --only fuzz --fuzz-seconds $(FUZZ_SECONDS)

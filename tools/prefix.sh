@@ -44,7 +44,7 @@ case ${1:-} in
     make_base
     stop "$root/$2"
     rm -rf "${root:?}/$2"
-    cp -a --reflink=auto "$root/base" "$root/$2"
+    cp -a --reflink=auto "$root/base/." "$root/$2"
     rm -f "$root/$2/.plume-base"
     echo "$root/$2" ;;
   stop) stop "$2" ;;

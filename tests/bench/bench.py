@@ -14,12 +14,13 @@ import subprocess
 import sys
 import time
 
+import macro
 import stats
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class Failure(Exception):
+class Failure(RuntimeError):
     pass
 
 
@@ -157,6 +158,8 @@ class Bench:
 
     # --- the report -------------------------------------------------------------------------------------------------
     COLUMNS = ("", "outside", "in the VM", "ratio", "95 % of it", "added")
+    DOCUMENT = os.path.join(HERE, "..", "..", "docs", "benchmarks.md")
+    BEGIN, END = "<!-- written by make bench -->\n", "<!-- end -->\n"
 
     @staticmethod
     def cells(row):
@@ -187,11 +190,29 @@ class Bench:
         with open(os.path.join(folder, "results.json"), "w") as f:
             json.dump({"facts": self.facts, "rows": self.rows}, f, indent=1)
         with open(os.path.join(folder, "results.md"), "w") as f:
-            f.write("; ".join(f"{k.replace('_', ' ')}: {v}" for k, v in self.facts.items()) + ".\n")
-            for group, rows in self.groups().items():
-                f.write(f"\n| {group} | " + " | ".join(self.COLUMNS[1:]) + " | note |\n|---|--:|--:|--:|--:|--:|---|\n")
-                for r in rows:
-                    f.write("| " + " | ".join(self.cells(r)) + f" | {r['note']} |\n")
+            f.write("; ".join(f"{k.replace('_', ' ')}: {v}" for k, v in self.facts.items()) + ".\n" + self.markdown())
+
+    def markdown(self):
+        lines = []
+        for group, rows in self.groups().items():
+            notes = any(r["note"] for r in rows)
+            lines += ["", f"## {group}", "", "| | " + ("where | " if notes else "") + " | ".join(self.COLUMNS[1:]) + " |",
+                      "|---|" + "---|" * (notes + 5)]
+            lines += ["| " + " | ".join([r["name"], *([r["note"]] if notes else []), *self.cells(r)[1:]]) + " |" for r in rows]
+        return "\n".join(lines) + "\n"
+
+    def document(self):
+        """Puts the tables of a whole run into docs/benchmarks.md."""
+        with open(self.DOCUMENT) as f:
+            text = f.read()
+        before, begin, rest = text.partition(self.BEGIN)
+        tables, end, after = rest.partition(self.END)
+        if not begin or not end:
+            raise Failure("docs/benchmarks.md has no place for the tables")
+        when = f"Measured on {time.strftime('%Y-%m-%d')}: {self.facts['wine']}, {self.facts['cpus']} cores, load at the start " \
+               f"{self.facts['load_at_start']}.\n"
+        with open(self.DOCUMENT, "w") as f:
+            f.write(before + begin + when + self.markdown() + end + after)
 
 
 def main():
@@ -203,12 +224,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--wan-rounds", type=int, default=5)
     parser.add_argument("--cpu", default="", help="CPU to which everything of the client is bound")
-    parser.add_argument("--only", choices=["starts", "calls"])
+    parser.add_argument("--only", choices=["starts", "calls", "macro"])
+    parser.add_argument("--quick", action="store_true", help="a fifth of the rounds and of the work: minutes less, wider intervals")
     o = parser.parse_args()
+    if o.quick:
+        o.rounds, o.wan_rounds = max(4, o.rounds // 5), 2
     bench = Bench(o)
     code = 0
     try:
-        if o.only != "calls":
+        if o.only in (None, "starts"):
             local = r"C:\Installed\7-Zip\7z.exe"
             streamed = r"C:\Program Files\7-Zip\7z.exe"
             bench.starts("7-Zip", lambda: bench.bare(local, "i")[0], lambda: bench.plume("run", "7zip", "--", "i")[0], o.rounds)
@@ -216,18 +240,22 @@ def main():
             script = r"C:\bench\modules.cmake"
             bench.starts("CMake", lambda: bench.bare(r"C:\Installed\CMake\bin\cmake.exe", "-P", script)[0],
                          lambda: bench.plume("run", "cmake", "--", "-P", script)[0], o.rounds)
-        if o.only != "starts":
+        if o.only in (None, "macro"):
+            macro.Macro(bench).measure()
+        if o.only in (None, "calls"):
             key = r"Software\Microsoft\Windows NT\CurrentVersion"
             rounds = max(3, o.rounds // 3)
             bench.single_calls("host file", [r"C:\bench", "data.bin", key], [r"C:\bench", "data.bin", key], "bench", rounds)
             bench.single_calls("named objects", ["objects"], ["objects"], "bench", rounds)
             bench.single_calls("image file", [r"C:\Installed\7-Zip", "7z.exe", r"Software\Bench7"],
                                [r"C:\Program Files\7-Zip", "7z.exe", r"Software\7-Zip"], "7zip", rounds)
-    except (Failure, subprocess.TimeoutExpired) as error:
+    except (Failure, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         print(f"bench: {error}", file=sys.stderr)
         code = 1
     if bench.rows:
         bench.write(o.results)
+        if code == 0 and not o.only and not o.quick:
+            bench.document()
         print(bench.table())
         print(f"\nEach figure is the mean of the faster half of its samples; both sides were measured in turns.\n"
               f"written: {o.results}/results.json, results.md")
