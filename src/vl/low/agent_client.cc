@@ -16,22 +16,12 @@ constexpr int64_t kPatienceSeconds = 15;
 constexpr nt::AccessMask kEventAllAccess = 0x1F0003;
 
 // How long the agent may be silent. Hydrating takes its time; then a ping tells a busy agent from one that
-// hangs.
+// hangs, and a busy one is asked again, each time with more patience.
 struct Patience {
   int64_t answer_ms, ping_ms;
 };
 constexpr Patience kAtFirst{10000, 5000}, kOnceHung{1000, 1000};
 constinit std::atomic<bool> g_hung{false};
-
-// Milliseconds to wait: all of them the first time, then none.
-struct Once {
-  int64_t ms;
-  int64_t operator()() {
-    const int64_t now = ms;
-    ms = 0;
-    return now;
-  }
-};
 
 // A connection for one exchange at a time. The pipe is asynchronous, so that an agent that hangs can be left.
 class Connection {
@@ -61,20 +51,18 @@ class Connection {
     nt::IoStatusBlock io{};
     nt::NtStatus s = Wait(
         orig.NtWriteFile(pipe_, event_, nullptr, nullptr, &io, &request, sizeof(request), nullptr, nullptr),
-        &io, Once{patience_ms});
+        &io, patience_ms);
     return nt::Ok(s) && io.information != sizeof(request) ? nt::kPipeDisconnected : s;
   }
 
-  // `more()`: milliseconds to wait, asked again after each such time; 0 gives up with kIoTimeout.
-  template <typename More>
-  nt::NtStatus Receive(wire::Reply* reply, More&& more) {
+  nt::NtStatus Receive(wire::Reply* reply, int64_t patience_ms) {
     uint32_t got = 0;
     while (got < sizeof(*reply)) {
       nt::IoStatusBlock io{};
       const nt::NtStatus s =
           Wait(orig.NtReadFile(pipe_, event_, nullptr, nullptr, &io, reinterpret_cast<uint8_t*>(reply) + got,
                                static_cast<nt::Ulong>(sizeof(*reply) - got), nullptr, nullptr),
-               &io, more);
+               &io, patience_ms);
       if (!nt::Ok(s)) return s;
       if (io.information == 0) return nt::kPipeDisconnected;
       got += static_cast<uint32_t>(io.information);
@@ -83,21 +71,17 @@ class Connection {
   }
 
  private:
-  template <typename More>
-  nt::NtStatus Wait(nt::NtStatus started, nt::IoStatusBlock* io, More&& more) {
+  // The end of what was begun; kIoTimeout after `patience_ms` without one.
+  nt::NtStatus Wait(nt::NtStatus started, nt::IoStatusBlock* io, int64_t patience_ms) {
     if (started != nt::kPending) return started;
-    for (;;) {
-      const int64_t ms = more();
-      const int64_t interval = -ms * kTicksPerMs;
-      if (ms > 0 && orig.NtWaitForSingleObject(event_, 0, &interval) == nt::kTimeout) continue;
-      if (ms <= 0) {
-        // The buffers are the caller's until the system has let go of them.
-        nt::IoStatusBlock ignored;
-        orig.NtCancelIoFile(pipe_, &ignored);
-        orig.NtWaitForSingleObject(event_, 0, nullptr);
-      }
-      return io->status == nt::kCancelled ? nt::kIoTimeout : io->status;
+    const int64_t interval = -patience_ms * kTicksPerMs;
+    if (orig.NtWaitForSingleObject(event_, 0, &interval) == nt::kTimeout) {
+      // The buffers are the caller's until the system has let go of them.
+      nt::IoStatusBlock ignored;
+      orig.NtCancelIoFile(pipe_, &ignored);
+      orig.NtWaitForSingleObject(event_, 0, nullptr);
     }
+    return io->status == nt::kCancelled ? nt::kIoTimeout : io->status;
   }
 
   nt::Handle pipe_ = nullptr, event_ = nullptr;
@@ -113,7 +97,7 @@ bool AgentLives(view::WView name, int64_t patience_ms) {
     if (nt::Ok(s)) {
       if (s = connection.Send(ping, left); nt::Ok(s)) {
         wire::Reply reply{};
-        s = connection.Receive(&reply, Once{left});
+        s = connection.Receive(&reply, left);
       }
       return s != nt::kIoTimeout;  // an agent that does not know pings ends the connection, and so lives
     }
@@ -124,21 +108,12 @@ bool AgentLives(view::WView name, int64_t patience_ms) {
   return false;
 }
 
-nt::NtStatus Exchange(view::WView name, const wire::Request& request, wire::Reply* reply) {
-  const Patience patience = g_hung.load(std::memory_order_relaxed) ? kOnceHung : kAtFirst;
+nt::NtStatus Exchange(view::WView name, const wire::Request& request, wire::Reply* reply,
+                      int64_t patience_ms) {
   Connection connection;
   nt::NtStatus s = connection.Open(name);
-  if (nt::Ok(s)) s = connection.Send(request, patience.answer_ms);
-  if (nt::Ok(s)) {
-    s = connection.Receive(reply, [&, asked = false]() mutable -> int64_t {
-      if (asked && !AgentLives(name, patience.ping_ms)) return 0;
-      asked = true;
-      return patience.answer_ms;
-    });
-  }
-  if (nt::Ok(s)) g_hung.store(false, std::memory_order_relaxed);
-  if (s == nt::kIoTimeout) g_hung.store(true, std::memory_order_relaxed);
-  return s;
+  if (nt::Ok(s)) s = connection.Send(request, patience_ms);
+  return nt::Ok(s) ? connection.Receive(reply, patience_ms) : s;
 }
 
 }  // namespace
@@ -158,11 +133,24 @@ nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
   nt::LargeInteger start = 0, now = 0, frequency = 0;
   orig.NtQueryPerformanceCounter(&start, &frequency);
   nt::NtStatus s = nt::kUnsuccessful;
+  Patience patience = g_hung.load(std::memory_order_relaxed) ? kOnceHung : kAtFirst;
   for (;;) {
     wire::Reply reply{};
-    s = Exchange(vl.agent_pipe, request, &reply);
-    if (nt::Ok(s)) return static_cast<nt::NtStatus>(reply.status);
-    if (s == nt::kIoTimeout) break;
+    s = Exchange(vl.agent_pipe, request, &reply, patience.answer_ms);
+    if (nt::Ok(s)) {
+      g_hung.store(false, std::memory_order_relaxed);
+      return static_cast<nt::NtStatus>(reply.status);
+    }
+    if (s == nt::kIoTimeout) {
+      if (!AgentLives(vl.agent_pipe, patience.ping_ms)) {
+        g_hung.store(true, std::memory_order_relaxed);
+        break;
+      }
+      // It works at it, or has lost this one connection: asked again it goes on with what it does already.
+      patience.answer_ms *= 2;
+      orig.NtQueryPerformanceCounter(&start, nullptr);
+      continue;
+    }
     // Absent, busy, broken in the middle: the agent is starting, restarting or has no free instance for a
     // moment.
     orig.NtQueryPerformanceCounter(&now, nullptr);
