@@ -130,7 +130,9 @@ void Agent::ServeControl(Handle pipe) {
   if (!Enter()) return;
   Session session{Connection(std::move(pipe)), {}, {}, nullptr};
   session.progress = [&session](const Progress& p) { (void)session.connection.Send(MakeProgress(p)); };
+  // A process is in a VM before its first instruction, or never.
   const uint32_t pid = session.connection.ClientProcess();
+  const bool is_guest = pid != 0 && vms_->IsGuest(pid);
   for (;;) {
     const auto payload = session.connection.Receive(kMaxRequestBytes);
     if (!payload.ok()) {
@@ -148,7 +150,7 @@ void Agent::ServeControl(Handle pipe) {
     const auto request = ParseRequest(*payload);
     if (!request.ok()) {
       answer = request.error();
-    } else if (pid != 0 && vms_->IsGuest(pid)) {
+    } else if (is_guest) {
       // A guest must not be able to command the world outside its VM.
       answer =
           Error{Errc::kDenied, "running '" + request->verb + "' failed: plume cannot be used inside a VM"};
@@ -207,15 +209,13 @@ void Agent::ServeGuest(Handle pipe) {
 }
 
 uint32_t Agent::Hydrate(const std::string& vm_id, uint32_t layer, uint32_t entry, uint32_t pid) {
-  VmRecord vm;
-  for (VmRecord& known : vms_->List())
-    if (known.id == vm_id) vm = std::move(known);
-  if (layer >= vm.images.size()) return NtStatusOf(Errc::kNotFound);
-  const std::string& digest = vm.images[layer];
+  std::string name;
+  const std::string digest = vms_->LayerDigest(vm_id, layer, &name);
+  if (digest.empty()) return NtStatusOf(Errc::kNotFound);
   const auto image = apps_->Attach(digest);
   Status done = image.ok() ? cache_->EnsureFile(digest, entry) : Status(image.error());
   if (done.ok()) return 0;
-  spdlog::warn("vm {} pid {}: {}", vm.name, pid, done.error().message);
+  spdlog::warn("vm {} pid {}: {}", name, pid, done.error().message);
   const bool offline = done.error().code == Errc::kUnreachable;
   vms_->Note(vm_id, offline && image.ok()
                         ? "the file " + FileForPeople(cache_->NameOf(digest, entry)) +

@@ -97,10 +97,10 @@ Result<VmRecord> Vms::ImportFrom(os::File& from, VmRecord wanted, const OnProgre
   {
     const std::lock_guard lock(mutex_);
     TRY(CheckNewLocked(&wanted));
+    if (Status made = TakeFolderLocked(&wanted); !made.ok()) return Error(made.error()).In(what);
   }
   // Marked and without vm.json a folder is no VM: until that is written, whoever dies leaves rubbish only.
   const auto make = [&]() -> Status {
-    TRY(os::SystemFiles().MakeDirectories(HostPath(state_.Vm(ToUtf16(wanted.id)))));
     TRY(MarkUnmade(wanted));
     TRY(PrepareFolder(wanted));
     {

@@ -267,9 +267,9 @@ Result<Json> Agent::VmStarted(Session& session, const Json& args) {
   ASSIGN(const VmRecord vm, vms_->Find(name));
   const auto pid = args.find("pid");
   if (pid == args.end() || !pid->is_number_unsigned()) return Json::object();
-  Handle guest(OpenProcess(PROCESS_TERMINATE, FALSE, pid->get<uint32_t>()));
+  Handle guest(OpenProcess(PROCESS_TERMINATE | PROCESS_QUERY_INFORMATION, FALSE, pid->get<uint32_t>()));
   // Only ever a process of this VM: a process id alone proves nothing.
-  if (guest && vms_->IsGuest(pid->get<uint32_t>())) session.guests[vm.id] = std::move(guest);
+  if (guest && vms_->IsGuestOf(vm.id, guest.get())) session.guests[vm.id] = std::move(guest);
   return Json::object();
 }
 

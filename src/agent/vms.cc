@@ -1,7 +1,6 @@
 #include "agent/vms.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "agent/text.h"
 #include "agent/win/machine.h"
@@ -9,40 +8,16 @@
 #include "agent/win/registry.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "os/mapped_file.h"
-#include "os/random.h"
-#include "view/vm_index.h"
-#include "wire/view_generated.h"
 
 namespace plume::agent {
 namespace {
 
 constexpr uint32_t kStopMillis = 15000;
+constexpr int kTendedInOneCall = 256, kTendedAtATime = 16;
 
 Status Usable(const VmRecord& vm) {
   if (vm.damage.empty()) return Ok();
   return Error{Errc::kCorrupt, "opening the VM '" + vm.name + "' failed: " + vm.damage};
-}
-
-constexpr std::string_view kViewTemporary = "view";
-
-// Unflushed: what is written can be made again. Readers never see half of it. What is there already and the
-// same stays: a VM can then be used on a disk that is full.
-Status WriteReplace(const os::Path& path, os::ByteView bytes) {
-  os::FileSystem& files = os::SystemFiles();
-  if (const auto there = os::ReadFile(files, path, bytes.size());
-      there.ok() && std::equal(there->begin(), there->end(), bytes.begin(), bytes.end()))
-    return Ok();
-  const os::Path temporary = os::TemporaryName(path.parent_path(), kViewTemporary);
-  const auto write = [&]() -> Status {
-    ASSIGN(const auto file, files.Open(temporary, os::OpenMode::kCreateNew));
-    TRY(file->WriteAt(0, bytes));
-    return file->Close();
-  };
-  Status done = write();
-  if (done.ok()) done = files.Rename(temporary, path, true);
-  if (!done.ok()) (void)files.Remove(temporary);
-  return done;
 }
 
 }  // namespace
@@ -131,7 +106,8 @@ Status Vms::Recover(bool moved) {
     if (!record.ok() || record->id != id) {
       const bool missing = !text.ok() && text.error().code == Errc::kNotFound;
       // Killed while it was made or deleted.
-      if (missing && (os::Exists(files, HostPath(state_.VmFile(ToUtf16(id), kUnmade))) || !HasChanges(ToUtf16(id)))) {
+      if (missing &&
+          (os::Exists(files, HostPath(state_.VmFile(ToUtf16(id), kUnmade))) || !HasChanges(ToUtf16(id)))) {
         if (const std::u16string rubbish = state_.Vm(ToUtf16(id)); !trash_.Take(rubbish).ok())
           trash_.TakeLater(rubbish);
         trash_.TakeKey(state_.VmKey(ToUtf16(id)));
@@ -156,7 +132,8 @@ Status Vms::Recover(bool moved) {
       DropUnfinishedSnapshots(vm->record);
       (void)files.Remove(HostPath(state_.VmFile(ToUtf16(id), kUnmade)));
     }
-    if (moved && vm->record.damage.empty()) (void)WriteView(vm->record);  // what cannot be written now is at the next start
+    if (moved && vm->record.damage.empty())
+      (void)WriteView(vm->record);  // what cannot be written now is at the next start
     vms_[id] = std::move(vm);
   }
   for (const std::u16string& id : Subkeys(state_.VmsKey()))
@@ -178,16 +155,8 @@ Status Vms::CheckNewLocked(VmRecord* wanted) const {
     ASSIGN(const Policy policy, ParsePolicy(wanted->policy_text, wanted->policy_file, facts_, wanted->base));
     wanted->base = policy.base;
   }
-  do {
-    wanted->id = os::RandomHex(4);
-  } while (vms_.contains(wanted->id) ||
-           os::Exists(os::SystemFiles(), HostPath(state_.Vm(ToUtf16(wanted->id)))));
   wanted->created = os::SystemClock().NowFiletime();
   return Ok();
-}
-
-Status Vms::MarkUnmade(const VmRecord& vm) const {
-  return os::WriteAtomic(os::SystemFiles(), HostPath(state_.VmFile(ToUtf16(vm.id), kUnmade)), std::string_view());
 }
 
 void Vms::Abandon(const VmRecord& vm) {
@@ -199,16 +168,19 @@ void Vms::Abandon(const VmRecord& vm) {
 Result<VmRecord> Vms::Create(VmRecord wanted) {
   const std::lock_guard lock(mutex_);
   TRY(CheckNewLocked(&wanted));
+  const std::string what = "creating the VM '" + wanted.name + "'";
+  if (Status made = TakeFolderLocked(&wanted); !made.ok()) return Error(made.error()).In(what);
   auto vm = std::make_unique<Vm>();
   vm->record = wanted;
-  Status done = os::SystemFiles().MakeDirectories(HostPath(state_.Vm(ToUtf16(wanted.id))));
-  if (done.ok()) done = PrepareFolder(wanted);
-  if (done.ok()) done = WriteView(wanted);
+  Status done = FillFolder(wanted);
+  if (done.ok()) done = WriteView(wanted, {}, true);
   if (done.ok()) done = SaveLocked(wanted);
   if (!done.ok()) {
     Abandon(wanted);
-    return Error(done.error()).In("creating the VM '" + wanted.name + "'");
+    return Error(done.error()).In(what);
   }
+  // What its policy says about the network is looked up when it starts.
+  if (wanted.policy_text.empty()) RememberReady(vm.get());
   vms_[wanted.id] = std::move(vm);
   return wanted;
 }
@@ -226,77 +198,6 @@ std::vector<VmRecord> Vms::List() const {
   for (const auto& [id, vm] : vms_) out.push_back(vm->record);
   std::sort(out.begin(), out.end(), [](const VmRecord& a, const VmRecord& b) { return a.name < b.name; });
   return out;
-}
-
-// Whether a workspace's upper layer, files or registry, has anything in it.
-bool Vms::HasChanges(const std::u16string& id, uint32_t workspace) const {
-  const os::Path upper = HostPath(state_.WorkspaceFile(id, workspace, u"upper"));
-  os::FileSystem& files = os::SystemFiles();
-  if (const auto drives = files.List(upper); drives.ok()) {
-    for (const os::DirectoryEntry& drive : *drives)
-      if (const auto entries = files.List(upper / drive.name); !entries.ok() || !entries->empty())
-        return true;
-  }
-  return !Subkeys(state_.WorkspaceKey(id, workspace)).empty();
-}
-
-std::set<uint32_t> Vms::Workspaces(const std::u16string& id) const {
-  std::set<uint32_t> out;
-  if (const auto parts = os::SystemFiles().List(HostPath(state_.Vm(id))); parts.ok())
-    for (const os::DirectoryEntry& part : *parts)
-      out.insert(StatePaths::WorkspaceNumber(FromWide(part.name.wstring())));
-  for (const std::u16string& key : Subkeys(state_.VmKey(id))) out.insert(StatePaths::WorkspaceNumber(key));
-  out.erase(0);
-  return out;
-}
-
-bool Vms::HasChanges(const std::u16string& id) const {
-  const std::set<uint32_t> all = Workspaces(id);
-  return std::any_of(all.begin(), all.end(), [&](uint32_t n) { return HasChanges(id, n); });
-}
-
-// The VM's name as a compiled view of it has it; empty if that is damaged too.
-std::string Vms::NameInView(const std::u16string& id) const {
-  for (const uint32_t n : Workspaces(id)) {
-    const auto view =
-        os::ReadFile(os::SystemFiles(), HostPath(state_.WorkspaceFile(id, n, u"view.plv")), 64u << 20);
-    if (!view.ok()) continue;
-    flatbuffers::Verifier verifier(view->data(), view->size());
-    if (!wire::VerifyViewBuffer(verifier)) continue;
-    const auto* name = wire::GetView(view->data())->vm_name();
-    return ToUtf8(std::u16string(name->begin(), name->end()));
-  }
-  return {};
-}
-
-// Idempotent, and cheap when everything is there.
-Status Vms::PrepareFolder(const VmRecord& vm) const {
-  const std::u16string id = ToUtf16(vm.id);
-  os::FileSystem& files = os::SystemFiles();
-  const auto part = [&](std::u16string_view name) { return state_.WorkspaceFile(id, vm.workspace, name); };
-  TRY(files.MakeDirectories(HostPath(part(u"upper\\C"))));
-  TRY(files.MakeDirectories(HostPath(part(u"scratch"))));
-  const Error damaged{Errc::kCorrupt, "opening the VM's index failed: it is damaged (put " +
-                                          ToUtf8(part(u"index.plx")) +
-                                          " back from a backup, or start afresh with plume vm discard " + vm.name +
-                                          ")"};
-  const auto there = files.Stat(HostPath(part(u"index.plx")));
-  const bool whole = there.ok() && there->size >= view::VmIndex::kFileBytes;
-  // Without its index nothing of the upper layer would be seen, and everything that was deleted would.
-  if (!whole && HasChanges(id, vm.workspace)) return damaged;
-  bool created = false;
-  ASSIGN(os::MappedFile index,
-         os::MappedFile::OpenShared(HostPath(state_.WorkspaceFile(id, vm.workspace, u"index.plx")),
-                                    view::VmIndex::kFileBytes, &created, view::VmIndex::kHeaderBytes));
-  // An agent killed between making the file and formatting it leaves zeros: still an empty index.
-  uint32_t magic = 0;
-  memcpy(&magic, index.data(), sizeof(magic));
-  if (magic == 0 && whole && HasChanges(id, vm.workspace)) return damaged;
-  if (magic == 0)
-    view::VmIndex::Format(index.data());
-  else if (!view::VmIndex::Recover(index.data(), index.size()))
-    return damaged;
-  return MakeKey(state_.WorkspaceKey(id, vm.workspace));
 }
 
 Result<Policy> Vms::PolicyOf(const std::string& name) const {
@@ -325,38 +226,6 @@ std::set<uint16_t> Vms::RealPortsOfOthersLocked(const Vm& vm) const {
   return taken;
 }
 
-Status Vms::WriteView(const VmRecord& vm, const Network& network) const {
-  ViewInput input;
-  input.state = &state_;
-  input.facts = &facts_;
-  input.vm_id = ToUtf16(vm.id);
-  input.vm_name = ToUtf16(vm.name);
-  input.workspace = vm.workspace;
-  input.program_folder = ProgramFolder();
-  input.objects = ObjectsDirectory();
-  std::vector<const catalog::Reader*> catalogs;
-  for (const std::string& digest : vm.images) {
-    ASSIGN(LayerInput layer, images_(digest));
-    catalogs.push_back(layer.catalog);
-    input.layers.push_back(std::move(layer));
-  }
-  Policy user;
-  user.base = vm.base;
-  if (!vm.policy_text.empty()) {
-    ASSIGN(user, ParsePolicy(vm.policy_text, vm.policy_file, facts_, vm.base));
-  }
-  input.policy = CompletePolicy(user, facts_, catalogs);
-  input.network_allow = network.allow;
-  input.real_ports = network.real_ports;
-  if (input.policy.network && input.policy.network->mode != NetworkMode::kAll) {
-    // The ports that guests have bound: one bit each, none to begin with.
-    const std::vector<uint8_t> none(65536 / 8);
-    TRY(WriteReplace(HostPath(state_.WorkspaceFile(input.vm_id, vm.workspace, u"ports.plp")), none));
-  }
-  ASSIGN(const std::vector<uint8_t> bytes, CompileView(input));
-  return WriteReplace(HostPath(state_.WorkspaceFile(input.vm_id, vm.workspace, u"view.plv")), bytes);
-}
-
 Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::string>* images,
                               bool remove_when_empty) {
   Network network;
@@ -376,12 +245,17 @@ Result<VmRecord> Vms::Prepare(const std::string& name, const std::vector<std::st
     TRY(SaveLocked(wanted));
     vm->record = wanted;
   }
-  if (!in_use) {
+  if (!in_use && !network.policy && IsReadyLocked(*vm)) {
+    vm->real_ports.clear();
+    vm->notes.clear();
+  } else if (!in_use) {
+    vm->ready = Ready();
     TRY(PrepareFolder(vm->record));
     if (network.policy && !network.policy->private_ports.empty())
       network.real_ports = ChooseRealPorts(*network.policy, vm->record.id, RealPortsOfOthersLocked(*vm));
     vm->real_ports = {network.real_ports.begin(), network.real_ports.end()};
     TRY(WriteView(vm->record, network));
+    if (!network.policy) RememberReady(vm);
     vm->notes.clear();
     vm->notes.insert(network.notes.begin(), network.notes.end());
   }
@@ -425,7 +299,8 @@ Status Vms::Stop(const std::string& name) {
     job = Job::OpenExisting(state_.Job(ToUtf16(id)));  // an own handle: waiting must not hold the lock
   }
   TRY(job.Stop(kStopMillis));
-  Tend();
+  const std::lock_guard lock(mutex_);
+  if (Vm* vm = FindIdLocked(id)) TendLocked(vm);
   return Ok();
 }
 
@@ -511,17 +386,33 @@ void Vms::Release(const std::string& id) {
   if (vm->record.remove_when_empty && !InUseLocked(*vm)) (void)DeleteLocked(vm);
 }
 
+void Vms::TendLocked(Vm* vm) {
+  if (InUseLocked(*vm)) return;
+  if (vm->record.remove_when_empty)
+    (void)DeleteLocked(vm);
+  else
+    vm->job = Job();  // an idle VM costs no handle
+}
+
+// Every VM that has a job is a question to the system. So of a thousand only some are looked at in one call,
+// and the lock is given back in between: no request waits for more than a few of them.
 void Vms::Tend() {
-  const std::lock_guard lock(mutex_);
-  std::vector<Vm*> finished;
-  for (const auto& [id, vm] : vms_) {
-    if (InUseLocked(*vm)) continue;
-    if (vm->record.remove_when_empty)
-      finished.push_back(vm.get());
-    else
-      vm->job = Job();  // an idle VM costs no handle
+  for (int asked = 0, more = 1; more != 0 && asked < kTendedInOneCall;) {
+    const std::lock_guard lock(mutex_);
+    auto at = vms_.upper_bound(tended_);
+    for (int held = 0; at != vms_.end() && held < kTendedAtATime;) {
+      Vm* vm = (at++)->second.get();
+      tended_ = vm->record.id;
+      if (!vm->job && !vm->record.remove_when_empty) continue;
+      TendLocked(vm);
+      ++held, ++asked;
+    }
+    if (at == vms_.end()) {
+      tended_.clear();
+      more = 0;
+    }
   }
-  for (Vm* vm : finished) (void)DeleteLocked(vm);
+  const std::lock_guard lock(mutex_);
   RetryCommitsLocked();
   trash_.RetryNow();
 }
@@ -534,10 +425,29 @@ bool Vms::AnyInUse() const {
 }
 
 bool Vms::IsGuest(uint32_t pid) const {
+  const Handle process(OpenProcess(
+      RunningOnWine() ? PROCESS_QUERY_INFORMATION : PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid));
+  // Most processes are in no job at all: one question, however many VMs there are. One that cannot be opened
+  // may be a guest that does not want to be.
+  BOOL in_a_job = FALSE;
+  if (process && IsProcessInJob(process.get(), nullptr, &in_a_job) && !in_a_job) return false;
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, vm] : vms_)
-    if (vm->job && vm->job.Contains(pid)) return true;
-  return false;
+  return std::any_of(vms_.begin(), vms_.end(),
+                     [&](const auto& vm) { return vm.second->job && vm.second->job.Contains(pid); });
+}
+
+bool Vms::IsGuestOf(const std::string& id, HANDLE process) const {
+  const std::lock_guard lock(mutex_);
+  const Vm* vm = FindIdLocked(id);
+  return vm != nullptr && vm->job.Holds(process);
+}
+
+std::string Vms::LayerDigest(const std::string& id, uint32_t layer, std::string* name) const {
+  const std::lock_guard lock(mutex_);
+  const Vm* vm = FindIdLocked(id);
+  if (vm == nullptr || layer >= vm->record.images.size()) return {};
+  *name = vm->record.name;
+  return vm->record.images[layer];
 }
 
 void Vms::Note(const std::string& id, const std::string& text) {

@@ -108,16 +108,28 @@ class Vms {
   // Leases: a client that prepares, starts or waits for guests.
   void Lease(const std::string& id);
   void Release(const std::string& id);  // may delete a VM of --rm
-  // Removes VMs of --rm whose last guest has ended. Called now and then.
+  // Removes VMs of --rm whose last guest has ended. Called now and then; of very many VMs each call looks at
+  // some.
   void Tend();
   bool AnyInUse() const;
+  // Whether a process is in a VM: in any, or in that one.
   bool IsGuest(uint32_t pid) const;
+  bool IsGuestOf(const std::string& id, HANDLE process) const;
+  // The digest of a VM's layer, empty if there is none.
+  std::string LayerDigest(const std::string& id, uint32_t layer, std::string* name) const;
 
   // What the user should be told about a VM: each line once per run.
   void Note(const std::string& id, const std::string& text);
   std::vector<std::string> TakeNotes(const std::string& id);
 
  private:
+  // What this agent has made ready for guests already: nothing but it changes a VM's view.
+  struct Ready {
+    uint32_t workspace = 0;  // 0: nothing
+    std::vector<std::string> images;
+    uint64_t view_bytes = 0;
+    int64_t view_time = 0;
+  };
   struct Vm {
     VmRecord record;
     Job job;
@@ -126,7 +138,8 @@ class Vms {
     uint32_t last_workspace = 1;
     std::set<std::string> notes;
     std::set<uint16_t> real_ports;  // where its private ports are, as of the last start
-    std::string doing;        // see Work; empty: nothing
+    std::string doing;              // see Work; empty: nothing
+    Ready ready;
     bool unfinished = false;  // a commit that could not be brought to an end yet
     uint64_t retry_at = 0;    // GetTickCount64
   };
@@ -144,11 +157,18 @@ class Vms {
   static Error BusyError(const std::string& what, const Vm& vm);
   Status SaveLocked(const VmRecord& record) const;
   Status PrepareFolder(const VmRecord& vm) const;
-  // `network`: of a VM that is about to start; without it nothing is allowed that would have to be looked up.
-  Status WriteView(const VmRecord& vm, const Network& network = {}) const;
+  Status FillFolder(const VmRecord& vm) const;  // the same for one that was just taken
+  bool IsReadyLocked(const Vm& vm) const;
+  void RememberReady(Vm* vm) const;
+  void TendLocked(Vm* vm);
+  // `is_new`: there is none yet. `network`: of a VM that is about to start; without it nothing is allowed
+  // that would have to be looked up.
+  Status WriteView(const VmRecord& vm, const Network& network = {}, bool is_new = false) const;
   std::set<uint16_t> RealPortsOfOthersLocked(const Vm& vm) const;
-  // Checks what Create and Import are given; fills in id and creation time.
+  // Checks what Create and Import are given; fills in the creation time.
   Status CheckNewLocked(VmRecord* wanted) const;
+  // Makes its folder, and so its id, which nobody else has.
+  Status TakeFolderLocked(VmRecord* wanted) const;
   void Abandon(const VmRecord& vm);  // one that was being made
 
   // A VM that something is being done with, which takes long: nobody else may use it meanwhile.
@@ -187,6 +207,7 @@ class Vms {
   const ImageSource images_;
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Vm>> vms_;  // by id
+  std::string tended_;                              // the id of the last one that was tended
   Trash trash_;
 };
 

@@ -64,6 +64,10 @@ class FaultyFiles : public FileSystem {
     TRY(plan_.Step("list", Utf8(path)));
     return inner_.List(path);
   }
+  Status MakeDirectory(const Path& path) override {
+    TRY(plan_.Step("mkdir", Utf8(path)));
+    return inner_.MakeDirectory(path);
+  }
   Status MakeDirectories(const Path& path) override {
     TRY(plan_.Step("mkdir", Utf8(path)));
     return inner_.MakeDirectories(path);

@@ -74,6 +74,7 @@ class FileSystem {
   // Without "." and "..", in no order.
   virtual Result<std::vector<DirectoryEntry>> List(const Path& directory) = 0;
   virtual Status MakeDirectories(const Path& path) = 0;  // with parents; existing is fine
+  virtual Status MakeDirectory(const Path& path) = 0;    // that one, which must not exist
   // Atomic. With replace = false an existing `to` gives kExists (never overwritten, also under a race).
   virtual Status Rename(const Path& from, const Path& to, bool replace) = 0;
   virtual Status Remove(const Path& path) = 0;  // a file or an empty directory; clears read-only first

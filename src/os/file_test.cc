@@ -133,6 +133,33 @@ TEST(MappedFile, SharesChangesAndGrowsSparsely) {
   EXPECT_EQ(MappedFile::OpenRead(folder / "none").error().code, Errc::kNotFound);
 }
 
+TEST(MappedFile, IsMadeSparselyWithAHead) {
+  TestFolder folder;
+  const Bytes head(4096, 9);
+  ASSERT_TRUE(MappedFile::Make(folder / "m", head, 1 << 20).ok());
+  struct stat info;
+  ASSERT_EQ(stat((folder / "m").c_str(), &info), 0);
+  EXPECT_EQ(info.st_size, 1 << 20);
+  EXPECT_GE(info.st_blocks * 512, 4096);
+  EXPECT_LT(info.st_blocks * 512, 1 << 20);
+  bool created = true;
+  Result<MappedFile> shared = MappedFile::OpenShared(folder / "m", 1 << 20, &created, 4096);
+  ASSERT_TRUE(shared.ok());
+  EXPECT_FALSE(created);
+  EXPECT_EQ(shared->data()[4095], 9);
+  EXPECT_EQ(shared->data()[4096], 0);
+  EXPECT_EQ(MappedFile::Make(folder / "m", head, 1 << 20).error().code, Errc::kExists);
+}
+
+TEST(File, MakesOneFolderThatIsNotThere) {
+  TestFolder folder;
+  FileSystem& files = SystemFiles();
+  EXPECT_EQ(files.MakeDirectory(folder / "a/b").error().code, Errc::kNotFound);
+  ASSERT_TRUE(files.MakeDirectory(folder / "a").ok());
+  EXPECT_EQ(files.MakeDirectory(folder / "a").error().code, Errc::kExists);
+  EXPECT_TRUE(files.MakeDirectory(folder / "a/b").ok());
+}
+
 TEST(MappedFile, ReservesTheBeginning) {
   TestFolder folder;
   Result<MappedFile> one = MappedFile::OpenShared(folder / "m", 1 << 20, nullptr, 4096);

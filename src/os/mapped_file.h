@@ -25,6 +25,10 @@ class MappedFile {
   static Result<MappedFile> OpenShared(const Path& path, uint64_t bytes, bool* created,
                                        uint64_t reserved = 0);
 
+  // Makes a file for OpenShared, which must not exist: `head`, then zeros that take no room, to `bytes` in
+  // all.
+  static Status Make(const Path& path, ByteView head, uint64_t bytes);
+
   uint8_t* data() const { return data_; }
   uint64_t size() const { return size_; }
   ByteView bytes() const { return ByteView(data_, static_cast<size_t>(size_)); }

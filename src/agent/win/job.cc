@@ -62,6 +62,11 @@ bool Job::Contains(uint32_t pid) const {
   return std::find(all.begin(), all.end(), pid) != all.end();
 }
 
+bool Job::Holds(HANDLE process) const {
+  BOOL in = FALSE;
+  return handle_ && IsProcessInJob(process, handle_.get(), &in) && in;
+}
+
 Status Job::Stop(uint32_t timeout_ms) {
   if (!handle_) return Ok();
   const ULONGLONG end = GetTickCount64() + timeout_ms;

@@ -27,6 +27,7 @@ class Job {
   std::vector<uint32_t> Processes() const;
   std::vector<ProcessInfo> Describe() const;
   bool Contains(uint32_t pid) const;
+  bool Holds(HANDLE process) const;
   // Ends every guest and waits until they are gone; kBusy after `timeout_ms`.
   Status Stop(uint32_t timeout_ms);
 

@@ -205,6 +205,11 @@ class PosixFiles : public FileSystem {
     return ErrnoError(error, Doing("creating the folder", path));
   }
 
+  Status MakeDirectory(const Path& path) override {
+    if (mkdir(path.c_str(), 0777) == 0) return Ok();
+    return ErrnoError(errno, Doing("creating the folder", path));
+  }
+
   Status Rename(const Path& from, const Path& to, bool replace) override {
     if (replace) {
       if (rename(from.c_str(), to.c_str()) != 0) return ErrnoError(errno, Doing("replacing", to));

@@ -77,6 +77,13 @@ Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool
   return mapped;
 }
 
+Status MappedFile::Make(const Path& path, ByteView head, uint64_t bytes) {
+  ASSIGN(const auto file, SystemFiles().Open(path, OpenMode::kCreateNew));
+  TRY(file->WriteAt(0, head));
+  TRY(file->Truncate(bytes));
+  return file->Close();
+}
+
 Status MappedFile::Flush() {
   if (data_ && msync(data_, static_cast<size_t>(size_), MS_SYNC) != 0)
     return ErrnoError(errno, "writing a mapped file");

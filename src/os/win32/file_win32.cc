@@ -231,6 +231,11 @@ class Win32Files : public FileSystem {
     return Win32Error(error, Doing("creating the folder", path));
   }
 
+  Status MakeDirectory(const Path& path) override {
+    if (CreateDirectoryW(LongPath(path).c_str(), nullptr)) return Ok();
+    return Win32Error(GetLastError(), Doing("creating the folder", path));
+  }
+
   Status Rename(const Path& from, const Path& to, bool replace) override {
     const std::wstring source = LongPath(from), target = LongPath(to);
     if (!replace) {

@@ -80,6 +80,22 @@ Result<MappedFile> MappedFile::OpenShared(const Path& path, uint64_t bytes, bool
   return mapped;
 }
 
+Status MappedFile::Make(const Path& path, ByteView head, uint64_t bytes) {
+  const Handle file(CreateFileW(LongPath(path).c_str(), GENERIC_READ | GENERIC_WRITE,
+                                FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, CREATE_NEW,
+                                FILE_ATTRIBUTE_NORMAL, nullptr));
+  if (!file) return Win32Error(GetLastError(), "creating " + Utf8(path));
+  DWORD returned = 0;
+  // Where the file system has no sparse files the file just takes its full size.
+  DeviceIoControl(file.get(), FSCTL_SET_SPARSE, nullptr, 0, nullptr, 0, &returned, nullptr);
+  FILE_END_OF_FILE_INFO end;
+  end.EndOfFile.QuadPart = static_cast<LONGLONG>(bytes);
+  if (!WriteFile(file.get(), head.data(), static_cast<DWORD>(head.size()), &returned, nullptr) ||
+      !SetFileInformationByHandle(file.get(), FileEndOfFileInfo, &end, sizeof end))
+    return Win32Error(GetLastError(), "writing " + Utf8(path));
+  return Ok();
+}
+
 Status MappedFile::Flush() {
   if (data_ && !FlushViewOfFile(data_, static_cast<SIZE_T>(size_))) {
     return Win32Error(GetLastError(), "writing a mapped file");
