@@ -6,10 +6,10 @@ namespace plume::view {
 namespace {
 
 constexpr uint32_t kMagic = 0x31584c50;  // "PLX1"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 // One odd multiplier per level, so that keys sharing a bucket of one level part in the next.
 constexpr uint64_t kMix[] = {0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93,
-                             0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3};
+                             0xA0761D6478BD642F};
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free && sizeof(std::atomic<uint64_t>) == 8);
 static_assert(sizeof(VmIndex::Record) == 32 && offsetof(VmIndex::Record, text) == 24);
@@ -30,6 +30,12 @@ void VmIndex::Format(void* memory) {
 
 bool VmIndex::Attach(void* memory, uint64_t bytes, Provide provide) {
   static_assert(sizeof(kMix) / sizeof(kMix[0]) == kLevels);
+  static_assert([] {
+    uint64_t start = 0;
+    for (int level = 0; level < kLevels; start += LevelSlots(level++))
+      if (LevelStart(level) != start) return false;
+    return start == kSlots;
+  }());
   static_assert(sizeof(Header) <= kHeaderBytes && kFileBytes / 8 <= 0xffffffff);
   auto* h = static_cast<Header*>(memory);
   if (memory == nullptr || bytes < kFileBytes || h->bytes != kFileBytes || h->version != kVersion ||
@@ -83,7 +89,7 @@ VmIndex::Record* VmIndex::Walk(uint64_t hash, Match&& match, Make&& make) const 
   uint64_t fresh = 0;
   for (int level = 0; level < kLevels; ++level) {
     const uint64_t mixed = hash * kMix[level];
-    const uint64_t bucket = mixed >> (64 - (kLevel0Bits + level - 4));
+    const uint64_t bucket = mixed >> (64 - (kLevelBits[level] - 4));
     Slot* const slots_of_bucket = slots() + LevelStart(level) + bucket * kBucket;
     for (int i = 0; i < kBucket; ++i) {
       Slot& slot = slots_of_bucket[((mixed >> 24) + i) % kBucket];

@@ -101,14 +101,15 @@ class VmIndex {
   // sequence: its bucket of level 0, then its bucket of level 1, ... Slots are never emptied, so two writers
   // of one path meet at the same slot, and a search ends at the first empty one.
   static constexpr uint64_t kPageBytes = 4096;
-  static constexpr int kLevels = 8, kBucket = 16;
-  static constexpr int kLevel0Bits = 14;  // 16384 slots; every level doubles
-  static constexpr uint64_t LevelSlots(int level) { return 1ull << (kLevel0Bits + level); }
-  static constexpr uint64_t LevelStart(int level) {  // in slots
-    return LevelSlots(level) - LevelSlots(0);
-  }
-  static constexpr uint64_t kArenaStart =
-      kHeaderBytes + 8 * ((1ull << (kLevel0Bits + kLevels)) - (1ull << kLevel0Bits));
+  // The first level is two pages, all that the look-ups of most VMs ever touch; then it grows fast, so that a
+  // search in a large index passes few full levels.
+  static constexpr int kLevels = 5, kBucket = 16;
+  static constexpr int kLevelBits[kLevels] = {10, 13, 16, 19, 21};
+  static constexpr uint64_t LevelSlots(int level) { return 1ull << kLevelBits[level]; }
+  static constexpr uint64_t kLevelStart[kLevels] = {0, 1024, 9216, 74752, 599040};  // in slots
+  static constexpr uint64_t LevelStart(int level) { return kLevelStart[level]; }
+  static constexpr uint64_t kSlots = 2696192;
+  static constexpr uint64_t kArenaStart = kHeaderBytes + 8 * kSlots;
   using Slot = std::atomic<uint64_t>;  // 0 = empty; else tag << 32 | offset / 8
 
   Header* header() const { return reinterpret_cast<Header*>(base_); }
