@@ -68,8 +68,9 @@ conformance: all
 	@tests/conformance/test_isolation.sh $(ARGS)
 
 bench: all
-	cmake --build build/mingw64 --target bench_calls bench_macro
+	cmake --build build/mingw64 --target bench_calls bench_macro many_vms idle
 	@tests/bench/run.sh $(ARGS)
+	@tests/bench/many.sh $(filter --quick,$(ARGS))
 
 fuzz: setup | build/log
 	@tools/run_tests.py --only fuzz --fuzz-seconds $(FUZZ_SECONDS)
