@@ -270,7 +270,11 @@ bool ListingRefresh::Still(void* context, view::DirEntry* entry) {
   const uint32_t flags = record ? record->flags.load(std::memory_order_acquire) : 0;
   const bool was_upper = entry->source == view::Source::kUpper;
   const bool given_up = (flags & view::VmIndex::kWhiteout) != 0;
-  if ((was_upper || (flags & view::VmIndex::kUpper)) && self.filter.ShowsUpper(entry->name)) {
+  // A directory that was renamed took what lower layers had in it along into the upper one.
+  const bool lower_shows = entry->source == view::Source::kHost    ? self.filter.ShowsHost(entry->name)
+                           : entry->source == view::Source::kImage ? self.filter.ShowsImage(entry->name)
+                                                                   : false;
+  if ((!lower_shows || (flags & view::VmIndex::kUpper)) && self.filter.ShowsUpper(entry->name)) {
     // What is in the upper layer and was never opened to be removed is still there.
     if (was_upper && !given_up && !self.facts_too) return true;
     CallScratch scratch;
@@ -288,10 +292,8 @@ bool ListingRefresh::Still(void* context, view::DirEntry* entry) {
       if (nt::Ok(s)) TakeFacts(FromInformation(entry->name, info, 0), entry);
     }
     if (!IsMissing(s)) return true;
-    if (was_upper) return false;
   }
-  return entry->source == view::Source::kHost ? self.filter.ShowsHost(entry->name)
-                                              : self.filter.ShowsImage(entry->name);
+  return lower_shows;
 }
 
 }  // namespace plume::vl

@@ -85,7 +85,8 @@ size_t LongNameOf(const VlState& vl, CallScratch& scratch, const VPath& director
 }
 
 // Replaces short names by long ones. Only paths with a "~" in a component of at most 12 units pay for it.
-VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, bool* gone) {
+// `gone` becomes the first component (counted from 1) that is the short name of a deleted host file.
+VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, int* gone) {
   bool any = false;
   for (int i = 1; i <= path->depth; ++i) {
     any |= MayBeShortName(view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u));
@@ -98,8 +99,10 @@ VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, bo
     WView component = view::Sub(path->text, path->end[i - 1] + 1u, path->end[i] - path->end[i - 1] - 1u);
     if (MayBeShortName(component)) {
       // In every mode: the policy of a name must not depend on how it is written.
-      const size_t length = LongNameOf(vl, scratch, *done, component, long_name, gone);
+      bool deleted = false;
+      const size_t length = LongNameOf(vl, scratch, *done, component, long_name, &deleted);
       if (length) component = WView(long_name, length);
+      if (deleted && *gone == 0) *gone = i;
     }
     VPath* next = ChildPath(scratch, *done, component);
     if (!next) return nullptr;
@@ -110,11 +113,13 @@ VPath* ExpandShortNames(const VlState& vl, CallScratch& scratch, VPath* path, bo
 }
 
 nt::NtStatus Finish(const VlState& vl, CallScratch& scratch, VPath* path, FileTarget* out) {
-  bool gone = false;
+  int gone = 0;
   out->path = ExpandShortNames(vl, scratch, path, &gone);
   if (!out->path) return nt::kNoMemory;
   out->found = view::LookUp(vl.space, *out->path, false);
   if (gone && (out->found.mode == view::Mode::kMerge || out->found.mode == view::Mode::kPrivate)) {
+    // Below a folder that is gone there is nothing, nor can anything be made there.
+    if (gone < out->path->depth) return nt::kObjectPathNotFound;
     out->found.lower_hidden = true;
     out->found.mount = -1;
     out->found.host_visible = out->found.blocked = out->found.virtual_directory = false;
