@@ -55,6 +55,18 @@ check "a command's pipes close when it ends (${took} s)" [ "$took" -lt 10 ]
 check "it said what it was asked for" grep -q same <<<"$said"
 check "and the agent that it started lives" [ -n "$(pids_in "$client" plume-agent.exe)" ]
 
+# --- what plume starts on Linux has fixed addresses, unless told otherwise ----------------------------------------------
+agent_with() {  # agent_with VARIABLE=VALUE: the personality of an agent that a plume with random addresses starts
+  plume_in "$client" agent stop --force >/dev/null 2>&1
+  env "$1" PLUME_WINEPREFIX="$client" timeout 60 python3 -c 'import ctypes, os
+ctypes.CDLL(None).personality(0)
+os.execvp("plume", ["plume", "vm", "list"])' >/dev/null 2>&1 </dev/null
+  cat "/proc/$(pids_in "$client" plume-agent.exe | head -1)/personality"
+}
+check "fixed addresses" [ "$(agent_with A=1)" = 00040000 ]
+check "random ones if asked for" [ "$(agent_with PLUME_RANDOM_ADDRESSES=1)" = 00000000 ]
+plume_in "$client" agent stop --force >/dev/null 2>&1
+
 # --- it hangs: commands ----------------------------------------------------------------------------------------------------
 need "an agent" plume_in "$client" vm list
 agent=$(pids_in "$client" plume-agent.exe)
