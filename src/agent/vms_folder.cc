@@ -37,6 +37,21 @@ Status WriteReplace(const os::Path& path, os::ByteView bytes) {
   return done;
 }
 
+// The pages that most VMs ever touch are there from the beginning. A first touch of a hole makes the system
+// read ahead: it fills as many pages with zeros as it would have read, up to megabytes, while a guest waits.
+constexpr uint64_t kFirstSlotBytes = 8192, kFirstRecordBytes = 16384;
+
+Status MakeIndex(const os::Path& path) {
+  std::vector<uint64_t> head((view::VmIndex::kHeaderBytes + kFirstSlotBytes) / sizeof(uint64_t));
+  view::VmIndex::Format(head.data());
+  const auto* bytes = reinterpret_cast<const uint8_t*>(head.data());
+  TRY(os::MappedFile::Make(path, {bytes, head.size() * sizeof(uint64_t)}, view::VmIndex::kFileBytes));
+  const uint64_t records = head[2];  // where the first one goes: docs/formats/vm-index.md
+  ASSIGN(const auto file, os::SystemFiles().Open(path, os::OpenMode::kReadWrite));
+  TRY(file->WriteAt(records, std::vector<uint8_t>(kFirstRecordBytes)));
+  return file->Close();
+}
+
 }  // namespace
 
 Status Vms::TakeFolderLocked(VmRecord* wanted) const {
@@ -68,11 +83,7 @@ Status Vms::FillFolder(const VmRecord& vm) const {
   TRY(files.MakeDirectory(HostPath(state_.Workspace(id, vm.workspace))));
   for (const std::u16string_view name : {u"upper", u"upper\\C", u"scratch"})
     TRY(files.MakeDirectory(part(name)));
-  std::vector<uint64_t> head(view::VmIndex::kHeaderBytes / sizeof(uint64_t));
-  view::VmIndex::Format(head.data());
-  TRY(os::MappedFile::Make(part(u"index.plx"),
-                           {reinterpret_cast<const uint8_t*>(head.data()), view::VmIndex::kHeaderBytes},
-                           view::VmIndex::kFileBytes));
+  TRY(MakeIndex(part(u"index.plx")));
   TRY(MakeKey(state_.VmKey(id)));
   return MakeKey(state_.WorkspaceKey(id, vm.workspace));
 }
@@ -91,6 +102,7 @@ Status Vms::PrepareFolder(const VmRecord& vm) const {
   const bool whole = there.ok() && there->size >= view::VmIndex::kFileBytes;
   // Without its index nothing of the upper layer would be seen, and everything that was deleted would.
   if (!whole && HasChanges(id, vm.workspace)) return damaged;
+  if (!there.ok() && there.error().code == Errc::kNotFound) TRY(MakeIndex(HostPath(part(u"index.plx"))));
   bool created = false;
   ASSIGN(os::MappedFile index,
          os::MappedFile::OpenShared(HostPath(state_.WorkspaceFile(id, vm.workspace, u"index.plx")),
