@@ -21,6 +21,7 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -32,6 +33,7 @@ TREES = [("home", f"{HOME}/{f}") for f in ("Desktop", "Documents", "Downloads", 
                                            ".config/menus", ".config/autostart")]
 TREES += [("project", os.path.join(ROOT, f)) for f in ("build/bin", "build/mingw64/bin")]
 TOPS = [("root", "/"), ("home", HOME)]
+VM_FILES = {"view.plv", "index.plx"}  # of a VM's folder: what is in it is the VM's own
 SETTLE, WAIT = 8, 12
 
 
@@ -108,6 +110,10 @@ class Files:
             if os.path.basename(folder) == "__pycache__":
                 folders.clear()
                 continue
+            if VM_FILES <= set(names):
+                folders.clear()
+                yield f"vm {label}/{os.path.relpath(folder, top)}"
+                continue
             for name in ["", *names, *(f for f in folders if os.path.islink(os.path.join(folder, f)))]:
                 path = os.path.join(folder, name) if name else folder
                 try:
@@ -126,13 +132,15 @@ class Files:
 
 def system_lines():
     out = os.path.join(os.path.dirname(prefix()), f"listing.{os.getpid()}")
+    command = ["wine", os.path.join(ROOT, "build/mingw64/bin/machine_listing.exe"), "Z:" + out.replace("/", "\\")]
     try:
-        result = subprocess.run(["wine", os.path.join(ROOT, "build/mingw64/bin/machine_listing.exe"), "Z:" + out.replace("/", "\\")] +
-                                (["desktop"] if os.environ.get("DISPLAY") else []),
-                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120,
-                                env=dict(os.environ, WINEDEBUG="-all"), check=False)
-        if result.returncode:
-            raise SystemExit(f"machine_listing: {result.stderr.decode(errors='replace').strip() or result.returncode}")
+        # What Wine leaves running keeps standard handles, so nothing here may be a pipe.
+        with tempfile.TemporaryFile() as errors:
+            code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, timeout=120,
+                                  env=dict(os.environ, WINEDEBUG="-all"), check=False).returncode
+            errors.seek(0)
+            if code:
+                raise SystemExit(f"machine_listing: {errors.read().decode(errors='replace').strip() or code}")
         with open(out, encoding="ascii") as f:
             return f.read().splitlines()
     finally:
@@ -152,7 +160,7 @@ def settle(known):
     lines, seen = take(known)
     for _ in range(SETTLE):
         again, seen = take(seen)
-        if not judge(lines, again, []):
+        if not judge(lines, again, exceptions("*")):
             return again, seen
         lines = again
         time.sleep(0.5)
@@ -184,7 +192,7 @@ def parent(line):
         return ("key", name)
     if kind == "key":
         return ("key", name.rpartition("\\")[0])
-    return ("folder", name.rpartition("/")[0]) if kind in ("file", "link", "folder", "special") else None
+    return ("folder", name.rpartition("/")[0]) if kind in ("file", "link", "folder", "special", "vm") else None
 
 
 def timeless(line):
@@ -245,6 +253,9 @@ def main():
         if not differing or time.monotonic() > end:
             break
         time.sleep(0.5)
+    if os.environ.get("PLUME_MACHINE_LOG"):
+        with open(os.environ["PLUME_MACHINE_LOG"] + options.rest[0].replace("/", "_"), "w", encoding="utf-8") as f:
+            f.write("\n".join(differing))
     for line in differing[:200]:
         print(line if len(line) < 300 else line[:300] + "...")
     print(f"{len(after)} things of this machine listed, {len(differing)} lines differ")

@@ -55,6 +55,8 @@ WANTS_PREFIX = r"^tests/differential/"
 # Scripts that are no tests: what tests and demo share, and what has its own make target.
 HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh", "tests/conformance/run.py"}
 HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
+# Kinds whose scripts run programs of tests/, which `make` does not build.
+WITH_PROGRAMS = ["guest", "differential", "conformance", "apps"]
 KINDS = ["gates", "unit", "guest", "differential", "conformance", "fault", "apps", "fuzz"]
 
 
@@ -344,9 +346,9 @@ def main():
     if "unit" in kinds:
         unit_tests(programs, args.match, args.jobs, report)
     # Guest programs and tools; plume itself is what `make` has put into build/bin.
-    if {"guest", "differential", "conformance"} & set(kinds) and not (
+    if set(WITH_PROGRAMS) & set(kinds) and not (
             build("mingw64", report) and build("native", report, ["key_catalog"])):
-        kinds = [k for k in kinds if k not in ("guest", "differential", "conformance")]
+        kinds = [k for k in kinds if k not in WITH_PROGRAMS]
     for kind in ("guest", "differential", "conformance", "fault", "apps"):
         if kind in kinds:
             if subprocess.run(["tools/prefix.sh", "base"], cwd=ROOT, stdout=subprocess.DEVNULL).returncode:

@@ -31,6 +31,8 @@ uint32_t NtStatusOf(Errc code) {
   }
 }
 
+constexpr uint32_t kFinishMillis = 5000;
+
 // "C\\Program Files\\x" -> "C:\\Program Files\\x"
 std::string FileForPeople(const std::string& name) {
   if (name.size() > 1 && name[1] == '\\') return name.substr(0, 1) + ":" + name.substr(1);
@@ -105,6 +107,7 @@ void Agent::Run(uint32_t idle_seconds) {
   }
   spdlog::info("told to stop");
   Sleep(100);  // the answer to whoever asked is still on its way
+  vms_->Finish(kFinishMillis);
 }
 
 bool Agent::Enter() {

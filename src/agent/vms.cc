@@ -137,7 +137,10 @@ Status Vms::Recover(bool moved) {
     vms_[id] = std::move(vm);
   }
   for (const std::u16string& id : Subkeys(state_.VmsKey()))
-    if (!os::Exists(files, HostPath(state_.Vm(id)))) trash_.TakeKey(state_.VmKey(id));
+    if (!os::Exists(files, HostPath(state_.Vm(id)))) {
+      trash_.TakeKey(state_.VmKey(id));
+      trash_.TakeAtoms(id);
+    }
   trash_.Empty();
   return Ok();
 }

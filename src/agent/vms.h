@@ -111,6 +111,8 @@ class Vms {
   // Removes VMs of --rm whose last guest has ended. Called now and then; of very many VMs each call looks at
   // some.
   void Tend();
+  // Before the agent ends: waits for what is being removed. Files and keys would be found by the next agent.
+  void Finish(uint32_t milliseconds) { trash_.Finish(milliseconds); }
   bool AnyInUse() const;
   // Whether a process is in a VM: in any, or in that one.
   bool IsGuest(uint32_t pid) const;

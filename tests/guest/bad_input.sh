@@ -4,6 +4,8 @@
 #
 #   tests/guest/bad_input.sh [BIN]    see lib_verbs.sh
 source "$(dirname "$0")/lib_verbs.sh" "$@"
+source "$root/tests/guest/lib_machine.sh"
+machine_before || exit 1
 
 bad() {  # bad TEXT ARGS...: plume ARGS is refused, and the line says TEXT
   local text=$1; shift
@@ -195,4 +197,7 @@ state "set PLUME_HOME" /proc/x
 state "does not start with a drive" '\\server\share'
 state "set PLUME_HOME" "$work/folder/x.txt"
 check "none of them is in the current folder" [ ! -e server ]
+machine_tidy
+code=0
+check "the machine is as it was" machine_same guest/bad_input.sh
 finish

@@ -10,6 +10,8 @@ export WINEPREFIX=$prefix PLUME_WINEPREFIX=$prefix
 mkdir -p "$prefix/drive_c/t"
 cp build/mingw64/bin/clipboard_guest.exe "$prefix/drive_c/t/"
 guest='C:\t\clipboard_guest.exe'
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 
 machine() { timeout 120 wine "$guest" "$@" </dev/null 2>/dev/null | tr -d '\r'; }
 vm() { timeout 120 plume vm run "$1" -- "$guest" "${@:2}" </dev/null 2>"$work/err" | tr -d '\r'; }
@@ -81,6 +83,6 @@ is "by kind: private formats do not cross back" '(nothing)' machine get own
 machine set text "$(printf 'x%.0s' $(seq 6000))"
 is "by size: a text that is too long does not" '(nothing)' vm some get text
 
-for name in default isolated out in both some; do plume vm delete "$name" --force </dev/null >/dev/null 2>&1; done
-plume agent stop --force </dev/null >/dev/null 2>&1
+machine_tidy
+check "the machine is as it was" machine_same guest/clipboard.sh
 finish

@@ -12,6 +12,8 @@ wineserver -p600 </dev/null >/dev/null 2>&1
 c=$prefix/drive_c
 mkdir -p "$c/t"
 cp "$bin/file_guest.exe" "$c/t/"
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 guest='C:\t\file_guest.exe'
 run() { timeout 120 wine "$@" </dev/null >"$work/out" 2>"$work/err"; local code=$?; tr -d '\r' <"$work/out"; return $code; }
 state() { (cd "$c/fg" && find . -printf '%p %y %m %s %T@\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
@@ -94,6 +96,11 @@ if [ "$(cat "$work"/claim.? | tr -d '\r' | sort -u)" = 'got 300 of 300, error 0'
   passed=$((passed + 1)); echo "ok   two VMs open the same files at once"
 else
   failed=$((failed + 1)); echo "FAIL two VMs open the same files at once"; sed 's/^/     | /' "$work"/claim.?
+fi
+if machine_same guest/file.sh; then
+  passed=$((passed + 1)); echo "ok   the machine is as it was"
+else
+  failed=$((failed + 1)); echo "FAIL the machine is as it was"
 fi
 echo "file guest: $passed passed, $failed failed"
 [ "$failed" = 0 ]

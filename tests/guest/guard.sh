@@ -16,6 +16,8 @@ wineserver -p600 </dev/null >/dev/null 2>&1
 mkdir -p "$prefix/drive_c/t"
 cp "$guests/guard_guest.exe" "$prefix/drive_c/t/"
 exe='C:\t\guard_guest.exe'
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 
 passed=0 failed=0
 check() {  # check NAME COMMAND...
@@ -209,5 +211,7 @@ else
   check "ps-list can be fetched" false
 fi
 
+machine_tidy
+check "the machine is as it was" machine_same guest/guard.sh
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -16,6 +16,8 @@ cp "$bin/key_guest.exe" "$c/t/"
 passed=0 failed=0
 pass() { passed=$((passed + 1)); echo "ok   $*"; }
 fail() { failed=$((failed + 1)); echo "FAIL $*"; }
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 run() { timeout 120 wine "$@" >"$work/out" 2>"$work/err" </dev/null; local code=$?; tr -d '\r' <"$work/out"; return $code; }
 vm() { run "$bin/plume-vmrun.exe" --dir "C:\\$1" -- "${@:2}"; }
 guest='C:\t\key_guest.exe'
@@ -73,5 +75,6 @@ else
   fail "reg and regedit export and import"; sed 's/^/     | /' "$work/diff" | head -30
 fi
 
+machine_same guest/key.sh && pass "the machine is as it was" || fail "the machine is as it was"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

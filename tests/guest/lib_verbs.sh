@@ -1,12 +1,16 @@
 # Shared by the tests of the command line: a prefix and a state folder of their own, plume run with its output kept, checks.
 # Sourced by scripts of this folder; $1 is the folder of plume, plume.exe, plume-agent.exe, plume-vl64.dll (build/bin).
-#   PLUME_WINEPREFIX: the prefix to use (it is changed); default: a private one in TMPDIR
+#   PLUME_WINEPREFIX: the prefix to use (it is changed); default: a private one
 set -u
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=${1:-$root/build/bin}
 work=$(mktemp -d "${TMPDIR:-/tmp}/plume-verbs.XXXXXX")
-export PLUME_WINEPREFIX=${PLUME_WINEPREFIX:-$work/prefix}
+own_prefix=
+[ -n "${PLUME_WINEPREFIX:-}" ] || own_prefix=$("$root/tools/prefix.sh" clone "verbs-$$") || exit 1
+export PLUME_WINEPREFIX=${PLUME_WINEPREFIX:-$own_prefix}
+export WINEPREFIX=$PLUME_WINEPREFIX
+wineserver -p600 </dev/null >/dev/null 2>&1
 export WINEDEBUG=-all
 export PLUME_HOME="$work/state"
 plume=$bin/plume
@@ -14,7 +18,7 @@ passed=0
 failed=0
 clean_up() {
   "$plume" agent stop --force >/dev/null 2>&1 </dev/null
-  "$root/tools/prefix.sh" stop "$work/prefix"  # a wineserver whose prefix goes away may stay
+  [ -z "$own_prefix" ] || "$root/tools/prefix.sh" remove "$own_prefix"
   rm -rf "$work"
 }
 trap clean_up EXIT

@@ -25,6 +25,8 @@ wineserver -p600 </dev/null >/dev/null 2>&1
 mkdir -p "$prefix/drive_c/t"
 cp "$guests/network_guest.exe" "$prefix/drive_c/t/"
 exe='C:\t\network_guest.exe'
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 
 # The rest of the world: answers "host" on many ports.
 cat >"$work/host.py" <<'PY'
@@ -236,5 +238,7 @@ else
   check "Node can be fetched" false
 fi
 
+machine_tidy
+check "the machine is as it was" machine_same guest/network.sh
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

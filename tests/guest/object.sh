@@ -16,6 +16,8 @@ cp "$bin/object_guest.exe" "$c/t/"
 passed=0 failed=0
 pass() { passed=$((passed + 1)); echo "ok   $*"; }
 fail() { failed=$((failed + 1)); echo "FAIL $*"; }
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 run() { timeout 120 wine "$@" >"$work/out" 2>"$work/err" </dev/null; local code=$?; tr -d '\r' <"$work/out"; return $code; }
 vm() {  # a VM that is there may be in use: it is left as it is
   local how=--dir at="C:\\$1"
@@ -77,5 +79,6 @@ for mark in $marks; do
 done
 exec 8>&- 9>&-
 wait
+machine_same guest/object.sh && pass "the machine is as it was" || fail "the machine is as it was"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

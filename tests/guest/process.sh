@@ -15,6 +15,8 @@ cp "$bin/process_guest.exe" "$c/t/"
 passed=0 failed=0
 pass() { passed=$((passed + 1)); echo "ok   $*"; }
 fail() { failed=$((failed + 1)); echo "FAIL $*"; }
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 run() { timeout 120 wine "$@" 2>"$work/err" | tr -d '\r'; return "${PIPESTATUS[0]}"; }
 bare() { run "$@" </dev/null; }
 vm() { run "$bin/plume-vmrun.exe" --dir 'C:\vm' -- "$@" </dev/null; }
@@ -75,5 +77,6 @@ printf 'no view at all, only text' >"$c/vm2/view.plv"
 run "$bin/plume-vmrun.exe" --view 'C:\vm2\view.plv' -- "$guest" guest </dev/null >"$work/vm"
 [ ! -s "$work/vm" ] && grep -q 'FAIL 3 not a VM view' "$c/vm2/guest.log" && pass "a damaged view fails closed" || fail "a damaged view fails closed"
 
+machine_same guest/process.sh && pass "the machine is as it was" || fail "the machine is as it was"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

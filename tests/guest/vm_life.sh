@@ -21,6 +21,8 @@ refuses() { [ "$code" = 125 ] && [ "$(wc -l <"$err")" = 1 ] && grep -q '^plume: 
 in_vm() { local vm=$1; shift; run vm run "$vm" -- cmd /c "$@"; }
 value() { run vm run "$1" -- reg query 'HKCU\Software\Life' /v "$2"; }
 host_value() { bare "$prefix" reg query 'HKCU\Software\Life' /v "$1" 2>/dev/null | tr -d '\r'; }
+source tests/guest/lib_machine.sh
+WINEPREFIX=$prefix machine_before || exit 1
 wait_for() { local i; for i in $(seq 100); do "$@" && return 0; sleep 0.1; done; return 1; }
 
 mkdir -p "$c/life"
@@ -276,4 +278,7 @@ run vm list
 ok "the original goes on" says kept
 plume_in "$other" vm list >"$out" 2>"$err"; code=$?
 ok "a second agent on a folder in use is refused" refuses "plume-agent"
+export WINEPREFIX=$prefix PLUME_WINEPREFIX=$prefix
+machine_tidy
+check "the machine is as it was" machine_same guest/vm_life.sh
 finish

@@ -5,6 +5,8 @@
 #
 # Prints one line per check and "N passed, N failed" at the end; fails if a check failed.
 source "$(dirname "$0")/lib_verbs.sh" "$@"
+source "$root/tests/guest/lib_machine.sh"
+machine_before || exit 1
 
 # --- create, list, run -----------------------------------------------------------------------------------------
 run --version
@@ -129,4 +131,7 @@ run vm create worse --policy "$work/bad.toml"
 check "bad: policy mode" refuses "bad.toml:2:"
 run vm list
 check "a policy that is wrong makes no VM" gone worse
+machine_tidy
+code=0
+check "the machine is as it was" machine_same guest/vm_verbs.sh
 finish

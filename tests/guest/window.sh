@@ -10,6 +10,8 @@ export WINEPREFIX=$prefix
 mkdir -p "$prefix/drive_c/t"
 cp "$bin/window_guest.exe" "$prefix/drive_c/t/"
 guest='C:\t\window_guest.exe'
+source tests/guest/lib_machine.sh
+machine_before || exit 1
 
 machine() { timeout 120 wine "$guest" "$@" </dev/null 2>/dev/null; }
 vm() {  # vm NAME ARGUMENTS...
@@ -37,21 +39,24 @@ says() {  # says WHAT FILE: waits until the file begins with the word, 30 s at m
 second() { "$@" >"$work/second"; [ $? = 1 ] && tr -d '\r' <"$work/second" | cmp -s - <(printf 'told: 31\nsecond\n'); }
 absent() { "$@" find PlumeSingleInstance; [ $? = 1 ]; }
 
-vm one single 25 >"$work/one" & one=$!
+vm one single 60 'C:\t\end-vms' >"$work/one" & one=$!
 check "the first instance in a VM" says first "$work/one"
 check "the second one finds it and tells it" second vm one single
 check "no window is there for another VM" absent vm three
-vm two single 25 >"$work/two" & two=$!
+vm two single 60 'C:\t\end-vms' >"$work/two" & two=$!
 check "another VM's instance is a first one too" says first "$work/two"
 check "its second one finds it" second vm two single
+touch "$prefix/drive_c/t/end-vms"
 wait "$one" "$two"
 check "each was told by its own" bash -c "for f in '$work/one' '$work/two'; do [ \$(grep -c 'copydata open' \$f) = 1 ] || exit 1; done"
-machine single 15 >"$work/machine" & one=$!
+machine single 60 'C:\t\end-machine' >"$work/machine" & one=$!
 check "the machine's instance" says first "$work/machine"
 check "it is not there for a VM" absent vm one
 check "(it is there for the machine)" machine find PlumeSingleInstance
 vm one single 1 >"$work/again"; code=$?
 check "a VM's instance is a first one beside it" test "$code,$(head -1 "$work/again" | tr -d '\r')" = 0,first
+touch "$prefix/drive_c/t/end-machine"
 wait "$one"
 check "nobody in a VM told it anything" bash -c "! grep -q copydata '$work/machine'"
+check "the machine is as it was" machine_same guest/window.sh
 finish

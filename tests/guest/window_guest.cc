@@ -6,7 +6,8 @@
 //                                  the first
 //   window_guest find CLASS        whether a window of the class is there
 //   window_guest tray              an icon in the notification area
-// clang-format off: the second header wants the first
+// The second header wants the first.
+// clang-format off
 #include <windows.h>
 #include <shellapi.h>
 // clang-format on
@@ -256,7 +257,8 @@ int Throw() {
   return 0;
 }
 
-int Single(int seconds) {
+// Lives until the file is there.
+int Single(int seconds, const wchar_t* until) {
   if (HWND other = FindWindowW(L"PlumeSingleInstance", nullptr)) {
     COPYDATASTRUCT data{1, 4, const_cast<char*>("open")};
     Say("told", SendMessageW(other, WM_COPYDATA, 0, reinterpret_cast<LPARAM>(&data)));
@@ -266,7 +268,11 @@ int Single(int seconds) {
   Make(L"PlumeSingleInstance", L"only one");
   std::puts("first");
   std::fflush(stdout);
-  Pump(static_cast<DWORD>(seconds) * 1000);
+  for (const ULONGLONG end = GetTickCount64() + static_cast<ULONGLONG>(seconds) * 1000;
+       GetTickCount64() < end;) {
+    Pump(100);
+    if (until && GetFileAttributesW(until) != INVALID_FILE_ATTRIBUTES) break;
+  }
   PrintLog();
   return 0;
 }
@@ -295,7 +301,7 @@ int wmain(int argc, wchar_t** argv) {
   if (verb == L"pair") return Pair(argv[0]);
   if (verb == L"child") return Child();
   if (verb == L"throw") return Throw();
-  if (verb == L"single") return Single(argc > 2 ? _wtoi(argv[2]) : 30);
+  if (verb == L"single") return Single(argc > 2 ? _wtoi(argv[2]) : 30, argc > 3 ? argv[3] : nullptr);
   if (verb == L"tray") return Tray();
   if (verb == L"find" && argc > 2) return FindWindowW(argv[2], nullptr) ? 0 : 1;
   std::fprintf(stderr, "usage: window_guest api|pair|throw|single|find|tray\n");

@@ -1,8 +1,6 @@
 // What a machine is besides its files, one line each, to be compared before and after VMs have run on it
 // (tools/machine_listing.py):
-//   machine_listing FILE [desktop]     writes into FILE, outside any VM; windows and clipboard only with
-//   "desktop", as the
-//                                      question starts one:
+//   machine_listing FILE     writes into FILE, outside any VM:
 //     key PATH written CLASS      every key of the registry, with the time of its last change
 //     value PATH NAME type DATA
 //     object PATH type TARGET     every entry of the object manager's directories
@@ -339,20 +337,19 @@ void ListServices() {
 }  // namespace
 
 int wmain(int argc, wchar_t** argv) {
-  const bool desktop = argc == 3 && wcscmp(argv[2], L"desktop") == 0;
-  if (argc < 2 || argc > 3 || (argc == 3 && !desktop) || !(g_out = _wfopen(argv[1], L"wb"))) {
-    std::fputs("machine_listing FILE [desktop]\n", stderr);
+  if (argc != 2 || !(g_out = _wfopen(argv[1], L"wb"))) {
+    std::fputs("machine_listing FILE\n", stderr);
     return 2;
   }
   // What starts with the first window of a machine must be there before anything is listed.
-  if (desktop) GetDesktopWindow();
+  GetDesktopWindow();
   ListServices();
   ListKey(nullptr, L"\\Registry", "\\Registry");
   ListDirectory(nullptr, L"\\", "\\");
   std::map<DWORD, string> names = ListProcesses();
   ListHeld(names);
   ListAtoms();
-  if (desktop) ListDesktop(names);
+  ListDesktop(names);
   if (std::fclose(g_out)) Failed("writing", GetLastError());
   return g_failed;
 }
