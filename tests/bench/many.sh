@@ -2,6 +2,8 @@
 # Many VMs alive at once, in a prefix of their own: see many.py. Part of `make bench`.
 #   tests/bench/many.sh [--count 1000] [--bare 40] [--churn 300] [--quick]
 set -u
+# At fixed addresses, as tools/run_tests.py does it: Wine fails one start in some thousands otherwise.
+[ -n "${PLUME_FIXED_ADDRESSES:-}" ] || PLUME_FIXED_ADDRESSES=1 exec setarch -R "$0" "$@"
 # All on one CPU, like run.sh: a wake-up across CPUs costs more than most of what is measured here.
 if [ -z "${PLUME_BENCH_PINNED:-}" ] && [ "$(nproc)" -ge 2 ] && command -v taskset >/dev/null; then
   PLUME_BENCH_PINNED=1 exec taskset -c 1 "$0" "$@"

@@ -3,6 +3,8 @@
 # left, and none of the steps may become slow.
 #   tests/fault/test_churn.sh [COUNT] [SECONDS]    as many cycles as fit (2000, 75); all of them: 20000 100000
 set -u
+# At fixed addresses, as tools/run_tests.py does it: Wine fails one start in some thousands otherwise.
+[ -n "${PLUME_FIXED_ADDRESSES:-}" ] || PLUME_FIXED_ADDRESSES=1 exec setarch -R "$0" "$@"
 source "$(dirname "$0")/../apps/lib.sh"
 source tests/fault/lib_fault.sh >/dev/null
 programs=${PLUME_GUESTS:-$top/build/mingw64/bin}
