@@ -297,7 +297,8 @@ def script_tests(kind, match, report):
             if arguments:
                 os.makedirs(places["work"], exist_ok=True)
             if re.search(WANTS_PREFIX, script):
-                command = ["tools/prefix.sh", "with", *command]
+                # And the machine must be as it was.
+                command = ["tools/prefix.sh", "with", "tools/machine_listing.py", "around", script[len("tests/"):], *command]
             report.add(run(name, command, SCRIPTS[kind][1]))
             shutil.rmtree(places["work"], ignore_errors=True)
 

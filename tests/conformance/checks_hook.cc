@@ -63,6 +63,11 @@ std::string HoldBusy(Context& c) {
   return {};
 }
 
+// What comes, comes within milliseconds; to see that nothing comes takes all of the time.
+void PumpUntil(const int& count, unsigned milliseconds) {
+  for (const ULONGLONG end = GetTickCount64() + milliseconds; !count && GetTickCount64() < end;) Pump(20);
+}
+
 // The prober sets a hook of its own program, which is the holder's program too; the holder says whether it
 // was called.
 template <int kHook>
@@ -97,7 +102,7 @@ Finding Keys(Context& c) {
   g_keys = 0;
   HHOOK hook = SetWindowsHookExW(WH_KEYBOARD_LL, LowKey, GetModuleHandleW(nullptr), 0);
   const std::string why = LastError();
-  Pump(500);
+  PumpUntil(g_keys, 500);
   if (hook) UnhookWindowsHookEx(hook);
   return g_keys ? Visible() : Isolated(hook ? "" : why);
 }
@@ -105,7 +110,7 @@ Finding Clicks(Context& c) {
   g_moves = 0;
   HHOOK hook = SetWindowsHookExW(WH_MOUSE_LL, LowMouse, GetModuleHandleW(nullptr), 0);
   const std::string why = LastError();
-  Pump(500);
+  PumpUntil(g_moves, 500);
   if (hook) UnhookWindowsHookEx(hook);
   return g_moves ? Visible() : Isolated(hook ? "" : why);
 }
@@ -120,7 +125,7 @@ Finding Listen(Context& c, DWORD first, DWORD last, DWORD process, DWORD thread,
       SetWinEventHook(first, last, flags & WINEVENT_INCONTEXT ? GetModuleHandleW(nullptr) : nullptr, Event,
                       process, thread, flags);
   const std::string why = LastError();
-  Pump(500);
+  PumpUntil(g_events, 500);
   if (hook) UnhookWinEvent(hook);
   return g_events ? Visible() : Isolated(hook ? "" : why);
 }

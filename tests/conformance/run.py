@@ -24,6 +24,8 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MACHINE_SEEN, SHARED, DISPLAY, MACHINE_SEES, CLOSED_INSIDE = 1, 2, 4, 8, 16
 # Place: holder's space, prober's space ("" = outside any VM).
+# Nothing runs outside VMs in the first two; --between is told to look then.
+INSIDE = ("one", "across")
 PLACES = {"bare": ("", ""), "one": ("a", "a"), "across": ("a", "b"), "out": ("a", ""), "in": ("", "a")}
 PLACE_TEXT = {"bare": "outside any VM", "one": "in one VM", "across": "VM to VM", "out": "VM to machine", "in": "machine to VM"}
 
@@ -171,6 +173,7 @@ def main():
     parser.add_argument("--place", help="only these places, with commas")
     parser.add_argument("--table")
     parser.add_argument("--sandbox", choices=["plume", "none"], default="plume")
+    parser.add_argument("--between", metavar="COMMAND", help="run when all that happens in VMs alone is done; a check of its own")
     parser.add_argument("--inside")
     parser.add_argument("--outside", default="wine")
     parser.add_argument("--program", default=os.path.join(ROOT, "build/mingw64/bin/conformance.exe"))
@@ -186,11 +189,32 @@ def main():
     checks = list_checks(options)
     suite = Suite(options)
     results = {}
-    passed = failed = skipped = 0
-    places = [p for p in PLACES if not options.place or p in options.place.split(",")]
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    places = [p for p in sorted(PLACES, key=lambda p: p not in INSIDE) if not options.place or p in options.place.split(",")]
     area = None
+
+    def judge(name, flags, place, reach, detail):
+        if reach == "unsupported" or results.get((name, "bare"), (1,))[0] is None:
+            results[name, place] = (None, reach)
+            counts["skipped"] += 1
+            if options.verbose:
+                print(f"skip {name} {place}: {detail}", flush=True)
+            return
+        want = expected(flags, place)
+        good = reach == want
+        results[name, place] = (good, reach)
+        counts["passed" if good else "failed"] += 1
+        if not good or options.verbose:
+            print(f"{'ok  ' if good else 'FAIL'} {name} {PLACE_TEXT[place]}: {reach}" + ("" if good else f" instead of {want}") +
+                  (f" ({detail})" if detail else ""), flush=True)
+
+    waiting = []  # until it is known what can be done at all, outside any VM
     try:
         for place in places:
+            if options.between and place not in INSIDE:
+                counts["passed" if subprocess.run(shlex.split(options.between), check=False).returncode == 0 else "failed"] += 1
+                options.between = None
+            found = []
             for name, flags, observed, why in checks:
                 if name.split(".")[0] != area:
                     # Programs live for one area in one place; so does what a check left behind.
@@ -201,23 +225,18 @@ def main():
                 else:
                     identity = f"{os.getpid()}{place}"
                     reach, detail = suite.check(name, observed, place, identity)
-                if reach == "unsupported" or results.get((name, "bare"), (1,))[0] is None:
-                    results[name, place] = (None, reach)
-                    skipped += 1
-                    if options.verbose:
-                        print(f"skip {name} {place}: {detail}", flush=True)
-                    continue
-                want = expected(flags, place)
-                good = reach == want
-                results[name, place] = (good, reach)
-                passed, failed = passed + good, failed + (not good)
-                if not good or options.verbose:
-                    print(f"{'ok  ' if good else 'FAIL'} {name} {PLACE_TEXT[place]}: {reach}" +
-                          ("" if good else f" instead of {want}") + (f" ({detail})" if detail else ""), flush=True)
+                found.append((name, flags, place, reach, detail))
             suite.drop()
             area = None
+            if place in INSIDE and "bare" in places:
+                waiting += found
+                continue
+            for row in found + waiting:
+                judge(*row)
+            waiting = []
     finally:
         suite.drop()
+    passed, failed, skipped = counts["passed"], counts["failed"], counts["skipped"]
     if skipped:
         print(f"{skipped} not possible on this system")
     closing = f"{passed} passed, {failed} failed"

@@ -14,4 +14,24 @@ ln -sfn /dev/null "$machine/dosdevices/lpt1"
 for space in a b; do
   plume vm create "conformance-$space" --policy tests/conformance/policy.toml </dev/null >"$work/create.log" 2>&1 || { cat "$work/create.log"; exit 1; }
 done
-python3 tests/conformance/run.py "$@"
+source tests/guest/lib_machine.sh
+mkdir -p "$machine/drive_c/PlumeConf"  # or the VMs, which come first, would have it as their own
+plume agent stop --force </dev/null >/dev/null 2>&1
+machine_before || exit 1
+# What happens in VMs alone leaves the machine as it is. Holders and probers outside leave what they made.
+cat >"$work/between" <<'SH'
+plume agent stop --force </dev/null >/dev/null 2>&1
+if out=$(tools/machine_listing.py after "$1" conformance/inside); then
+  echo "ok   the machine is as it was before guests ran"
+else
+  echo "$out"; echo "FAIL the machine is as it was before guests ran"; exit 1
+fi
+SH
+python3 tests/conformance/run.py --between "bash '$work/between' '$work/machine.before'" "$@" >"$work/out"; code=$?
+[ "$code" -le 1 ] || { cat "$work/out"; exit "$code"; }
+counts=$(tail -n 1 "$work/out")
+head -n -1 "$work/out"
+machine_tidy
+passed=${counts%% *} failed=${counts##*passed, } failed=${failed%% *}
+check "the machine is as it was, but for what was made outside VMs" machine_same conformance/all
+finish
