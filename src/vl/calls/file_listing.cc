@@ -24,6 +24,7 @@ void DirectoryState::Destroy(void* state) { HeapDelete(static_cast<DirectoryStat
 
 HandleRef DirectoryInfo(const VlState& vl, CallScratch& scratch, nt::Handle handle) {
   HandleRef known = Handles().Find(handle);
+  if (known && known->kind == HandleKind::kUpperFile) return HandleRef();
   if (known || !IsDirectoryHandle(handle)) return known;
   bool of_host = false;
   const VPath* path = PathOfHandle(vl, scratch, handle, &of_host);

@@ -49,7 +49,15 @@ nt::NtStatus Original(Open& open, WView name) {
 nt::NtStatus Remember(const Open& open, nt::NtStatus s, Place place) {
   if (!nt::Ok(s)) return s;
   const bool directory = (open.arguments.options & nt::kNonDirectoryFile) == 0;
-  if (place == Place::kUpper && !directory) return s;
+  if (place == Place::kUpper && !directory) {
+    // So that changes through it need not be asked about (IsLowerHandle).
+    if (IsWriteLike(open.arguments.access, nt::kOpen, 0)) {
+      HandleInfo* known = NewHandleInfo(HandleKind::kUpperFile);
+      if (known) known->source = Source::kUpper;
+      Handles().Insert(*open.handle, known);
+    }
+    return s;
+  }
   HandleInfo* info = NewHandleInfo(directory ? HandleKind::kDirectory : HandleKind::kFile, open.path());
   if (!info) return s;
   info->source = SourceOf(place);
@@ -122,6 +130,15 @@ nt::NtStatus CreateInUpper(Open& open) {
   return s;
 }
 
+// Only the upper layer can have the name: nothing is of an image or the machine, nor mounted below it.
+bool IsUpperOnly(const view::Lookup& found) {
+  return found.upper_possible && found.mount < 0 && !found.host_visible && !found.virtual_directory &&
+         !found.blocked;
+}
+bool IsHostOnly(const view::Lookup& found) {
+  return found.host_visible && found.mount < 0 && !found.upper_possible && !found.virtual_directory;
+}
+
 // A new name. The upper layer decides everything that concerns the file itself.
 nt::NtStatus CreateNew(Open& open) {
   if (open.path().depth == 0) return nt::kObjectPathNotFound;
@@ -169,6 +186,11 @@ nt::NtStatus OpenForReading(Open& open) {
     if (!IsMissing(s)) return s;
   }
   if (open.path().trailing_backslash) {
+    // Where one layer alone can have it, a success there is the answer.
+    if (IsUpperOnly(open.found()) || IsHostOnly(open.found())) {
+      s = IsUpperOnly(open.found()) ? FromUpper(open) : FromHost(open);
+      if (nt::Ok(s) || s == nt::kSharingViolation) return s;
+    }
     // A refusal of the backslash must not look like a missing name.
     Located at;
     s = Locate(open.vl, open.scratch, open.path(), open.found(), &at);
@@ -316,8 +338,15 @@ nt::NtStatus OpenLowerForChange(Open& open, const Located& lower) {
 }
 
 nt::NtStatus OpenForChange(Open& open) {
+  nt::NtStatus s;
+  if (IsUpperOnly(open.found()) && open.path().depth > 0 && !MayDelete(open.arguments) &&
+      open.arguments.disposition <= nt::kOverwriteIf) {
+    // The system's answer there is the answer; but what is missing needs a closer look.
+    s = Creates(open.arguments.disposition) ? CreateInUpper(open) : FromUpper(open);
+    if (!IsMissing(s)) return s;  // also a refusal: it may have made the file before
+  }
   Located at;
-  nt::NtStatus s = Locate(open.vl, open.scratch, open.path(), open.found(), &at);
+  s = Locate(open.vl, open.scratch, open.path(), open.found(), &at);
   if (!nt::Ok(s)) return s;
   switch (at.place) {
     case Place::kUpper:

@@ -40,6 +40,8 @@ nt::AccessMask GrantedAccess(nt::Handle handle) {
 }
 
 bool IsDirectoryHandle(nt::Handle handle) {
+  if (const HandleRef known = Handles().Find(handle); known && known->kind == HandleKind::kUpperFile)
+    return false;
   nt::FileStandardInformation standard{};
   nt::IoStatusBlock io;
   return nt::Ok(orig.NtQueryInformationFile(handle, &io, &standard, sizeof(standard),

@@ -140,8 +140,8 @@ nt::NtStatus OpenCopy(const VlState& vl, CallScratch& scratch, const VPath& sour
                          nt::kSynchronousNonAlert | nt::kOpenForBackupIntent);
 }
 
-// A link to a lower file is a link to its copy. None is made for a link that cannot be: whoever opens the file
-// afterwards gets the copy, which knows nothing of how the lower file is shared.
+// A link to a lower file is a link to its copy. None is made for a link that cannot be: whoever opens the
+// file afterwards gets the copy, which knows nothing of how the lower file is shared.
 nt::NtStatus LinkLower(const VlState& vl, CallScratch& scratch, const Request& request, const VPath& source,
                        WView real, nt::IoStatusBlock* io) {
   OwnAttributes taken(real);
@@ -161,7 +161,7 @@ nt::NtStatus LinkLower(const VlState& vl, CallScratch& scratch, const Request& r
 // After a rename: the side table's path follows.
 void Moved(nt::Handle handle, const VPath& to) {
   const HandleRef old = Handles().Find(handle);
-  if (!old) return;
+  if (!old || old->kind == HandleKind::kUpperFile) return;
   HandleInfo* info = NewHandleInfo(old->kind, to);
   if (!info) return Handles().Remove(handle);
   info->source = old->source;

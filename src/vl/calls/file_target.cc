@@ -203,7 +203,7 @@ VPath* PathOfHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle, 
   if (of_host) *of_host = false;
   auto* path = scratch.New<VPath>();
   if (!path) return nullptr;
-  if (HandleRef known = Handles().Find(handle); known) {
+  if (HandleRef known = Handles().Find(handle); known && known->kind != HandleKind::kUpperFile) {
     if (known->kind == HandleKind::kKey || known->kind == HandleKind::kObjectDirectory ||
         known->kind == HandleKind::kPipeDevice)
       return nullptr;

@@ -135,21 +135,25 @@ bool Injection::AllocateLocal() {
       (request_.view_path.size() + request_.exe.size() + request_.current_directory.size() + 8) * 2;
   for (const ParamVolume& v : request_.volumes) texts += (v.device.units + 4) * 2;
   total_ = info_.image_size + ((texts + 0xfff) & ~size_t{0xfff});
-  size_t bytes = ((sizeof(Work) + 0xfff) & ~size_t{0xfff}) + total_;
+  constexpr size_t kWork = (sizeof(Work) + 0xfff) & ~size_t{0xfff};
+  size_t bytes = kWork + total_;
   void* base = nullptr;
   const nt::NtStatus s = sys_.NtAllocateVirtualMemory(nt::CurrentProcess(), &base, 0, &bytes,
                                                       nt::kMemCommit | nt::kMemReserve, nt::kPageReadWrite);
   if (!nt::Ok(s)) return Bad(InjectError::kMemory, s);
   work_ = static_cast<Work*>(base);
-  local_ = static_cast<uint8_t*>(base) + ((sizeof(Work) + 0xfff) & ~size_t{0xfff});
+  local_ = static_cast<uint8_t*>(base) + kWork;
   return true;
 }
 
+// Wine has every change of protection done by a thread of the child, which costs as much as ten of the
+// child's own calls: there the layer itself protects its image, first thing (SealImage).
 bool Injection::AllocateRemote() {
   void* base = nullptr;
   size_t bytes = total_;
-  const nt::NtStatus s = sys_.NtAllocateVirtualMemory(process_, &base, 0, &bytes,
-                                                      nt::kMemCommit | nt::kMemReserve, nt::kPageReadWrite);
+  const nt::Ulong protect = request_.flags & kParamWine ? nt::kPageExecuteReadWrite : nt::kPageReadWrite;
+  const nt::NtStatus s =
+      sys_.NtAllocateVirtualMemory(process_, &base, 0, &bytes, nt::kMemCommit | nt::kMemReserve, protect);
   if (!nt::Ok(s)) return Bad(InjectError::kMemory, s);
   remote_ = reinterpret_cast<uintptr_t>(base);
   return true;
@@ -262,6 +266,7 @@ void Injection::FillParams() {
   p->ntdll = reinterpret_cast<void*>(static_cast<uintptr_t>(child_ntdll_));
   p->base = reinterpret_cast<void*>(static_cast<uintptr_t>(remote_));
   p->image_size = info_.image_size;
+  p->block_size = total_;
   PutText(request_.view_path, &p->view_path);
   remote_exe_ = PutText(request_.exe, &p->exe);
   if (!request_.current_directory.empty()) remote_cwd_ = PutText(request_.current_directory, nullptr);
@@ -275,6 +280,7 @@ void Injection::FillParams() {
 
 bool Injection::WriteLayer() {
   if (!Write(reinterpret_cast<void*>(static_cast<uintptr_t>(remote_)), local_, total_)) return false;
+  if (request_.flags & kParamWine) return true;
   // Code first, then the longest run of read-only sections; the rest stays read-write.
   const std::span<const uint8_t> image(local_, info_.image_size);
   uint32_t best_begin = 0, best_end = 0, begin = 0, end = 0;
@@ -301,6 +307,12 @@ bool Injection::PatchStubs() {
   for (uint32_t i = 0; i < spans_; ++i) {
     const PatchSpan& span = work_->spans[i];
     nt::Ulong old, ignored;
+    if (request_.flags & kParamWine) {  // which writes whatever the protection
+      if (!Write(reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)), bytes, span.bytes))
+        return false;
+      bytes += span.bytes;
+      continue;
+    }
     // Never writable and executable at once: nothing runs in the child yet.
     if (!Protect(span.begin, span.bytes, nt::kPageReadWrite, &old) ||
         !Write(reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)), bytes, span.bytes) ||

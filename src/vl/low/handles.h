@@ -18,6 +18,7 @@ namespace plume::vl {
 enum class HandleKind : uint8_t {
   kFile,
   kDirectory,
+  kUpperFile,  // surely no directory, surely of the upper layer; without a path: its real name is the truth
   kKey,
   kPipeDevice,       // \Device\NamedPipe itself; the path is its real NT name
   kObjectDirectory,  // of the object manager; the path is its real NT name

@@ -11,7 +11,7 @@ extern uint8_t plume_trampolines[];
 }
 
 // Room for the verbatim stub copies, inside .text: the injector fills it while the section is still writable,
-// so that no page of the layer is ever writable and executable.
+// so that no page of the layer is writable and executable once the program runs.
 asm(".text\n"
     ".balign 64\n"
 #ifdef __x86_64__

@@ -7,7 +7,7 @@
 namespace plume::vl {
 
 inline constexpr uint32_t kLayerMagic = 0x314c4c50;  // "PLL1"
-inline constexpr uint32_t kLayerVersion = 2;
+inline constexpr uint32_t kLayerVersion = 3;
 
 // A text in the injected block; not zero-terminated by contract (but it is).
 struct ParamText {
@@ -30,11 +30,11 @@ struct Params {
   uint32_t version;  // kLayerVersion
   uint32_t flags;    // kParamTrace
   uint32_t volume_count;
-  void* ntdll;  // base of ntdll in this process
-  void* base;   // base of the layer in this process
-  size_t image_size;
-  ParamText view_path;  // NT path of the compiled view
-  ParamText exe;        // virtual DOS path of the program
+  void* ntdll;                    // base of ntdll in this process
+  void* base;                     // base of the layer in this process
+  size_t image_size, block_size;  // the block is the image, and behind it the texts
+  ParamText view_path;            // NT path of the compiled view
+  ParamText exe;                  // virtual DOS path of the program
   ParamVolume volumes[kMaxVolumes];
 };
 inline constexpr uint32_t kParamTrace = 1;  // developers' trace on

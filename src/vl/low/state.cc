@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "vl/inject/image.h"
 #include "vl/low/fail.h"
 #include "vl/low/guard.h"
 #include "vl/low/hooks.h"
@@ -136,10 +137,38 @@ WView SystemRoot() {
 
 WView ParamView(const ParamText& t) { return WView(t.data, t.units); }
 
+void Protect(uint8_t* begin, uint8_t* end, nt::Ulong protect) {
+  void* at = begin;
+  auto bytes = static_cast<size_t>(end - begin);
+  nt::Ulong old;
+  const nt::NtStatus s = orig.NtProtectVirtualMemory(nt::CurrentProcess(), &at, &bytes, protect, &old);
+  if (!nt::Ok(s)) Fail(Site::kParams, "protecting the layer failed:", s);
+}
+
+// What the injector left to us: up to here, the first call of the process, every page may be written and run.
+void SealImage(const Params& params) {
+  auto* base = static_cast<uint8_t*>(params.base);
+  const std::span<const uint8_t> image(base, params.image_size);
+  ImageInfo info;
+  if (!ReadImageInfo(image, &info)) Fail(Site::kParams, "the layer's image is damaged");
+  uint8_t* end = base;  // of what has got its protection
+  for (uint32_t i = 0; i < info.section_count; ++i) {
+    const ImageSection s = SectionAt(info, image, i);
+    if (base + s.begin > end) Protect(end, base + s.begin, nt::kPageReadOnly);  // headers
+    end = base + s.end;
+    Protect(base + s.begin, end,
+            s.executable ? nt::kPageExecuteRead
+            : s.writable ? nt::kPageReadWrite
+                         : nt::kPageReadOnly);
+  }
+  if (end < base + params.block_size) Protect(end, base + params.block_size, nt::kPageReadWrite);
+}
+
 const VlState* Build() {
   const Params& params = plume_params;
   if (params.magic != kLayerMagic || params.version != kLayerVersion)
     Fail(Site::kParams, "injection parameters damaged");
+  if (params.flags & kParamWine) SealImage(params);
   auto* storage = static_cast<Storage*>(PagesAlloc(sizeof(Storage)));
   if (!storage) Fail(Site::kNoMemory, "out of memory at the start");
   new (storage) Storage();
