@@ -3,7 +3,9 @@
 # get ERROR_DISK_FULL, nothing half-written is seen, and once there is room everything goes on.
 set -u
 # The small disks are mounted where nobody else sees them.
-[ -n "${PLUME_OWN_MOUNTS:-}" ] || PLUME_OWN_MOUNTS=1 exec unshare -m --propagation private "$0" "$@"
+# Where the root is no mount (a plain chroot), its propagation cannot be set, nor is there any.
+unshare -m true 2>/dev/null && propagation=private || propagation=unchanged
+[ -n "${PLUME_OWN_MOUNTS:-}" ] || PLUME_OWN_MOUNTS=1 exec unshare -m --propagation "$propagation" "$0" "$@"
 source "$(dirname "$0")/../apps/lib.sh"
 source tests/fault/lib_fault.sh
 

