@@ -19,11 +19,9 @@ constexpr nt::Ulong kWriteAccess = 2;
 // Not what opening the mount manager is called: a rule must name it, or all of it with a "*".
 constexpr WView kMountManagerChange = u"\\Device\\MountPointManager\\Change";
 
-nt::NtStatus Refuse() {
-  if (TraceNote* note = TraceNow(); note && !note->told()) {
-    note->About(trace::Space::kDevice);
-    note->Rule(Mode::kDeny, "system: the machine as a whole");
-  }
+nt::NtStatus Refuse(const char* call) {
+  const VlState& vl = Enter();
+  VL_TRACE(vl, call, nt::kPrivilegeNotHeld, WView());
   return nt::kPrivilegeNotHeld;
 }
 
@@ -41,9 +39,7 @@ Mode DriverMode(const nt::UnicodeString* service) {
   if (!name) return Mode::kDeny;
   std::memcpy(name, kPrefix.data(), kPrefix.size() * 2);
   std::memcpy(name + kPrefix.size(), key.data() + begin, length * 2);
-  const WView text(name, kPrefix.size() + length);
-  if (TraceNote* note = TraceNow()) note->Name(trace::Space::kDevice, text);
-  return DeviceMode(vl, scratch, text, false);
+  return DeviceMode(vl, scratch, WView(name, kPrefix.size() + length), false);
 }
 
 }  // namespace
@@ -55,35 +51,39 @@ nt::NtStatus PLUME_NTAPI HookNtDeviceIoControlFile(nt::Handle handle, nt::Handle
   const IoControl c{handle, event, apc, context, io, code, in, in_length, out, out_length};
   if (IsSocketCode(code)) {
     const VlState& vl = Enter();
-    if (Tracing()) TellSocket(vl, c);
     return vl.network.Active() ? SocketControl(vl, c) : c.Original();
   }
   if (code >> 16 == kMountManagerType && (code >> 14 & kWriteAccess)) {
     // Drive letters and mount points are the machine's.
     const VlState& vl = Enter();
     CallScratch scratch;
-    if (TraceNote* note = TraceNow()) note->Name(trace::Space::kDevice, kMountManagerChange);
     if (DeviceMode(vl, scratch, kMountManagerChange, false) != Mode::kHost) return nt::kAccessDenied;
   }
   return c.Original();
 }
 
 nt::NtStatus PLUME_NTAPI HookNtLoadDriver(nt::UnicodeString* service) {
-  return DriverMode(service) == Mode::kHost ? orig.NtLoadDriver(service) : Refuse();
+  return DriverMode(service) == Mode::kHost ? orig.NtLoadDriver(service) : Refuse("NtLoadDriver");
 }
 nt::NtStatus PLUME_NTAPI HookNtUnloadDriver(nt::UnicodeString* service) {
-  return DriverMode(service) == Mode::kHost ? orig.NtUnloadDriver(service) : Refuse();
+  return DriverMode(service) == Mode::kHost ? orig.NtUnloadDriver(service) : Refuse("NtUnloadDriver");
 }
 
-nt::NtStatus PLUME_NTAPI HookNtShutdownSystem(nt::Ulong) { return Refuse(); }
+nt::NtStatus PLUME_NTAPI HookNtShutdownSystem(nt::Ulong) { return Refuse("NtShutdownSystem"); }
 nt::NtStatus PLUME_NTAPI HookNtInitiatePowerAction(nt::Ulong, nt::Ulong, nt::Ulong, uint8_t) {
-  return Refuse();
+  return Refuse("NtInitiatePowerAction");
 }
-nt::NtStatus PLUME_NTAPI HookNtSetSystemPowerState(nt::Ulong, nt::Ulong, nt::Ulong) { return Refuse(); }
-nt::NtStatus PLUME_NTAPI HookNtSetSystemTime(const nt::LargeInteger*, nt::LargeInteger*) { return Refuse(); }
-nt::NtStatus PLUME_NTAPI HookNtSetSystemInformation(nt::Ulong, void*, nt::Ulong) { return Refuse(); }
+nt::NtStatus PLUME_NTAPI HookNtSetSystemPowerState(nt::Ulong, nt::Ulong, nt::Ulong) {
+  return Refuse("NtSetSystemPowerState");
+}
+nt::NtStatus PLUME_NTAPI HookNtSetSystemTime(const nt::LargeInteger*, nt::LargeInteger*) {
+  return Refuse("NtSetSystemTime");
+}
+nt::NtStatus PLUME_NTAPI HookNtSetSystemInformation(nt::Ulong, void*, nt::Ulong) {
+  return Refuse("NtSetSystemInformation");
+}
 nt::NtStatus PLUME_NTAPI HookNtSystemDebugControl(nt::Ulong, void*, nt::Ulong, void*, nt::Ulong, nt::Ulong*) {
-  return Refuse();
+  return Refuse("NtSystemDebugControl");
 }
 
 // Wine starts programs of the Unix system for its own ones (a browser for a link): no layer would be in them.
@@ -106,10 +106,6 @@ nt::NtStatus PLUME_NTAPI Hook__wine_unix_spawnvp(char* const* arguments, int32_t
   }
   const WView text(name, n);
   const view::NameRule* rule = view::FindNameRule(vl.device_rules, text);
-  if (TraceNote* note = TraceNow()) {
-    note->Name(trace::Space::kDevice, text);
-    note->Rule(vl, rule, Mode::kDeny);
-  }
   if (n == kMax || !rule || rule->mode != Mode::kHost) {
     Log("starting a program of the Unix system is refused (a rule in [devices] opens it):", nt::kAccessDenied,
         text);
