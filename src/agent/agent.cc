@@ -58,6 +58,7 @@ const Agent::Verb Agent::kVerbs[] = {
     {"vm.snapshots", &Agent::VmSnapshots}, {"vm.snapshot.delete", &Agent::VmSnapshotDelete},
     {"vm.restore", &Agent::VmRestore},     {"vm.export", &Agent::VmExport},
     {"vm.import", &Agent::VmImport},       {"vm.commit", &Agent::VmCommit},
+    {"vm.trace", &Agent::VmTrace},
 };
 
 Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {

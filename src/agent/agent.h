@@ -100,6 +100,7 @@ class Agent {
   Result<Json> VmExport(Session&, const Json&);
   Result<Json> VmImport(Session&, const Json&);
   Result<Json> VmCommit(Session&, const Json&);  // commit_verb.cc
+  Result<Json> VmTrace(Session&, const Json&);   // vm_trace.cc
   Result<Json> VmCreateFrom(Session& session, const std::string& from, const std::string& file,
                             VmRecord wanted);
 

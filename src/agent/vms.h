@@ -25,6 +25,7 @@
 #include "agent/win/job.h"
 #include "agent/win/vm_space.h"
 #include "base/result.h"
+#include "trace/recording.h"
 
 namespace plume::agent {
 
@@ -41,6 +42,13 @@ struct VmRecord {
 
   Json ToJson() const;
   static Result<VmRecord> FromJson(const Json& json);
+};
+
+// The newest recording of a VM's calls.
+struct TraceInfo {
+  bool recording = false;
+  uint32_t session = 0;  // 0: there is none
+  std::u16string file;   // DOS path
 };
 
 struct SnapshotInfo {
@@ -105,6 +113,12 @@ class Vms {
   Result<CommitOutcome> Commit(const std::string& name, bool overwrite, bool dry_run,
                                const OnProgress& progress);
 
+  // vm_trace.cc. Guests that run are recorded from here on, others from their start; so until StopTrace,
+  // however often the VM is started.
+  Result<TraceInfo> StartTrace(const std::string& name, trace::Recording wanted);
+  Result<TraceInfo> StopTrace(const std::string& name);
+  Result<TraceInfo> FindTrace(const std::string& name) const;
+
   // Leases: a client that prepares, starts or waits for guests.
   void Lease(const std::string& id);
   void Release(const std::string& id);  // may delete a VM of --rm
@@ -166,6 +180,11 @@ class Vms {
   // `is_new`: there is none yet. `network`: of a VM that is about to start; without it nothing is allowed
   // that would have to be looked up.
   Status WriteView(const VmRecord& vm, const Network& network = {}, bool is_new = false) const;
+  std::u16string TraceFolder(const VmRecord& vm) const;
+  TraceInfo ReadTrace(const VmRecord& vm) const;
+  // What the index of the VM's workspace is to say to the guests.
+  uint32_t TraceWord(const VmRecord& vm) const;
+  Status ApplyTrace(const VmRecord& vm) const;
   std::set<uint16_t> RealPortsOfOthersLocked(const Vm& vm) const;
   // Checks what Create and Import are given; fills in the creation time.
   Status CheckNewLocked(VmRecord* wanted) const;

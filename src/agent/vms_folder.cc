@@ -84,6 +84,7 @@ Status Vms::FillFolder(const VmRecord& vm) const {
   for (const std::u16string_view name : {u"upper", u"upper\\C", u"scratch"})
     TRY(files.MakeDirectory(part(name)));
   TRY(MakeIndex(part(u"index.plx")));
+  if (vm.workspace > 1) TRY(ApplyTrace(vm));  // a recording goes on
   TRY(MakeKey(state_.VmKey(id)));
   return MakeKey(state_.WorkspaceKey(id, vm.workspace));
 }
@@ -115,6 +116,8 @@ Status Vms::PrepareFolder(const VmRecord& vm) const {
     view::VmIndex::Format(index.data());
   else if (!view::VmIndex::Recover(index.data(), index.size()))
     return damaged;
+  if (view::VmIndex attached; attached.Attach(index.data(), index.size()))
+    attached.Trace().store(TraceWord(vm));
   return MakeKey(state_.WorkspaceKey(id, vm.workspace));
 }
 
@@ -127,6 +130,7 @@ Status Vms::WriteView(const VmRecord& vm, const Network& network, bool is_new) c
   input.workspace = vm.workspace;
   input.program_folder = ProgramFolder();
   input.objects = ObjectsDirectory();
+  input.trace = NtPath(TraceFolder(vm));
   std::vector<const catalog::Reader*> catalogs;
   for (const std::string& digest : vm.images) {
     ASSIGN(LayerInput layer, images_(digest));

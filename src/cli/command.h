@@ -48,6 +48,7 @@ void AddVmDelete(CLI::App& vm, Context& context);
 void AddVmDiff(CLI::App& vm, Context& context);
 void AddVmDiscard(CLI::App& vm, Context& context);
 void AddVmExplain(CLI::App& vm, Context& context);
+void AddVmTrace(CLI::App& vm, Context& context);
 void AddVmCommit(CLI::App& vm, Context& context);
 void AddVmSnapshots(CLI::App& vm, Context& context);  // snapshot, snapshots, restore
 void AddVmTransfer(CLI::App& vm, Context& context);   // export, import

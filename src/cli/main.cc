@@ -64,6 +64,7 @@ int RunCommand(std::vector<std::string> arguments) {
   AddVmDiff(*vm, context);
   AddVmDiscard(*vm, context);
   AddVmExplain(*vm, context);
+  AddVmTrace(*vm, context);
   AddVmCommit(*vm, context);
   AddVmSnapshots(*vm, context);
   AddVmTransfer(*vm, context);

@@ -24,6 +24,7 @@ void VmIndex::Format(void* memory) {
   h->generation.store(0, std::memory_order_relaxed);
   h->copy_ups.store(0, std::memory_order_relaxed);
   h->renames.store(0, std::memory_order_relaxed);
+  h->trace.store(0, std::memory_order_relaxed);
   // Last, so that a half-written header is not accepted.
   std::atomic_ref<uint32_t>(h->magic).store(kMagic, std::memory_order_release);
 }
@@ -36,6 +37,7 @@ bool VmIndex::Attach(void* memory, uint64_t bytes, Provide provide) {
       if (LevelStart(level) != start) return false;
     return start == kSlots;
   }());
+  static_assert(offsetof(Header, trace) == 64);
   static_assert(sizeof(Header) <= kHeaderBytes && kFileBytes / 8 <= 0xffffffff);
   auto* h = static_cast<Header*>(memory);
   if (memory == nullptr || bytes < kFileBytes || h->bytes != kFileBytes || h->version != kVersion ||

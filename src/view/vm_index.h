@@ -89,6 +89,9 @@ class VmIndex {
   // was written. Open handles of lower keys and of renamed keys are looked at again when these change.
   std::atomic<uint32_t>& CopyUps() const;
   std::atomic<uint32_t>& Renames() const;
+  // What the guests record of their calls, looked at in every replaced call: 0 nothing, else the number of
+  // the recording (trace/format.h). Set by the agent.
+  std::atomic<uint32_t>& Trace() const { return header()->trace; }
 
  private:
   struct Header {
@@ -96,6 +99,8 @@ class VmIndex {
     uint64_t bytes;
     std::atomic<uint64_t> arena_next;  // offset of the first free byte
     std::atomic<uint32_t> generation, copy_ups, renames;
+    uint8_t unused[28];
+    std::atomic<uint32_t> trace;  // in a cache line that is hardly ever written
   };
   // Slots are in buckets of 16 (two cache lines). A record's place is the first free slot of a fixed
   // sequence: its bucket of level 0, then its bucket of level 1, ... Slots are never emptied, so two writers

@@ -61,6 +61,8 @@ need "the application runs" test -s "$work/expected"
 mkdir "$work/tiny" && echo tiny >"$work/tiny/tiny.txt"
 need "a captured image" plume_in "$client" capture tiny --version 1 --from-folder "$(win "$work/tiny")" --at 'C:\Tiny'
 for i in 1 2 3; do echo "of the host" >"$client/drive_c/host$i.txt"; done
+need "a recording" plume_in "$client" vm trace notes --start
+says "a guest that is recorded" '^8 bytes' in_vm read 'C:\mine.txt'
 need "filled" fill "$work/disk"
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -69,6 +71,7 @@ refuses "a new VM" "$disk" plume_in "$client" vm create more
 refuses "a first start in a new VM" "$disk" plume_in "$client" run 7zip --vm another -- i
 refuses "capture" "$disk" plume_in "$client" capture x --version 1 --from-folder "$(win "$work/app")" --at 'C:\X' --entry 7z.exe
 refuses "a state folder that cannot be made" "other" env PLUME_HOME="$work/disk/other" PLUME_WINEPREFIX="$client" timeout 60 plume vm list
+refuses "a recording" "$disk" plume_in "$client" vm trace local --start
 says "no VM was half made" '^notes' plume_in "$client" vm list
 check "nor another" sh -c "! grep -qE 'more|another' '$work/out'"
 says "no image was half made" '^tiny' plume_in "$client" image list
@@ -85,6 +88,8 @@ says "many new files" 'made [0-9]+, create error 112' in_vm create 'C:\new' 400
 says "a folder" 'mkdir error 112' in_vm mkdir 'C:\folder'
 says "delete" 'delete error (112|0)' in_vm delete 'C:\host2.txt'
 says "rename" 'rename error 112' in_vm rename 'C:\host3.txt' 'C:\renamed.txt'
+says "what was recorded before can be read" ' upper +ok +C:.mine.txt' plume_in "$client" vm trace notes --show
+check "and what was not is said" grep -q 'calls were not recorded: the file or the disk was full' "$work/err"
 check "the host is untouched" bash -c "cat '$client'/drive_c/host[123].txt | cmp - <(yes 'of the host' | head -3)"
 
 # --- hydration: the file is named, nothing of it is stored -----------------------------------------------------------
@@ -107,7 +112,10 @@ check "the cache is clean" cache_is_clean "$client"
 make_room "$work/disk"
 plume_in "$client" run 7zip --vm local -- i >"$work/found" 2>/dev/null
 same "the application" "$work/expected" "$work/found"
+need "the recording ends" plume_in "$client" vm trace notes --stop
+need "another begins" plume_in "$client" vm trace notes --start
 says "guests write" 'append error 0' in_vm append 'C:\host1.txt'
+says "which is recorded" ' NtCreateFile .* C:.host1.txt' plume_in "$client" vm trace notes --show
 says "new files" 'made 400, create error 0' in_vm create 'C:\later' 400
 says "what the VM had is there" '^1[14] bytes, read error 0' in_vm read 'C:\mine.txt' 
 check "the cache is clean" cache_is_clean "$client"

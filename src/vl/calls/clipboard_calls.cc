@@ -57,6 +57,28 @@ Session* Own(const VlState& vl) {
   return session;
 }
 
+// For the trace: whose clipboard, and what of it; format 0: all of it.
+void Tell(const VlState& vl, uint32_t format) {
+  TraceNote* note = FindNote();
+  if (!note) return;
+  constexpr view::WView kFormats[] = {
+      u"clipboard", u"CF_TEXT",        u"CF_BITMAP",      u"CF_METAFILEPICT", u"CF_SYLK",    u"CF_DIF",
+      u"CF_TIFF",   u"CF_OEMTEXT",     u"CF_DIB",         u"CF_PALETTE",      u"CF_PENDATA", u"CF_RIFF",
+      u"CF_WAVE",   u"CF_UNICODETEXT", u"CF_ENHMETAFILE", u"CF_HDROP",        u"CF_LOCALE",  u"CF_DIBV5"};
+  constexpr uint32_t kKnown = sizeof(kFormats) / sizeof(kFormats[0]);
+  char16_t text[128];
+  view::WView name = u"private format";
+  if (format < kKnown) {
+    name = kFormats[format];
+  } else if (const int32_t units = HookNtUserGetClipboardFormatName(format, text, 128); units > 0) {
+    name = view::WView(text, static_cast<size_t>(units));
+  }
+  note->Name(trace::Space::kClipboard, name);
+  note->Detail(format);
+  note->Real(Direct(vl) ? trace::Layer::kHost : trace::Layer::kUpper);
+  note->Rule(Direct(vl) ? view::Mode::kHost : view::Mode::kPrivate, "policy: [clipboard]");
+}
+
 void Remove(const VlState& vl, const view::ClipTable::Files& files) {
   for (uint32_t i = 0; i < files.count; ++i) RemoveClipFile(vl, files.numbers[i]);
 }
@@ -80,6 +102,7 @@ int32_t PLUME_NTAPI HookNtUserOpenClipboard(Hwnd window, nt::Ulong flags) {
     SayNoWindow();
     return 0;
   }
+  if (Tracing()) Tell(vl, 0);
   if (Direct(vl)) return user.NtUserOpenClipboard(window, flags);
   Session* session = Own(vl);
   if (!session) return 0;
@@ -90,8 +113,8 @@ int32_t PLUME_NTAPI HookNtUserOpenClipboard(Hwnd window, nt::Ulong flags) {
     r = session->clip.Open(CurrentThreadId(), Value(window));
     owner = session->clip.owner_window;
   }
-  VL_TRACE(vl, "OpenClipboard", static_cast<nt::NtStatus>(r), u"");
   if (r != Result::kDone) {
+    if (TraceNote* note = TraceNow()) note->Status(nt::kAccessDenied);
     SetLastError(nt::kErrorAccessDenied);
     return 0;
   }
@@ -121,6 +144,7 @@ int32_t PLUME_NTAPI HookNtUserCloseClipboard() {
 
 int32_t PLUME_NTAPI HookNtUserEmptyClipboard() {
   const VlState& vl = Enter();
+  if (Tracing()) Tell(vl, 0);
   if (Direct(vl)) return user.NtUserEmptyClipboard();
   Session* session = Own(vl);
   if (!session) return 0;
@@ -154,6 +178,7 @@ int32_t PLUME_NTAPI HookNtUserEmptyClipboard() {
 
 nt::NtStatus PLUME_NTAPI HookNtUserSetClipboardData(nt::Ulong format, nt::Handle handle, void* user_params) {
   const VlState& vl = Enter();
+  if (Tracing()) Tell(vl, format);
   if (Direct(vl)) return user.NtUserSetClipboardData(format, handle, user_params);
   SetParams params;
   Session* session = vl.is_wine ? TheSession(vl) : nullptr;
@@ -176,7 +201,6 @@ nt::NtStatus PLUME_NTAPI HookNtUserSetClipboardData(nt::Ulong format, nt::Handle
     SessionLock lock(vl, session);
     r = session->clip.Set(format, params.data != nullptr, file, params.size, Locale(), &seq, &old);
   }
-  VL_TRACE(vl, "SetClipboardData", static_cast<nt::NtStatus>(format), u"");
   if (r != Result::kDone) {
     if (file) RemoveClipFile(vl, file);
     return r == Result::kFull ? nt::kNoMemory : kStatusNotOpen;
@@ -214,6 +238,7 @@ bool RenderFormat(const VlState& vl, Session* session, uint32_t format) {
 
 nt::Handle PLUME_NTAPI HookNtUserGetClipboardData(nt::Ulong format, void* user_params) {
   const VlState& vl = Enter();
+  if (Tracing()) Tell(vl, format);
   if (Direct(vl)) return user.NtUserGetClipboardData(format, user_params);
   Session* session = Own(vl);
   GetParams params;
@@ -231,7 +256,6 @@ nt::Handle PLUME_NTAPI HookNtUserGetClipboardData(nt::Ulong format, void* user_p
     if (!at || !(at->flags & view::kClipData)) return nullptr;
     f = *at;
   }
-  VL_TRACE(vl, "GetClipboardData", static_cast<nt::NtStatus>(format), u"");
   if (!params.data_only) {
     if (nt::Handle cached = CachedHandle(format, f.seq)) return cached;
   }

@@ -75,7 +75,6 @@ void TakeOverFromMachine(const VlState& vl, Session* session) {
     if (session->clip.open_thread || session->clip.machine_seq == now) return;
     session->clip.TakeOver(ids, kept, now, files, &told);
   }
-  VL_TRACE(vl, "clipboard taken over", static_cast<nt::NtStatus>(kept), u"");
   for (uint32_t i = 0; i < files->count; ++i) RemoveClipFile(vl, files->numbers[i]);
   // Listeners hear of it from the machine's clipboard, to which they are added too.
   if (told.viewer) {
@@ -220,7 +219,6 @@ void GiveToMachine(const VlState& vl, Session* session) {
     count = Collect(vl, session, items, &owed);
   }
   if (count) Put(vl, session, items, count);
-  VL_TRACE(vl, "clipboard given to the machine", static_cast<nt::NtStatus>(count), u"");
 }
 
 void ClipboardIdle(const VlState& vl) {

@@ -19,9 +19,11 @@ constexpr nt::Ulong kWriteAccess = 2;
 // Not what opening the mount manager is called: a rule must name it, or all of it with a "*".
 constexpr WView kMountManagerChange = u"\\Device\\MountPointManager\\Change";
 
-nt::NtStatus Refuse(const char* call) {
-  const VlState& vl = Enter();
-  VL_TRACE(vl, call, nt::kPrivilegeNotHeld, WView());
+nt::NtStatus Refuse() {
+  if (TraceNote* note = TraceNow(); note && !note->told()) {
+    note->About(trace::Space::kDevice);
+    note->Rule(Mode::kDeny, "system: the machine as a whole");
+  }
   return nt::kPrivilegeNotHeld;
 }
 
@@ -39,7 +41,9 @@ Mode DriverMode(const nt::UnicodeString* service) {
   if (!name) return Mode::kDeny;
   std::memcpy(name, kPrefix.data(), kPrefix.size() * 2);
   std::memcpy(name + kPrefix.size(), key.data() + begin, length * 2);
-  return DeviceMode(vl, scratch, WView(name, kPrefix.size() + length), false);
+  const WView text(name, kPrefix.size() + length);
+  if (TraceNote* note = TraceNow()) note->Name(trace::Space::kDevice, text);
+  return DeviceMode(vl, scratch, text, false);
 }
 
 }  // namespace
@@ -51,39 +55,35 @@ nt::NtStatus PLUME_NTAPI HookNtDeviceIoControlFile(nt::Handle handle, nt::Handle
   const IoControl c{handle, event, apc, context, io, code, in, in_length, out, out_length};
   if (IsSocketCode(code)) {
     const VlState& vl = Enter();
+    if (Tracing()) TellSocket(vl, c);
     return vl.network.Active() ? SocketControl(vl, c) : c.Original();
   }
   if (code >> 16 == kMountManagerType && (code >> 14 & kWriteAccess)) {
     // Drive letters and mount points are the machine's.
     const VlState& vl = Enter();
     CallScratch scratch;
+    if (TraceNote* note = TraceNow()) note->Name(trace::Space::kDevice, kMountManagerChange);
     if (DeviceMode(vl, scratch, kMountManagerChange, false) != Mode::kHost) return nt::kAccessDenied;
   }
   return c.Original();
 }
 
 nt::NtStatus PLUME_NTAPI HookNtLoadDriver(nt::UnicodeString* service) {
-  return DriverMode(service) == Mode::kHost ? orig.NtLoadDriver(service) : Refuse("NtLoadDriver");
+  return DriverMode(service) == Mode::kHost ? orig.NtLoadDriver(service) : Refuse();
 }
 nt::NtStatus PLUME_NTAPI HookNtUnloadDriver(nt::UnicodeString* service) {
-  return DriverMode(service) == Mode::kHost ? orig.NtUnloadDriver(service) : Refuse("NtUnloadDriver");
+  return DriverMode(service) == Mode::kHost ? orig.NtUnloadDriver(service) : Refuse();
 }
 
-nt::NtStatus PLUME_NTAPI HookNtShutdownSystem(nt::Ulong) { return Refuse("NtShutdownSystem"); }
+nt::NtStatus PLUME_NTAPI HookNtShutdownSystem(nt::Ulong) { return Refuse(); }
 nt::NtStatus PLUME_NTAPI HookNtInitiatePowerAction(nt::Ulong, nt::Ulong, nt::Ulong, uint8_t) {
-  return Refuse("NtInitiatePowerAction");
+  return Refuse();
 }
-nt::NtStatus PLUME_NTAPI HookNtSetSystemPowerState(nt::Ulong, nt::Ulong, nt::Ulong) {
-  return Refuse("NtSetSystemPowerState");
-}
-nt::NtStatus PLUME_NTAPI HookNtSetSystemTime(const nt::LargeInteger*, nt::LargeInteger*) {
-  return Refuse("NtSetSystemTime");
-}
-nt::NtStatus PLUME_NTAPI HookNtSetSystemInformation(nt::Ulong, void*, nt::Ulong) {
-  return Refuse("NtSetSystemInformation");
-}
+nt::NtStatus PLUME_NTAPI HookNtSetSystemPowerState(nt::Ulong, nt::Ulong, nt::Ulong) { return Refuse(); }
+nt::NtStatus PLUME_NTAPI HookNtSetSystemTime(const nt::LargeInteger*, nt::LargeInteger*) { return Refuse(); }
+nt::NtStatus PLUME_NTAPI HookNtSetSystemInformation(nt::Ulong, void*, nt::Ulong) { return Refuse(); }
 nt::NtStatus PLUME_NTAPI HookNtSystemDebugControl(nt::Ulong, void*, nt::Ulong, void*, nt::Ulong, nt::Ulong*) {
-  return Refuse("NtSystemDebugControl");
+  return Refuse();
 }
 
 // Wine starts programs of the Unix system for its own ones (a browser for a link): no layer would be in them.
@@ -106,6 +106,10 @@ nt::NtStatus PLUME_NTAPI Hook__wine_unix_spawnvp(char* const* arguments, int32_t
   }
   const WView text(name, n);
   const view::NameRule* rule = view::FindNameRule(vl.device_rules, text);
+  if (TraceNote* note = TraceNow()) {
+    note->Name(trace::Space::kDevice, text);
+    note->Rule(vl, rule, Mode::kDeny);
+  }
   if (n == kMax || !rule || rule->mode != Mode::kHost) {
     Log("starting a program of the Unix system is refused (a rule in [devices] opens it):", nt::kAccessDenied,
         text);

@@ -44,10 +44,14 @@ WView LinkTarget(CallScratch& scratch, WView link) {
 }  // namespace
 
 Mode DeviceMode(const VlState& vl, CallScratch& scratch, WView name, bool dos) {
+  if (TraceNote* note = TraceNow()) note->Rule(vl, nullptr, Mode::kDeny);
   for (int hops = 0; hops < 8; ++hops) {
     const WView text = dos ? Join(scratch, kDosDirectory, name) : name;
     if (text.empty()) return Mode::kDeny;
-    if (const view::NameRule* r = view::FindNameRule(vl.device_rules, text)) return r->mode;
+    if (const view::NameRule* r = view::FindNameRule(vl.device_rules, text)) {
+      if (TraceNote* note = TraceNow()) note->Rule(vl, r, Mode::kDeny);
+      return r->mode;
+    }
     if (!dos) break;
     // "\??\COM1" -> "\Device\Serial0"; only the first component is a link.
     size_t end = 0;
@@ -62,6 +66,10 @@ Mode DeviceMode(const VlState& vl, CallScratch& scratch, WView name, bool dos) {
 nt::NtStatus CheckDevice(const VlState& vl, CallScratch& scratch, NameKind kind, const Captured& captured,
                          nt::AccessMask access) {
   WView name = captured.name;
+  if (TraceNote* server = kind == NameKind::kUnc ? TraceNow() : nullptr) {
+    server->Name(trace::Space::kNetwork, name);
+    server->Real(trace::Layer::kHost);
+  }
   if (kind == NameKind::kUnc) return CheckFileServer(vl, scratch, name);
   if (kind != NameKind::kDevice && kind != NameKind::kDeviceFolder && kind != NameKind::kVolume)
     return nt::kSuccess;
@@ -71,13 +79,16 @@ nt::NtStatus CheckDevice(const VlState& vl, CallScratch& scratch, NameKind kind,
     name = AbsoluteObjectName(vl, scratch, captured.root, name);
   }
   if (name.empty()) return nt::kSuccess;  // the system refuses it
+  TraceNote* const note = TraceNow();
+  if (note) note->Name(trace::Space::kDevice, name);
   if (kind == NameKind::kVolume && (access & ~kOnlyAsking) == 0) return nt::kSuccess;
   bool dos;
   const WView device = view::DeviceName(name, &dos);
-  if (DeviceMode(vl, scratch, device, dos) == Mode::kHost) return nt::kSuccess;
-  const nt::NtStatus s = kind == NameKind::kVolume ? nt::kAccessDenied : nt::kObjectNameNotFound;
-  VL_TRACE(vl, "device refused", s, name);
-  return s;
+  if (DeviceMode(vl, scratch, device, dos) == Mode::kHost) {
+    if (note) note->Real(trace::Layer::kHost);
+    return nt::kSuccess;
+  }
+  return kind == NameKind::kVolume ? nt::kAccessDenied : nt::kObjectNameNotFound;
 }
 
 }  // namespace plume::vl

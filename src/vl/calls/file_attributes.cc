@@ -15,12 +15,14 @@ nt::NtStatus QueryName(const VlState& vl, CallScratch& scratch, const FileTarget
                        nt::FileNetworkOpenInformation* info) {
   if (target.found.mode == Mode::kDeny) return nt::kAccessDenied;
   if (target.found.mode == Mode::kHost) {
+    if (Tracing()) TellPlace(vl, scratch, *target.path, target.found, Place::kHost);
     OwnAttributes object(HostName(scratch, *target.path));
     return orig.NtQueryFullAttributesFile(&object.attributes, info);
   }
   Located at;
   const nt::NtStatus s = Locate(vl, scratch, *target.path, target.found, &at);
   if (!nt::Ok(s)) return s;
+  if (Tracing()) TellPlace(vl, scratch, *target.path, target.found, at.place);
   if (at.place != Place::kNone && !at.directory() && target.path->trailing_backslash) {
     return vl.is_wine ? nt::kObjectPathNotFound : nt::kObjectNameInvalid;
   }
@@ -50,7 +52,6 @@ nt::NtStatus PLUME_NTAPI HookNtQueryAttributesFile(nt::ObjectAttributes* attribu
   }
   nt::FileNetworkOpenInformation info;
   s = QueryName(vl, scratch, target, &info);
-  VL_TRACE(vl, "NtQueryAttributesFile", s, target.path->text);
   if (!nt::Ok(s)) return s;
   const nt::FileBasicInformation out{info.creation_time, info.last_access_time, info.last_write_time,
                                      info.change_time, info.file_attributes};
@@ -70,7 +71,6 @@ nt::NtStatus PLUME_NTAPI HookNtQueryFullAttributesFile(nt::ObjectAttributes* att
   }
   nt::FileNetworkOpenInformation info;
   s = QueryName(vl, scratch, target, &info);
-  VL_TRACE(vl, "NtQueryFullAttributesFile", s, target.path->text);
   if (!nt::Ok(s)) return s;
   return WriteUser(full, info) ? s : nt::kAccessViolation;
 }
@@ -100,7 +100,6 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationByName(nt::ObjectAttributes* attr
   nt::Handle handle = nullptr;
   nt::IoStatusBlock opened;
   s = OpenTarget(vl, scratch, target, arguments, &handle, &opened);
-  VL_TRACE(vl, "NtQueryInformationByName", s, target.path->text);
   if (!nt::Ok(s)) return s;
   s = HookNtQueryInformationFile(handle, io, buffer, length, kind);
   Handles().Remove(handle);

@@ -26,6 +26,7 @@ constexpr nt::Ulong kTagMountPoint = 0xa0000003, kTagSymbolicLink = 0xa000000c;
 
 // Is `handle` one of a file or directory whose name is not simply the host's?
 bool IsVirtual(const VlState& vl, CallScratch& scratch, nt::Handle handle) {
+  if (Tracing()) TellHandle(vl, scratch, handle);
   const view::VPath* path = PathOfHandle(vl, scratch, handle, nullptr);
   return path && view::LookUp(vl.space, *path, false).mode != Mode::kHost;
 }

@@ -176,7 +176,6 @@ nt::NtStatus Begin(const VlState& vl, CallScratch& scratch, const Query& query, 
   if (!nt::Ok(s)) return s;
   state.passes = state.must_refresh = false;
   state.cursor = view::Cursor{WView(state.pattern, state.pattern_size), 0, was_started};
-  VL_TRACE(vl, "NtQueryDirectoryFile(merged)", s, path->text);
   return s;
 }
 
@@ -252,6 +251,7 @@ nt::NtStatus List(const VlState& vl, const Query& q) {
   if (!info || (info->kind != HandleKind::kDirectory && info->kind != HandleKind::kPipeDevice) ||
       !(info->access & kMayList))
     return PassOn(vl, q, mask);
+  if (Tracing() && info->kind == HandleKind::kDirectory) TellHandle(vl, scratch, q.handle);
   DirectoryState* state = StateOf(*info.get());
   if (!state) return nt::kNoMemory;
   LockGuard guard(info->lock);

@@ -20,6 +20,7 @@ nt::NtStatus WatchedHandle(const VlState& vl, nt::Handle handle, nt::Handle* wat
   CallScratch scratch;
   const HandleRef info = DirectoryInfo(vl, scratch, handle);
   if (!info || info->kind != HandleKind::kDirectory || info->source == Source::kUpper) return nt::kSuccess;
+  if (Tracing()) TellHandle(vl, scratch, handle);
   const VPath* path = PathOfHandle(vl, scratch, handle, nullptr);
   if (!path) return nt::kSuccess;
   const view::Lookup found = view::LookUp(vl.space, *path, false);

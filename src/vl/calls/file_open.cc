@@ -47,6 +47,7 @@ nt::NtStatus Original(Open& open, WView name) {
 // changes must be stopped, and directories, for their listings and relative names. Others are mapped back by
 // their real name.
 nt::NtStatus Remember(const Open& open, nt::NtStatus s, Place place) {
+  if (Tracing()) TellPlace(open.vl, open.scratch, open.path(), open.found(), place);
   if (!nt::Ok(s)) return s;
   const bool directory = (open.arguments.options & nt::kNonDirectoryFile) == 0;
   if (place == Place::kUpper && !directory) {
@@ -380,12 +381,13 @@ bool ProbeResults(nt::Handle* handle, nt::IoStatusBlock* io) {
 }
 
 nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::IoStatusBlock* io,
-                      const OpenArguments& arguments, const char* name) {
+                      const OpenArguments& arguments) {
   const VlState& vl = Enter();
   CallScratch scratch;
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, arguments.options, &target);
   if (!nt::Ok(s)) return s;
+  if (TraceNote* note = TraceNow()) note->Detail(arguments.access);
   if (!target.IsVirtualized()) {
     s = CheckDevice(vl, scratch, target.kind, target.captured, arguments.access);
     if (!nt::Ok(s)) return s;
@@ -404,7 +406,6 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
   if (again) as.disposition = nt::kOpen;
   s = OpenTarget(vl, scratch, target, as, &opened, &result);
   if (again && IsMissing(s)) s = nt::kNoSuchFile;
-  VL_TRACE(vl, name, s, target.path->text);
   if (!nt::Ok(s)) {
     if (vl.is_wine) {  // Wine clears the handle and tells the status twice
       WriteUser(handle, nt::Handle{nullptr});
@@ -454,15 +455,14 @@ nt::NtStatus PLUME_NTAPI HookNtCreateFile(nt::Handle* handle, nt::AccessMask acc
                                           nt::Ulong ea_length) {
   return HookOpen(
       handle, attributes, io,
-      OpenArguments{access, allocation_size, file_attributes, share, disposition, options, ea, ea_length},
-      "NtCreateFile");
+      OpenArguments{access, allocation_size, file_attributes, share, disposition, options, ea, ea_length});
 }
 
 nt::NtStatus PLUME_NTAPI HookNtOpenFile(nt::Handle* handle, nt::AccessMask access,
                                         nt::ObjectAttributes* attributes, nt::IoStatusBlock* io,
                                         nt::Ulong share, nt::Ulong options) {
   return HookOpen(handle, attributes, io,
-                  OpenArguments{access, nullptr, 0, share, nt::kOpen, options, nullptr, 0}, "NtOpenFile");
+                  OpenArguments{access, nullptr, 0, share, nt::kOpen, options, nullptr, 0});
 }
 
 }  // namespace plume::vl

@@ -58,6 +58,7 @@ nt::NtStatus SetDisposition(const VlState& vl, nt::Handle handle, nt::IoStatusBl
   if (!removes || (extended && vl.is_wine))
     return orig.NtSetInformationFile(handle, io, buffer, length, kind);
   CallScratch scratch;
+  if (Tracing()) TellHandle(vl, scratch, handle);
   if (IsLowerHandle(vl, scratch, handle))
     return nt::kAccessDenied;  // not opened with DELETE, or it would be upper
   if ((GrantedAccess(handle) & nt::kDelete) && IsDirectoryHandle(handle)) {
@@ -66,7 +67,6 @@ nt::NtStatus SetDisposition(const VlState& vl, nt::Handle handle, nt::IoStatusBl
       const view::Lookup found = view::LookUp(vl.space, *path, false);
       if (found.mode == Mode::kMerge || found.mode == Mode::kPrivate) {
         const nt::NtStatus s = PrepareDirectoryRemoval(vl, *path, found);
-        VL_TRACE(vl, "NtSetInformationFile(disposition)", s, path->text);
         if (!nt::Ok(s)) return s;
       }
     }
@@ -92,7 +92,6 @@ nt::NtStatus PLUME_NTAPI HookNtDeleteFile(nt::ObjectAttributes* attributes) {
   nt::Handle handle = nullptr;
   nt::IoStatusBlock io;
   s = OpenTarget(vl, scratch, target, arguments, &handle, &io);
-  VL_TRACE(vl, "NtDeleteFile", s, target.path->text);
   if (!nt::Ok(s)) return s;
   Handles().Remove(handle);
   return orig.NtClose(handle);

@@ -180,6 +180,7 @@ void Moved(nt::Handle handle, const VPath& to) {
 nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBlock* io, void* buffer,
                           nt::Ulong length, nt::FileInformationClass kind) {
   CallScratch scratch;
+  if (TraceNote* note = TraceNow()) note->Detail(static_cast<uint32_t>(kind));
   Request request{handle, kind, {}, {}, false};
   if (!Capture(scratch, buffer, length, &request))
     return orig.NtSetInformationFile(handle, io, buffer, length, kind);
@@ -208,6 +209,7 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
     if (!target.IsVirtualized())
       return Original(scratch, request, handle, request.head.root_directory, request.name, io);
   }
+  if (Tracing()) TellMove(vl, scratch, *source, target);
   if (target.found.mode == Mode::kDeny) return nt::kAccessDenied;
 
   const view::Lookup source_found = view::LookUp(vl.space, *source, false);
@@ -244,8 +246,6 @@ nt::NtStatus RenameOrLink(const VlState& vl, nt::Handle handle, nt::IoStatusBloc
     if (nt::Ok(s)) Moved(handle, *target.path);
   }
   if (nt::Ok(s) && hide) Mark(vl, *target.path, VmIndex::kUpper | VmIndex::kWhiteout);
-  VL_TRACE(vl, IsLink(kind) ? "NtSetInformationFile(link)" : "NtSetInformationFile(rename)", s,
-           target.path->text);
   return s;
 }
 
@@ -273,6 +273,7 @@ nt::NtStatus PLUME_NTAPI HookNtSetInformationFile(nt::Handle handle, nt::IoStatu
       // calls open without that access: there the copy is made now, and changed. (What concerns a file's
       // length, Wine checks.)
       CallScratch scratch;
+      if (Tracing()) TellHandle(vl, scratch, handle);
       if (!IsLowerHandle(vl, scratch, handle)) break;
       if (!vl.is_wine) return nt::kAccessDenied;
       const VPath* path = PathOfHandle(vl, scratch, handle, nullptr);

@@ -16,6 +16,7 @@ nt::NtStatus ResolveForExecution(const VlState& vl, CallScratch& scratch, const 
   if (!target.IsVirtualized() || target.found.mode == Mode::kDeny) return nt::kAccessDenied;
   out->host = false;
   if (target.found.mode == Mode::kHost) {
+    if (Tracing()) TellPlace(vl, scratch, *target.path, target.found, Place::kHost);
     out->nt_path = HostName(scratch, *target.path);
     out->host = true;
     return out->nt_path.data() ? nt::kSuccess : nt::kNoMemory;
@@ -23,6 +24,7 @@ nt::NtStatus ResolveForExecution(const VlState& vl, CallScratch& scratch, const 
   Located at;
   s = Locate(vl, scratch, *target.path, target.found, &at);
   if (!nt::Ok(s)) return s;
+  if (Tracing()) TellPlace(vl, scratch, *target.path, target.found, at.place);
   switch (at.place) {
     case Place::kNone:
       return MissingStatus(vl, scratch, *target.path);

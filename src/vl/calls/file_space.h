@@ -253,6 +253,17 @@ inline view::WView NameOf(const nt::FileIdBothDirectoryInformation& e) {
 // `long_name` (256 units), its length, or 0.
 size_t FindByAnyName(CallScratch& scratch, view::WView nt_name, view::WView name, char16_t* long_name);
 
+// --- Trace (file_trace.cc)
+// ------------------------------------------------------------------------------------------------
+// All REQUIRE Tracing().
+
+void TellPath(const VlState& vl, const view::VPath& path, const view::Lookup& found);
+// Where the path that was told is, or is looked for.
+void TellPlace(const VlState& vl, CallScratch& scratch, const view::VPath& path, const view::Lookup& found,
+               Place place);
+void TellHandle(const VlState& vl, CallScratch& scratch, nt::Handle handle);
+void TellMove(const VlState& vl, CallScratch& scratch, const view::VPath& from, const FileTarget& to);
+
 // --- Handles of lower files
 // -------------------------------------------------------------------------------------------
 

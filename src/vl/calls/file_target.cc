@@ -117,6 +117,7 @@ nt::NtStatus Finish(const VlState& vl, CallScratch& scratch, VPath* path, FileTa
   out->path = ExpandShortNames(vl, scratch, path, &gone);
   if (!out->path) return nt::kNoMemory;
   out->found = view::LookUp(vl.space, *out->path, false);
+  if (Tracing()) TellPath(vl, *out->path, out->found);
   if (gone && (out->found.mode == view::Mode::kMerge || out->found.mode == view::Mode::kPrivate)) {
     // Below a folder that is gone there is nothing, nor can anything be made there.
     if (gone < out->path->depth) return nt::kObjectPathNotFound;
@@ -346,6 +347,7 @@ nt::NtStatus ParseById(const VlState& vl, CallScratch& scratch, nt::Ulong option
 nt::NtStatus ParseTarget(const VlState& vl, CallScratch& scratch, const nt::ObjectAttributes* user,
                          nt::Ulong options, FileTarget* out) {
   if (const nt::NtStatus s = CaptureAttributes(scratch, user, &out->captured); !nt::Ok(s)) return s;
+  if (TraceNote* note = TraceNow()) note->Name(trace::Space::kFile, out->captured.name);
   if (options & nt::kOpenByFileId) return ParseById(vl, scratch, options, out);
   if (!out->captured.has_name && !out->captured.root) {
     out->kind = NameKind::kDevice;  // the original refuses it

@@ -117,7 +117,6 @@ nt::NtStatus PLUME_NTAPI Hookwine_nt_to_unix_file_name(const nt::ObjectAttribute
   if (!real.nt_path.data()) return nt::kNoMemory;
   OwnAttributes object(real.nt_path);
   s = orig.wine_nt_to_unix_file_name(&object.attributes, unix_name, size, disposition);
-  VL_TRACE(vl, "wine_nt_to_unix_file_name", s, target.path->text);
   return s;
 }
 

@@ -152,6 +152,7 @@ NtStatus Rename(const VlState& vl, CallScratch& scratch, Handle handle, WView ne
   VPath* parent = Prefix(scratch, *path, path->depth - 1);
   VPath* renamed = parent ? Child(scratch, *parent, new_name) : nullptr;
   if (!renamed) return nt::kNoMemory;
+  if (TraceNote* note = TraceNow()) note->AppendName(u" -> ", renamed->text);
   Opened opened;
   const view::Lookup look = LookUp(vl, *renamed);
   if (look.mode == view::Mode::kDeny) return nt::kAccessDenied;

@@ -139,6 +139,44 @@ NtStatus MakeWritable(const VlState& vl, CallScratch& scratch, HandleInfo* info,
   return nt::kObjectNameNotFound;
 }
 
+NtStatus BringUpToDate(const VlState& vl, CallScratch& scratch, Handle handle, AccessMask right, Use* out) {
+  bool root = false;
+  out->real = handle;
+  if (const NtStatus status = FindOrAdopt(vl, scratch, handle, &out->ref, &root); !nt::Ok(status))
+    return status;
+  HandleInfo* info = out->info();
+  if (!info || info->source == Source::kUpper || info->entry == kDirect) return nt::kSuccess;
+  const uint32_t changes = Changes(vl);
+  // The usual case: nothing happened in this VM since the key was opened.
+  const bool write = (right & kWriteRights) != 0;
+  if (!write && static_cast<uint32_t>(info->hash) == changes &&
+      !info->extension.load(std::memory_order_acquire)) {
+    out->lower = true;
+    return nt::kSuccess;
+  }
+  KeyState* state = StateOf(info);
+  if (!state) return nt::kNoMemory;
+  if (!state->shadow.load(std::memory_order_acquire) &&
+      state->seen.load(std::memory_order_acquire) != changes) {
+    LockGuard guard(info->lock);
+    if (const NtStatus status = Look(vl, scratch, info, state, changes); !nt::Ok(status)) return status;
+  }
+  if (write && !state->shadow.load(std::memory_order_acquire) &&
+      !state->dead.load(std::memory_order_acquire) && Grants(info->access, right)) {
+    LockGuard guard(info->lock);
+    if (!state->shadow.load(std::memory_order_acquire)) {
+      if (const NtStatus status = MakeWritable(vl, scratch, info, state); !nt::Ok(status)) return status;
+    }
+  }
+  if (state->dead.load(std::memory_order_acquire)) {
+    return Grants(info->access, right) ? nt::kKeyDeleted : nt::kAccessDenied;
+  }
+  const Handle shadow = state->shadow.load(std::memory_order_acquire);
+  out->real = shadow ? shadow : handle;
+  out->lower = shadow == nullptr;
+  return nt::kSuccess;
+}
+
 }  // namespace
 
 uint32_t Changes(const VlState& vl) {
@@ -204,38 +242,9 @@ NtStatus PathOfHandle(const VlState& vl, CallScratch& scratch, Handle handle, VP
 }
 
 NtStatus Begin(const VlState& vl, CallScratch& scratch, Handle handle, AccessMask right, Use* out) {
-  bool root = false;
-  out->real = handle;
-  if (const NtStatus status = FindOrAdopt(vl, scratch, handle, &out->ref, &root); !nt::Ok(status)) return status;
-  HandleInfo* info = out->info();
-  if (!info || info->source == Source::kUpper || info->entry == kDirect) return nt::kSuccess;
-  const uint32_t changes = Changes(vl);
-  // The usual case: nothing happened in this VM since the key was opened.
-  const bool write = (right & kWriteRights) != 0;
-  if (!write && static_cast<uint32_t>(info->hash) == changes && !info->extension.load(std::memory_order_acquire)) {
-    out->lower = true;
-    return nt::kSuccess;
-  }
-  KeyState* state = StateOf(info);
-  if (!state) return nt::kNoMemory;
-  if (!state->shadow.load(std::memory_order_acquire) && state->seen.load(std::memory_order_acquire) != changes) {
-    LockGuard guard(info->lock);
-    if (const NtStatus status = Look(vl, scratch, info, state, changes); !nt::Ok(status)) return status;
-  }
-  if (write && !state->shadow.load(std::memory_order_acquire) && !state->dead.load(std::memory_order_acquire) &&
-      Grants(info->access, right)) {
-    LockGuard guard(info->lock);
-    if (!state->shadow.load(std::memory_order_acquire)) {
-      if (const NtStatus status = MakeWritable(vl, scratch, info, state); !nt::Ok(status)) return status;
-    }
-  }
-  if (state->dead.load(std::memory_order_acquire)) {
-    return Grants(info->access, right) ? nt::kKeyDeleted : nt::kAccessDenied;
-  }
-  const Handle shadow = state->shadow.load(std::memory_order_acquire);
-  out->real = shadow ? shadow : handle;
-  out->lower = shadow == nullptr;
-  return nt::kSuccess;
+  const NtStatus status = BringUpToDate(vl, scratch, handle, right, out);
+  if (Tracing()) TellUse(vl, scratch, *out);
+  return status;
 }
 
 }  // namespace plume::vl::key

@@ -199,6 +199,17 @@ inline uint32_t ListingStamp(const VlState& vl) {
   return vl.index.Generation().load(std::memory_order_acquire) + vl.index.CopyUps().load(std::memory_order_acquire);
 }
 
+// --- Trace (key_trace.cc)
+// ------------------------------------------------------------------------------------------- All REQUIRE
+// Tracing().
+
+void TellKey(const VlState& vl, const VPath& path);
+// The layer that answers for the key that was told.
+void TellSource(const VlState& vl, CallScratch& scratch, const VPath& path, Source source, int mount);
+void TellUse(const VlState& vl, CallScratch& scratch, const Use& use);
+// The value of the key that was told.
+void TellValue(CallScratch& scratch, const nt::UnicodeString* name);
+
 // --- Listings (key_listing.cc) --------------------------------------------------------------------------------------
 
 // The merged subkeys of a key at one moment.

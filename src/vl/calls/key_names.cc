@@ -161,7 +161,9 @@ NtStatus ResolveTarget(const VlState& vl, CallScratch& scratch, const Captured& 
   if (wants32) {
     if (NtStatus status = RedirectTo32(scratch, &out->path); !nt::Ok(status)) return status;
   }
-  return FollowLinks(vl, scratch, &out->path, follow_last);
+  const NtStatus status = FollowLinks(vl, scratch, &out->path, follow_last);
+  if (Tracing() && nt::Ok(status)) TellKey(vl, out->path);
+  return status;
 }
 
 WView UpperName(const VlState& vl, CallScratch& scratch, const VPath& path, int components) {

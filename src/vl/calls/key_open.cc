@@ -45,6 +45,7 @@ NtStatus OpenExisting(const VlState& vl, CallScratch& scratch, const VPath& path
     if (!nt::Ok(status)) return status;
   }
   call->handle = opened.handle;
+  if (Tracing()) TellSource(vl, scratch, path, opened.source, opened.mount);
   Remember(vl, opened.handle, path, opened, call->access, changes);
   return status;
 }
@@ -78,6 +79,7 @@ NtStatus CreateUpper(const VlState& vl, CallScratch& scratch, const VPath& path,
     const WView name = UpperName(vl, scratch, path, path.depth);
     status = Failed(name) ? nt::kNoMemory : CreateReal(scratch, name, call);
   }
+  if (Tracing()) TellSource(vl, scratch, path, Source::kUpper, -1);
   if (!nt::Ok(status)) return status;
   if (call->disposition == nt::kRegCreatedNewKey) BumpNames(vl);
   Opened opened;
@@ -99,6 +101,7 @@ NtStatus CreateResolved(const VlState& vl, CallScratch& scratch, const VPath& pa
     if (Failed(name)) return nt::kNoMemory;
     const AccessMask access = call->access;
     const NtStatus status = CreateReal(scratch, name, call);
+    if (Tracing()) TellSource(vl, scratch, path, Source::kHost, -1);
     Opened opened;
     opened.direct = true;
     if (nt::Ok(status)) Remember(vl, call->handle, path, opened, access, changes);
@@ -141,6 +144,10 @@ NtStatus OpenOrCreate(const VlState& vl, CallScratch& scratch, Call* call) {
     follow_last = false;
     call->attributes.own.attributes |= nt::kObjOpenLink;
   }
+  if (TraceNote* note = TraceNow()) {
+    note->Name(trace::Space::kRegistry, call->attributes.name);
+    note->Detail(call->access);
+  }
   auto* target = scratch.New<Target>();
   if (!target) return nt::kNoMemory;
   NtStatus status = kResolveAgain;
@@ -152,7 +159,6 @@ NtStatus OpenOrCreate(const VlState& vl, CallScratch& scratch, Call* call) {
     status = call->create ? CreateResolved(vl, scratch, path, call)
                           : OpenExisting(vl, scratch, path, LookUp(vl, path), call);
   }
-  VL_TRACE(vl, call->create ? "NtCreateKey" : "NtOpenKey", status, call->attributes.name);
   return status;
 }
 

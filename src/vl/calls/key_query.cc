@@ -240,6 +240,7 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   CallScratch scratch;
   Use use;
   NtStatus status = Begin(vl, scratch, handle, nt::kKeyEnumerateSubKeys, &use);
+  if (TraceNote* note = TraceNow()) note->Detail(index);
   if (!nt::Ok(status) && !NotAKey(status) && FixedPart(information_class)) return status;
   const auto pass_on = [&] { return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length); };
   const bool ours = information_class == nt::kKeyBasicInformation || information_class == nt::kKeyNodeInformation ||

@@ -22,6 +22,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryValueKey(nt::Handle handle, nt::UnicodeStrin
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeyQueryValue, &use);
   if (!nt::Ok(status) && !key::NotAKey(status) && IsKnown(vl, information_class)) return status;
+  if (Tracing()) key::TellValue(scratch, name);
   return orig.NtQueryValueKey(use.real, name, information_class, buffer, length, result_length);
 }
 
@@ -44,6 +45,7 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateValueKey(nt::Handle handle, nt::Ulong in
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeyQueryValue, &use);
   if (!nt::Ok(status) && !key::NotAKey(status) && IsKnown(vl, information_class)) return status;
+  if (TraceNote* note = TraceNow()) note->Detail(index);
   return orig.NtEnumerateValueKey(use.real, index, information_class, buffer, length, result_length);
 }
 
@@ -54,6 +56,7 @@ nt::NtStatus PLUME_NTAPI HookNtSetValueKey(nt::Handle handle, nt::UnicodeString*
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeySetValue, &use);
   if (!nt::Ok(status) && !key::NotAKey(status)) return status;
+  if (Tracing()) key::TellValue(scratch, name);
   return orig.NtSetValueKey(use.real, name, title_index, type, data, size);
 }
 
@@ -63,6 +66,7 @@ nt::NtStatus PLUME_NTAPI HookNtDeleteValueKey(nt::Handle handle, nt::UnicodeStri
   key::Use use;
   const nt::NtStatus status = key::Begin(vl, scratch, handle, nt::kKeySetValue, &use);
   if (!nt::Ok(status) && !key::NotAKey(status)) return status;
+  if (Tracing()) key::TellValue(scratch, name);
   return orig.NtDeleteValueKey(use.real, name);
 }
 

@@ -212,6 +212,7 @@ nt::NtStatus Bind(const VlState& vl, IoControl c) {
         wanted.size == 4 || !view::RealPort(vl.network, wanted.port) || IsV6Only(vl, c.handle);
     any = view::PlanBind(vl.network, v6_only, to.Span());
   }
+  if (Tracing()) TellRealPeer(to.Span());
   std::memcpy(own.address, to.bytes, to.length);
   c.in = &own;
   const nt::NtStatus s = c.Original();
@@ -237,7 +238,7 @@ nt::NtStatus Connect(const VlState& vl, IoControl c, size_t head, size_t length)
   if (!own) return nt::kNoMemory;
   if (!CopyIn(own, c.in, c.in_length)) return nt::kAccessViolation;
   const nt::NtStatus s = StatusOf(view::PlanPeer(vl.network, OwnPorts(vl), {own + head, length}));
-  VL_TRACE(vl, "connect", s, view::WView());
+  if (Tracing() && nt::Ok(s)) TellRealPeer({own + head, length});
   if (!nt::Ok(s)) return s;
   // Windows binds every socket before it connects it.
   if (vl.is_wine && !vl.network.all && IsDatagram(c.handle)) {
@@ -264,8 +265,10 @@ nt::NtStatus CheckPeer(const VlState& vl, nt::Handle socket) {
   const bool open = vl.network.all && !(named && view::PrivatePort(vl.network, here.port));
   if (!open) {
     if (!PeerAddress(vl, socket, &peer)) return nt::kSuccess;  // not connected: each datagram is looked at
-    if (!named || !view::ReadSockaddr(peer.Span(), &there) || !view::IsPeerAllowed(vl.network, here, there))
+    if (!named || !view::ReadSockaddr(peer.Span(), &there) || !view::IsPeerAllowed(vl.network, here, there)) {
+      if (Tracing()) TellPeer(vl, peer.Span());
       return nt::kConnectionReset;
+    }
   }
   AddFlags(socket, kPeerChecked);
   return nt::kSuccess;
@@ -281,8 +284,10 @@ nt::NtStatus PlanDatagram(const VlState& vl, nt::Handle socket, const void* user
                           const uint8_t** kept) {
   Sockaddr to;
   if (!Capture(user, length, &to)) return nt::kAccessViolation;
+  if (Tracing()) TellPeer(vl, to.Span());
   const nt::NtStatus s = StatusOf(view::PlanPeer(vl.network, OwnPorts(vl), to.Span()));
   if (!nt::Ok(s)) return s;
+  if (Tracing()) TellRealPeer(to.Span());
   BindBeforeSending(vl, socket, to);
   *kept = Keep(to);
   return *kept ? s : nt::kNoMemory;
@@ -383,6 +388,7 @@ nt::NtStatus EchoRequest(const VlState& vl, const IoControl& c) {
   if (c.in_length < sizeof(own)) return c.Original();
   if (!ReadUser(&own, static_cast<nt::NsiWineIcmpEcho*>(c.in))) return nt::kAccessViolation;
   if (!view::ReadSockaddr(own.destination, &a)) return nt::kNetworkUnreachable;
+  if (Tracing()) TellPeer(vl, own.destination);
   a.port = 0;  // the rule must be for the whole host
   return a.IsLoopback() || view::IsAllowed(vl.network, a) ? c.Original() : nt::kNetworkUnreachable;
 }

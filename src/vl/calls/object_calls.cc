@@ -88,6 +88,13 @@ nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformat
   }
   if (!ours) return orig.NtQueryObject(handle, information, buffer, length, result_length);
   if (name.empty()) return nt::kNoMemory;
+  if (TraceNote* note = TraceNow()) {
+    note->Name(object            ? trace::Space::kObject
+               : IsKeyName(real) ? trace::Space::kRegistry
+                                 : trace::Space::kFile,
+               name);
+    note->Real(trace::Layer::kNone, real);
+  }
   size_t needed;
   const nt::NtStatus s =
       WriteNameAnswer(name, buffer, length,
@@ -95,7 +102,6 @@ nt::NtStatus PLUME_NTAPI HookNtQueryObject(nt::Handle handle, nt::ObjectInformat
                                                                                    : nt::kBufferOverflow,
                       &needed);
   if (result_length && !WriteUser(result_length, static_cast<nt::Ulong>(needed))) return nt::kAccessViolation;
-  VL_TRACE(vl, "NtQueryObject", s, name);
   return s;
 }
 

@@ -106,7 +106,7 @@ nt::NtStatus PLUME_NTAPI HookNtCreateDirectoryObject(nt::Handle* handle, nt::Acc
   if (!nt::Ok(call.status())) return call.status();
   const nt::NtStatus s = orig.NtCreateDirectoryObject(handle, access, call.attributes());
   if (nt::Ok(s)) RememberDirectory(call.vl(), call.scratch(), handle);
-  return call.Done("NtCreateDirectoryObject", s);
+  return s;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateDirectoryObjectEx(nt::Handle* handle, nt::AccessMask access,
@@ -118,7 +118,7 @@ nt::NtStatus PLUME_NTAPI HookNtCreateDirectoryObjectEx(nt::Handle* handle, nt::A
   if (shadow && !IsOwn(call.vl(), call.scratch(), shadow)) return nt::kAccessDenied;
   const nt::NtStatus s = orig.NtCreateDirectoryObjectEx(handle, access, call.attributes(), shadow, flags);
   if (nt::Ok(s)) RememberDirectory(call.vl(), call.scratch(), handle);
-  return call.Done("NtCreateDirectoryObjectEx", s);
+  return s;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtOpenDirectoryObject(nt::Handle* handle, nt::AccessMask access,
@@ -127,7 +127,7 @@ nt::NtStatus PLUME_NTAPI HookNtOpenDirectoryObject(nt::Handle* handle, nt::Acces
   if (!nt::Ok(call.status())) return call.status();
   const nt::NtStatus s = orig.NtOpenDirectoryObject(handle, access, call.attributes());
   if (nt::Ok(s)) RememberDirectory(call.vl(), call.scratch(), handle);
-  return call.Done("NtOpenDirectoryObject", s);
+  return s;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtQueryDirectoryObject(nt::Handle handle, void* buffer, nt::Ulong length,
@@ -139,6 +139,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryDirectoryObject(nt::Handle handle, void* buf
   // Wine knows single entries only, and says so.
   if (directory.empty() || (vl.is_wine && !single))
     return orig.NtQueryDirectoryObject(handle, buffer, length, single, restart, context, needed);
+  if (TraceNote* note = TraceNow()) note->Name(trace::Space::kObject, directory);
   nt::Ulong index = 0;
   if (!ReadUser(&index, context)) return nt::kAccessViolation;
   if (restart) index = 0;
@@ -192,7 +193,6 @@ nt::NtStatus PLUME_NTAPI HookNtQueryDirectoryObject(nt::Handle handle, void* buf
   if (!answer.Write(scratch, buffer) || !WriteUser(context, index) ||
       (needed && !WriteUser(needed, static_cast<nt::Ulong>(answer.size()))))
     return nt::kAccessViolation;
-  VL_TRACE(vl, "NtQueryDirectoryObject", s, directory);
   return s;
 }
 
@@ -209,25 +209,23 @@ nt::NtStatus PLUME_NTAPI HookNtCreateSymbolicLinkObject(nt::Handle* handle, nt::
   if (call.named()) {
     // \??\X: and the like belong to the machine.
     if (call.meaning().name.space == view::ObjectSpace::kOther || call.meaning().name.container)
-      return call.Done("NtCreateSymbolicLinkObject", nt::kAccessDenied);
+      return nt::kAccessDenied;
     s = RenameTarget(call.vl(), call.scratch(), &text);
-    if (!nt::Ok(s)) return call.Done("NtCreateSymbolicLinkObject", s);
+    if (!nt::Ok(s)) return s;
   }
   if (text.data() && own.length) {
     own.buffer = const_cast<char16_t*>(text.data());
     own.length = static_cast<uint16_t>(text.size() * 2);
     own.maximum_length = static_cast<uint16_t>(own.length);
   }
-  return call.Done("NtCreateSymbolicLinkObject",
-                   orig.NtCreateSymbolicLinkObject(handle, access, call.attributes(), &own));
+  return orig.NtCreateSymbolicLinkObject(handle, access, call.attributes(), &own);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtOpenSymbolicLinkObject(nt::Handle* handle, nt::AccessMask access,
                                                       nt::ObjectAttributes* attributes) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtOpenSymbolicLinkObject",
-                   orig.NtOpenSymbolicLinkObject(handle, access, call.attributes()));
+  return orig.NtOpenSymbolicLinkObject(handle, access, call.attributes());
 }
 
 nt::NtStatus PLUME_NTAPI HookNtQuerySymbolicLinkObject(nt::Handle handle, nt::UnicodeString* target,

@@ -10,7 +10,7 @@ namespace plume::vl {
                                       nt::ObjectAttributes* attributes) {        \
     ObjectCall call(attributes);                                                 \
     if (!nt::Ok(call.status())) return call.status();                            \
-    return call.Done(#name, orig.name(handle, access, call.attributes()));       \
+    return orig.name(handle, access, call.attributes());                         \
   }
 PLUME_OBJECT_CALL(NtOpenEvent)
 PLUME_OBJECT_CALL(NtOpenMutant)
@@ -30,14 +30,14 @@ nt::NtStatus PLUME_NTAPI HookNtCreateEvent(nt::Handle* handle, nt::AccessMask ac
                                            uint8_t initial) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateEvent", orig.NtCreateEvent(handle, access, call.attributes(), type, initial));
+  return orig.NtCreateEvent(handle, access, call.attributes(), type, initial);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateMutant(nt::Handle* handle, nt::AccessMask access,
                                             nt::ObjectAttributes* attributes, uint8_t owned) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateMutant", orig.NtCreateMutant(handle, access, call.attributes(), owned));
+  return orig.NtCreateMutant(handle, access, call.attributes(), owned);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateSemaphore(nt::Handle* handle, nt::AccessMask access,
@@ -45,15 +45,14 @@ nt::NtStatus PLUME_NTAPI HookNtCreateSemaphore(nt::Handle* handle, nt::AccessMas
                                                int32_t maximum) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateSemaphore",
-                   orig.NtCreateSemaphore(handle, access, call.attributes(), initial, maximum));
+  return orig.NtCreateSemaphore(handle, access, call.attributes(), initial, maximum);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateTimer(nt::Handle* handle, nt::AccessMask access,
                                            nt::ObjectAttributes* attributes, nt::Ulong type) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateTimer", orig.NtCreateTimer(handle, access, call.attributes(), type));
+  return orig.NtCreateTimer(handle, access, call.attributes(), type);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateTimer2(nt::Handle* handle, void* reserved,
@@ -61,7 +60,7 @@ nt::NtStatus PLUME_NTAPI HookNtCreateTimer2(nt::Handle* handle, void* reserved,
                                             nt::AccessMask access) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateTimer2", orig.NtCreateTimer2(handle, reserved, call.attributes(), type, access));
+  return orig.NtCreateTimer2(handle, reserved, call.attributes(), type, access);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateSection(nt::Handle* handle, nt::AccessMask access,
@@ -70,8 +69,7 @@ nt::NtStatus PLUME_NTAPI HookNtCreateSection(nt::Handle* handle, nt::AccessMask 
                                              nt::Handle file) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateSection", orig.NtCreateSection(handle, access, call.attributes(), size, protect,
-                                                           section_attributes, file));
+  return orig.NtCreateSection(handle, access, call.attributes(), size, protect, section_attributes, file);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateSectionEx(nt::Handle* handle, nt::AccessMask access,
@@ -80,24 +78,22 @@ nt::NtStatus PLUME_NTAPI HookNtCreateSectionEx(nt::Handle* handle, nt::AccessMas
                                                nt::Handle file, void* parameters, nt::Ulong count) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateSectionEx",
-                   orig.NtCreateSectionEx(handle, access, call.attributes(), size, protect,
-                                          section_attributes, file, parameters, count));
+  return orig.NtCreateSectionEx(handle, access, call.attributes(), size, protect, section_attributes, file,
+                                parameters, count);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateKeyedEvent(nt::Handle* handle, nt::AccessMask access,
                                                 nt::ObjectAttributes* attributes, nt::Ulong flags) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateKeyedEvent", orig.NtCreateKeyedEvent(handle, access, call.attributes(), flags));
+  return orig.NtCreateKeyedEvent(handle, access, call.attributes(), flags);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateIoCompletion(nt::Handle* handle, nt::AccessMask access,
                                                   nt::ObjectAttributes* attributes, nt::Ulong threads) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateIoCompletion",
-                   orig.NtCreateIoCompletion(handle, access, call.attributes(), threads));
+  return orig.NtCreateIoCompletion(handle, access, call.attributes(), threads);
 }
 
 }  // namespace plume::vl

@@ -158,15 +158,23 @@ nt::NtStatus RenameObject(const VlState& vl, CallScratch& scratch, nt::Handle ro
   if (!canonical) return nt::kNoMemory;
   const size_t whole = view::WriteObjectName(full, n, full.size(), {canonical, room});
   meaning->canonical = view::WView(canonical, whole);
+  TraceNote* const note = TraceNow();
+  if (note) note->Name(trace::Space::kObject, meaning->canonical);
   // The system knows no empty names; behind a device's they are the device's own business.
   if (!n.container && n.begin == n.mark && n.begin >= prefix) return nt::kObjectNameInvalid;
   // What lies in a directory is as private as the directory is.
   if (n.begin < prefix) return nt::kSuccess;
+  const view::NameRule* rule = nullptr;
   meaning->action = view::DecideObject(n, view::Sub(meaning->canonical, 0, whole - (full.size() - n.mark)),
-                                       vl.object_rules);
+                                       vl.object_rules, &rule);
+  if (note) note->Rule(vl, rule, view::Mode::kPrivate);
   if (meaning->action == view::ObjectAction::kRefuse) return nt::kAccessDenied;
-  if (meaning->action == view::ObjectAction::kPass) return nt::kSuccess;
+  if (meaning->action == view::ObjectAction::kPass) {
+    if (note) note->Real(trace::Layer::kHost);
+    return nt::kSuccess;
+  }
   *real = WithMark(vl, scratch, name, n.mark - prefix);
+  if (note) note->Real(trace::Layer::kUpper, *real);
   return real->data() ? nt::kSuccess : nt::kObjectNameInvalid;
 }
 
@@ -187,7 +195,6 @@ ObjectCall::ObjectCall(const nt::ObjectAttributes* user) : vl_(Enter()), given_(
   if (!user) return;
   status_ = CaptureAttributes(scratch_, user, &captured_);
   if (nt::Ok(status_)) status_ = RenameCaptured(vl_, scratch_, &captured_, &meaning_);
-  if (!nt::Ok(status_)) VL_TRACE(vl_, "(object name)", status_, meaning_.canonical);
 }
 
 }  // namespace plume::vl

@@ -33,10 +33,8 @@ nt::NtStatus PLUME_NTAPI HookNtCreateNamedPipeFile(nt::Handle* handle, nt::Acces
                                                    nt::LargeInteger* timeout) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done(
-      "NtCreateNamedPipeFile",
-      orig.NtCreateNamedPipeFile(handle, access, call.attributes(), io, share, disposition, options, type,
-                                 read_mode, completion, instances, inbound, outbound, timeout));
+  return orig.NtCreateNamedPipeFile(handle, access, call.attributes(), io, share, disposition, options, type,
+                                    read_mode, completion, instances, inbound, outbound, timeout);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateMailslotFile(nt::Handle* handle, nt::AccessMask access,
@@ -45,8 +43,7 @@ nt::NtStatus PLUME_NTAPI HookNtCreateMailslotFile(nt::Handle* handle, nt::Access
                                                   nt::LargeInteger* timeout) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateMailslotFile", orig.NtCreateMailslotFile(handle, access, call.attributes(), io,
-                                                                     options, quota, message, timeout));
+  return orig.NtCreateMailslotFile(handle, access, call.attributes(), io, options, quota, message, timeout);
 }
 
 namespace {
@@ -82,7 +79,6 @@ nt::NtStatus RenameWait(const VlState& vl, CallScratch& scratch, void** in, nt::
   ObjectMeaning meaning;
   const nt::NtStatus s =
       RenameObject(vl, scratch, nullptr, WView(full, kDevice.size() + units), &real, &meaning);
-  VL_TRACE(vl, "FSCTL_PIPE_WAIT", s, meaning.canonical);
   if (!nt::Ok(s) || meaning.action != view::ObjectAction::kMark) return s;
   // The mark of a pipe's name is at its end.
   std::memcpy(copy + kPipeWaitName + units * 2, vl.object_mark.text, sizeof(vl.object_mark.text));

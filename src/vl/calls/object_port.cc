@@ -22,10 +22,6 @@ class PortName {
   PortName& operator=(const PortName&) = delete;
   nt::NtStatus status() const { return status_; }
   nt::UnicodeString* name() { return name_; }
-  nt::NtStatus Done(const char* call, nt::NtStatus s) const {
-    VL_TRACE(vl_, call, s, meaning_.canonical);
-    return s;
-  }
 
  private:
   const VlState& vl_;
@@ -42,15 +38,14 @@ nt::NtStatus PLUME_NTAPI HookNtCreatePort(nt::Handle* handle, nt::ObjectAttribut
                                           nt::Ulong information, nt::Ulong message, nt::Ulong pool) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreatePort", orig.NtCreatePort(handle, call.attributes(), information, message, pool));
+  return orig.NtCreatePort(handle, call.attributes(), information, message, pool);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtCreateWaitablePort(nt::Handle* handle, nt::ObjectAttributes* attributes,
                                                   nt::Ulong information, nt::Ulong message, nt::Ulong pool) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtCreateWaitablePort",
-                   orig.NtCreateWaitablePort(handle, call.attributes(), information, message, pool));
+  return orig.NtCreateWaitablePort(handle, call.attributes(), information, message, pool);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtConnectPort(nt::Handle* handle, nt::UnicodeString* name, void* quality,
@@ -58,8 +53,8 @@ nt::NtStatus PLUME_NTAPI HookNtConnectPort(nt::Handle* handle, nt::UnicodeString
                                            nt::Ulong* information_length) {
   PortName port(name);
   if (!nt::Ok(port.status())) return port.status();
-  return port.Done("NtConnectPort", orig.NtConnectPort(handle, port.name(), quality, client, server, message,
-                                                       information, information_length));
+  return orig.NtConnectPort(handle, port.name(), quality, client, server, message, information,
+                            information_length);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtSecureConnectPort(nt::Handle* handle, nt::UnicodeString* name, void* quality,
@@ -67,16 +62,15 @@ nt::NtStatus PLUME_NTAPI HookNtSecureConnectPort(nt::Handle* handle, nt::Unicode
                                                  void* information, nt::Ulong* information_length) {
   PortName port(name);
   if (!nt::Ok(port.status())) return port.status();
-  return port.Done("NtSecureConnectPort",
-                   orig.NtSecureConnectPort(handle, port.name(), quality, client, sid, server, message,
-                                            information, information_length));
+  return orig.NtSecureConnectPort(handle, port.name(), quality, client, sid, server, message, information,
+                                  information_length);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtAlpcCreatePort(nt::Handle* handle, nt::ObjectAttributes* attributes,
                                               void* port) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
-  return call.Done("NtAlpcCreatePort", orig.NtAlpcCreatePort(handle, call.attributes(), port));
+  return orig.NtAlpcCreatePort(handle, call.attributes(), port);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtAlpcConnectPort(nt::Handle* handle, nt::UnicodeString* name,
@@ -88,9 +82,8 @@ nt::NtStatus PLUME_NTAPI HookNtAlpcConnectPort(nt::Handle* handle, nt::UnicodeSt
   if (!nt::Ok(port.status())) return port.status();
   ObjectCall own(attributes);
   if (!nt::Ok(own.status())) return own.status();
-  return port.Done("NtAlpcConnectPort",
-                   orig.NtAlpcConnectPort(handle, port.name(), own.attributes(), port_attributes, flags, sid,
-                                          message, length, out_attributes, in_attributes, timeout));
+  return orig.NtAlpcConnectPort(handle, port.name(), own.attributes(), port_attributes, flags, sid, message,
+                                length, out_attributes, in_attributes, timeout);
 }
 
 nt::NtStatus PLUME_NTAPI HookNtAlpcConnectPortEx(nt::Handle* handle, nt::ObjectAttributes* name,
@@ -102,10 +95,8 @@ nt::NtStatus PLUME_NTAPI HookNtAlpcConnectPortEx(nt::Handle* handle, nt::ObjectA
   if (!nt::Ok(port.status())) return port.status();
   ObjectCall own(attributes);
   if (!nt::Ok(own.status())) return own.status();
-  return port.Done(
-      "NtAlpcConnectPortEx",
-      orig.NtAlpcConnectPortEx(handle, port.attributes(), own.attributes(), port_attributes, flags, security,
-                               message, length, out_attributes, in_attributes, timeout));
+  return orig.NtAlpcConnectPortEx(handle, port.attributes(), own.attributes(), port_attributes, flags,
+                                  security, message, length, out_attributes, in_attributes, timeout);
 }
 
 }  // namespace plume::vl

@@ -39,7 +39,7 @@ nt::NtStatus RenameCaptured(const VlState& vl, CallScratch& scratch, Captured* c
 // The attributes of one call, captured and renamed:
 //   ObjectCall call(attributes);
 //   if (!nt::Ok(call.status())) return call.status();
-//   return call.Done("NtCreateEvent", orig.NtCreateEvent(handle, access, call.attributes(), type, initial));
+//   return orig.NtCreateEvent(handle, access, call.attributes(), type, initial);
 class ObjectCall {
  public:
   explicit ObjectCall(const nt::ObjectAttributes* user);
@@ -52,10 +52,6 @@ class ObjectCall {
   CallScratch& scratch() { return scratch_; }
   const ObjectMeaning& meaning() const { return meaning_; }
   bool named() const { return captured_.has_name && !captured_.name.empty(); }
-  nt::NtStatus Done(const char* call, nt::NtStatus s) const {
-    VL_TRACE(vl_, call, s, meaning_.canonical);
-    return s;
-  }
 
  private:
   const VlState& vl_;

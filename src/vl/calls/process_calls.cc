@@ -79,6 +79,7 @@ nt::NtStatus ResolveImage(const VlState& vl, CallScratch& scratch, nt::Attribute
   const view::NameKind kind = ParseAbsoluteName(vl, scratch, name, {text, view::kMaxPathUnits}, path);
   if (const nt::NtStatus s = Refusal(vl, kind); !nt::Ok(s)) return s;
   image->pointer = const_cast<char16_t*>(name.data());
+  if (TraceNote* note = TraceNow()) note->Name(trace::Space::kProcess, name);
   if (kind != view::NameKind::kDrivePath) {
     // A network path or a device: the host's, under its own name.
     start->exe = name;
@@ -158,17 +159,12 @@ nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle
                                     attributes);
   }
   s = ResolveImage(vl, scratch, image, &start);
-  if (!nt::Ok(s)) {
-    VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
-    return s;
-  }
+  if (TraceNote* note = TraceNow()) note->About(trace::Space::kProcess);
+  if (!nt::Ok(s)) return s;
   // A child is in its parent's job: one of a parent outside would not be a guest.
   if (start.parent && MembershipOf(vl, start.parent) == Membership::kOutside) s = nt::kAccessDenied;
   if (nt::Ok(s) && vl.is_wine) s = CheckIsWindowsProgram(*image);
-  if (!nt::Ok(s)) {
-    VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
-    return s;
-  }
+  if (!nt::Ok(s)) return s;
   nt::Handle own_process = nullptr, own_thread = nullptr;
   for (;;) {
     s = orig.NtCreateUserProcess(&own_process, &own_thread, process_access, thread_access, process_attributes,
@@ -179,8 +175,12 @@ nt::NtStatus PLUME_NTAPI HookNtCreateUserProcess(nt::Handle* process, nt::Handle
     if (s != nt::kAccessDenied || !(process_flags & nt::kProcessBreakawayFromJob)) break;
     process_flags &= ~nt::kProcessBreakawayFromJob;
   }
-  VL_TRACE(vl, "NtCreateUserProcess", s, start.exe);
   if (!nt::Ok(s)) return s;
+  if (TraceNote* note = TraceNow()) {
+    nt::ProcessBasicInformation basic{};
+    orig.NtQueryInformationProcess(own_process, nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr);
+    note->Detail(static_cast<uint32_t>(basic.process_id));
+  }
   nt::NtStatus made = MakeGuest(vl, own_process, start);
   if (nt::Ok(made) && (!WriteUser(process, own_process) || !WriteUser(thread, own_thread)))
     made = nt::kAccessViolation;
@@ -226,6 +226,11 @@ nt::NtStatus PLUME_NTAPI HookNtCreateProcessEx(nt::Handle* process, nt::AccessMa
 nt::NtStatus PLUME_NTAPI HookNtTerminateProcess(nt::Handle process, nt::NtStatus exit_code) {
   if (process && process != nt::CurrentProcess() && MembershipOf(Enter(), process) == Membership::kOutside)
     return nt::kAccessDenied;
+  if (TraceNote* note = TraceNow()) {
+    if (process == nt::CurrentProcess()) note->Name(trace::Space::kProcess, Enter().exe);
+    note->Detail(static_cast<uint32_t>(exit_code));
+    if (process == nt::CurrentProcess()) note->Leave(nt::kSuccess);
+  }
   const nt::NtStatus s = orig.NtTerminateProcess(process, exit_code);
   // Without a handle it ends every other thread of the caller, as the first step of a process's end. The last
   // thread still closes handles and may wait for a lock of the layer that none of them will release.
@@ -253,7 +258,6 @@ nt::NtStatus PLUME_NTAPI HookNtQueryInformationProcess(nt::Handle process,
   size_t needed;
   const nt::NtStatus s = WriteNameAnswer(name, buffer, length, nt::kInfoLengthMismatch, &needed);
   if (result_length && !WriteUser(result_length, static_cast<nt::Ulong>(needed))) return nt::kAccessViolation;
-  VL_TRACE(vl, "NtQueryInformationProcess", s, name);
   return s;
 }
 
@@ -284,7 +288,6 @@ nt::NtStatus PLUME_NTAPI HookNtQueryVirtualMemory(nt::Handle process, const void
       name, buffer, length,
       length < sizeof(nt::UnicodeString) ? nt::kInfoLengthMismatch : nt::kBufferOverflow, &needed);
   if (result_length && !WriteUser(result_length, needed)) return nt::kAccessViolation;
-  VL_TRACE(vl, "NtQueryVirtualMemory", s, name);
   return s;
 }
 

@@ -2,6 +2,7 @@
 // program outside), nothing is done to a process that is not in the VM.
 #include "vl/calls/process_members.h"
 #include "vl/low/hooks.h"
+#include "vl/low/trace.h"
 #ifndef PLUME_WITHOUT_WINDOW_CALLS
 #include "vl/calls/window_side.h"
 #endif
@@ -154,6 +155,8 @@ nt::NtStatus PLUME_NTAPI HookNtResumeThread(nt::Handle thread, nt::Ulong* previo
 }
 nt::NtStatus PLUME_NTAPI HookNtTerminateThread(nt::Handle thread, nt::NtStatus exit_code) {
   if (thread && ForbiddenThread(thread)) return nt::kAccessDenied;
+  // Most threads end so.
+  if (TraceNote* note = thread == nt::CurrentThread() ? TraceNow() : nullptr) note->Leave(nt::kSuccess);
   return orig.NtTerminateThread(thread, exit_code);
 }
 nt::NtStatus PLUME_NTAPI HookNtSetInformationThread(nt::Handle thread, nt::Ulong information_class,

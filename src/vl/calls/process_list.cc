@@ -108,13 +108,16 @@ nt::NtStatus PLUME_NTAPI HookNtQuerySystemInformation(nt::Ulong information_clas
   if (!list && !session && information_class != nt::kSystemProcessIdInformation)
     return orig.NtQuerySystemInformation(information_class, buffer, length, result_length);
   const VlState& vl = Enter();
+  if (TraceNote* note = TraceNow()) {
+    note->Name(trace::Space::kProcess, IsHandleList(information_class) ? view::WView(u"list of handles")
+                                                                       : view::WView(u"list of processes"));
+    note->Detail(information_class);
+  }
   if (vl.show_all_processes && information_class != nt::kSystemProcessIdInformation)
     return orig.NtQuerySystemInformation(information_class, buffer, length, result_length);
-  const nt::NtStatus s = session ? AnswerSession(vl, buffer, length, result_length)
-                         : list  ? AnswerList(vl, information_class, 0, buffer, length, result_length)
-                                 : AnswerImage(vl, buffer, length, result_length);
-  VL_TRACE(vl, "NtQuerySystemInformation", s, view::WView());
-  return s;
+  return session ? AnswerSession(vl, buffer, length, result_length)
+         : list  ? AnswerList(vl, information_class, 0, buffer, length, result_length)
+                 : AnswerImage(vl, buffer, length, result_length);
 }
 
 }  // namespace plume::vl

@@ -3,6 +3,7 @@
 #include "vl/low/handles.h"
 #include "vl/low/hooks.h"
 #include "vl/low/job.h"
+#include "vl/low/trace.h"
 
 namespace plume::vl {
 namespace {
@@ -63,13 +64,7 @@ nt::NtStatus AskThread(const VlState& vl, nt::Handle thread, uintptr_t* id) {
   return s;
 }
 
-}  // namespace
-
-void RememberMember(nt::Handle handle, bool thread) {
-  Handles().Insert(handle, NewHandleInfo(thread ? HandleKind::kThread : HandleKind::kProcess));
-}
-
-Membership MembershipOf(const VlState& vl, nt::Handle process) {
+Membership FindMembership(const VlState& vl, nt::Handle process) {
   if (process == nt::CurrentProcess() || IsRemembered(process, HandleKind::kProcess))
     return Membership::kMember;
   nt::NtStatus s = AskJob(vl, process);
@@ -82,6 +77,22 @@ Membership MembershipOf(const VlState& vl, nt::Handle process) {
   if (s != nt::kProcessInJob) return IsNoHandle(s) ? Membership::kNeither : Membership::kOutside;
   RememberMember(process, false);
   return Membership::kMember;
+}
+
+}  // namespace
+
+void RememberMember(nt::Handle handle, bool thread) {
+  Handles().Insert(handle, NewHandleInfo(thread ? HandleKind::kThread : HandleKind::kProcess));
+}
+
+Membership MembershipOf(const VlState& vl, nt::Handle process) {
+  const Membership m = FindMembership(vl, process);
+  if (Tracing() && process != nt::CurrentProcess() && m != Membership::kNeither) {
+    nt::ProcessBasicInformation basic{};
+    orig.NtQueryInformationProcess(process, nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr);
+    TellProcess(basic.process_id, 0, m);
+  }
+  return m;
 }
 
 bool IsMemberId(const VlState& vl, uintptr_t id) {
@@ -99,9 +110,33 @@ Membership MembershipOfThread(const VlState& vl, nt::Handle thread) {
   const nt::NtStatus s = AskThread(vl, thread, &id);
   if (!nt::Ok(s)) return IsNoHandle(s) ? Membership::kNeither : Membership::kOutside;
   // The thread's handle keeps its process's id from being used again.
-  if (!IsMemberId(vl, id)) return Membership::kOutside;
+  const bool member = IsMemberId(vl, id);
+  if (Tracing()) TellProcess(id, 0, member ? Membership::kMember : Membership::kOutside);
+  if (!member) return Membership::kOutside;
   RememberMember(thread, true);
   return Membership::kMember;
+}
+
+void TellProcess(uintptr_t process_id, uintptr_t thread_id, Membership membership) {
+  TraceNote* note = FindNote();
+  if (!note) return;
+  if (!note->told()) {
+    const auto number = [note](view::WView what, uintptr_t id) {
+      char16_t digits[10];
+      size_t at = 10;
+      for (auto rest = static_cast<uint32_t>(id); at == 10 || rest; rest /= 10)
+        digits[--at] = static_cast<char16_t>(u'0' + rest % 10);
+      note->AppendName(what, view::WView(digits + at, 10 - at));
+    };
+    note->Name(trace::Space::kProcess, {});
+    if (thread_id) number(u"thread ", thread_id);
+    if (process_id) number(thread_id ? u" of process " : u"process ", process_id);
+  } else if (!note->IsAbout(trace::Space::kProcess)) {
+    return;
+  }
+  if (membership == Membership::kMember) return note->Real(trace::Layer::kUpper);
+  note->Real(trace::Layer::kHost);
+  note->Rule(view::Mode::kDeny, "system: processes outside the VM can only be looked at");
 }
 
 std::span<const uintptr_t> MemberIds(const VlState& vl, CallScratch& scratch) {

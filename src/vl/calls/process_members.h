@@ -28,6 +28,10 @@ bool IsMemberId(const VlState& vl, uintptr_t id);
 // The ids of all processes in the VM, at least this one; empty when out of memory.
 std::span<const uintptr_t> MemberIds(const VlState& vl, CallScratch& scratch);
 
+// Tells the trace which process is meant, and where the border puts it; unless the call is about something
+// else. REQUIRES Tracing().
+void TellProcess(uintptr_t process_id, uintptr_t thread_id, Membership membership);
+
 // Enters a handle whose process (thread) is known to be in the VM.
 void RememberMember(nt::Handle handle, bool thread);
 

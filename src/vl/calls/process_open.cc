@@ -18,6 +18,16 @@ nt::NtStatus Judge(const VlState& vl, nt::Handle handle, bool thread, nt::Access
   return nt::kAccessDenied;
 }
 
+void TellOpen(const nt::ClientId& id, nt::AccessMask access) {
+  TraceNote* note = FindNote();
+  if (!note) return;
+  const auto process = reinterpret_cast<uintptr_t>(id.process),
+             thread = reinterpret_cast<uintptr_t>(id.thread);
+  const bool member = IsMemberId(Enter(), process);
+  TellProcess(process, thread, member ? Membership::kMember : Membership::kOutside);
+  note->Detail(access);
+}
+
 template <typename Open>
 nt::NtStatus OpenJudged(const VlState& vl, bool thread, nt::AccessMask access, nt::Handle* user, Open open) {
   nt::Handle probe;
@@ -43,11 +53,10 @@ nt::NtStatus PLUME_NTAPI HookNtOpenProcess(nt::Handle* process, nt::AccessMask a
   const VlState& vl = Enter();
   nt::ClientId id;
   if (!client || !ReadUser(&id, client)) return orig.NtOpenProcess(process, access, attributes, client);
-  const nt::NtStatus s = OpenJudged(vl, false, access, process, [&](nt::AccessMask a, nt::Handle* out) {
+  if (Tracing()) TellOpen(id, access);
+  return OpenJudged(vl, false, access, process, [&](nt::AccessMask a, nt::Handle* out) {
     return orig.NtOpenProcess(out, a, attributes, &id);
   });
-  VL_TRACE(vl, "NtOpenProcess", s, view::WView());
-  return s;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtOpenThread(nt::Handle* thread, nt::AccessMask access,
@@ -55,11 +64,10 @@ nt::NtStatus PLUME_NTAPI HookNtOpenThread(nt::Handle* thread, nt::AccessMask acc
   const VlState& vl = Enter();
   nt::ClientId id;
   if (!client || !ReadUser(&id, client)) return orig.NtOpenThread(thread, access, attributes, client);
-  const nt::NtStatus s = OpenJudged(vl, true, access, thread, [&](nt::AccessMask a, nt::Handle* out) {
+  if (Tracing()) TellOpen(id, access);
+  return OpenJudged(vl, true, access, thread, [&](nt::AccessMask a, nt::Handle* out) {
     return orig.NtOpenThread(out, a, attributes, &id);
   });
-  VL_TRACE(vl, "NtOpenThread", s, view::WView());
-  return s;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtGetNextProcess(nt::Handle process, nt::AccessMask access, nt::Ulong attributes,

@@ -67,6 +67,11 @@ view::Mode AtomMode(const VlState& vl, WView name) {
   AtomText full;
   if (!full.Append(u"Atom\\") || !full.Append(name)) return view::Mode::kPrivate;
   const view::NameRule* rule = view::FindNameRule(vl.object_rules, full.View());
+  if (TraceNote* note = TraceNow()) {
+    note->Name(trace::Space::kObject, full.View());
+    note->Rule(vl, rule, view::Mode::kPrivate);
+    note->Real(rule && rule->mode == view::Mode::kHost ? trace::Layer::kHost : trace::Layer::kUpper);
+  }
   return rule ? rule->mode : view::Mode::kPrivate;
 }
 
@@ -174,7 +179,6 @@ nt::NtStatus AddAtom(const VlState& vl, const char16_t* name, nt::Ulong bytes, A
   AtomText text, marked;
   if (!Capture(name, bytes, &text)) return add(name, bytes);
   const view::Mode mode = AtomMode(vl, text.View());
-  VL_TRACE(vl, "NtAddAtom", 0, text.View());
   if (mode == view::Mode::kDeny) return nt::kAccessDenied;
   // Some who replace this call themselves rely on a zero behind the name.
   text.units[text.size] = 0;

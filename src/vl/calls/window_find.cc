@@ -4,6 +4,7 @@
 #include "vl/low/guests.h"
 #include "vl/low/hooks.h"
 #include "vl/low/teb.h"
+#include "vl/low/trace.h"
 #include "vl/low/user_patch.h"
 
 namespace plume::vl {
@@ -19,11 +20,8 @@ using nt::Hwnd;
 // More windows than any session has: ends a walk through a list that changes all the time.
 constexpr int kMaxSteps = 20000;
 
-}  // namespace
-
-Hwnd PLUME_NTAPI HookNtUserFindWindowEx(Hwnd parent, Hwnd after, nt::UnicodeString* class_name,
-                                        nt::UnicodeString* title, nt::Ulong flags) {
-  const VlState& vl = Enter();
+Hwnd FindVisible(const VlState& vl, Hwnd parent, Hwnd after, nt::UnicodeString* class_name,
+                 nt::UnicodeString* title, nt::Ulong flags) {
   if (!MayFind(vl, parent) || !MayFind(vl, after)) {
     SayNoWindow();
     return nullptr;
@@ -34,6 +32,31 @@ Hwnd PLUME_NTAPI HookNtUserFindWindowEx(Hwnd parent, Hwnd after, nt::UnicodeStri
     after = found;
   }
   return nullptr;
+}
+
+// What was looked for, not what was passed over.
+void TellFind(const VlState& vl, nt::UnicodeString* class_name, nt::UnicodeString* title, Hwnd found) {
+  const Side side = found ? SideOf(vl, found) : Side::kHidden;
+  TraceNote* note = FindNote();
+  if (!note) return;
+  if (side == Side::kOurs || side == Side::kHidden) note->Name(trace::Space::kWindow, {});
+  if (side == Side::kOurs) note->Real(trace::Layer::kUpper);
+  if (side == Side::kHidden) note->Status(nt::kObjectNameNotFound);
+  if (side == Side::kOpen || side == Side::kSeen) return;  // its class and rule are told
+  CallScratch scratch;
+  view::WView text;
+  if (class_name && nt::Ok(CaptureString(scratch, class_name, &text))) note->AppendName(text);
+  if (title && nt::Ok(CaptureString(scratch, title, &text))) note->AppendName(u" titled ", text);
+}
+
+}  // namespace
+
+Hwnd PLUME_NTAPI HookNtUserFindWindowEx(Hwnd parent, Hwnd after, nt::UnicodeString* class_name,
+                                        nt::UnicodeString* title, nt::Ulong flags) {
+  const VlState& vl = Enter();
+  const Hwnd found = FindVisible(vl, parent, after, class_name, title, flags);
+  if (Tracing()) TellFind(vl, class_name, title, found);
+  return found;
 }
 
 nt::NtStatus PLUME_NTAPI HookNtUserBuildHwndList(nt::Handle desktop, Hwnd start, nt::Ulong children,
@@ -53,6 +76,7 @@ nt::NtStatus PLUME_NTAPI HookNtUserBuildHwndList(nt::Handle desktop, Hwnd start,
     if (i + 1 < total && !MayFind(vl, window)) continue;
     if (!WriteUser(&list[kept++], window)) return nt::kAccessViolation;
   }
+  if (TraceNote* note = TraceNow()) note->Name(trace::Space::kWindow, u"list of windows");
   return WriteUser(needed, kept) ? s : nt::kAccessViolation;
 }
 

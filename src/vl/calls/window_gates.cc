@@ -108,7 +108,7 @@ void* DecideMessage(const VlState& vl, uintptr_t* args, void* original, void* br
   const Side side = SideOf(vl, WindowArg(args[0]));
   if (side < Side::kSeen || (side == Side::kSeen && IsHarmless(static_cast<uint32_t>(args[1]))))
     return original;
-  VL_TRACE(vl, "message to a window outside", static_cast<nt::NtStatus>(args[1]), u"");
+  if (TraceNote* note = TraceNow()) note->Detail(static_cast<uint32_t>(args[1]));
   return Refuse(side == Side::kSeen ? nt::kErrorAccessDenied : nt::kErrorInvalidWindowHandle);
 }
 
@@ -146,6 +146,10 @@ constexpr Gate kGates[] = {
 };
 constexpr uint32_t kGateCount = sizeof(kGates) / sizeof(kGates[0]);
 
+#define PLUME_USER_HOOK(name) constexpr char kName##name[] = #name;
+#include "vl/calls/window_user_hooks.inc"
+#undef PLUME_USER_HOOK
+
 constinit void* g_gate_originals[kGateCount] = {};
 constinit void** g_gate_slots[kGateCount] = {};  // where each gate's original is: above, or in g_user
 constinit uint32_t g_gate_pops[kGateCount] = {};
@@ -169,7 +173,9 @@ std::span<const UserRow> UserRows() {
     g_rows[count] = UserRow{name, nullptr, reinterpret_cast<void**>(&g_user) + count, nullptr, false};
     ++count;
   }
-#define PLUME_USER_HOOK(name) g_rows[nt::kUser##name].handler = reinterpret_cast<void*>(&Hook##name);
+#define PLUME_USER_HOOK(name)       \
+  g_rows[nt::kUser##name].handler = \
+      reinterpret_cast<void*>(&TracedEntry<nt::name##Fn*, &Hook##name, kName##name, false>::Call);
 #include "vl/calls/window_user_hooks.inc"
 #undef PLUME_USER_HOOK
   for (uint32_t i = 0; i < kGateCount; ++i) {
@@ -187,6 +193,15 @@ std::span<const UserRow> UserRows() {
   return {g_rows, count};
 }
 
+// What is recorded is the decision; the call itself goes on without the layer.
+static void* DecideTraced(const VlState& vl, const Gate& gate, uintptr_t* args, void* original,
+                          uintptr_t* value) {
+  TraceScope scope(gate.name);
+  void* to = gate.decide(vl, args, original, value);
+  scope.End(to ? nt::kSuccess : nt::kAccessDenied);
+  return to;
+}
+
 // Asked by the gates (window_gate_x64.S): where to jump, or null and the answer.
 struct GateAnswer {
   uintptr_t value, pop;
@@ -196,7 +211,9 @@ extern "C" void* plume_gate_decide(uint32_t index, uintptr_t* args, GateAnswer* 
   answer->value = 0;
   if (index >= kGateCount) return DecideHookThunk(vl, index - kGateCount, args, &answer->value, &answer->pop);
   answer->pop = g_gate_pops[index];
-  return kGates[index].decide(vl, args, *g_gate_slots[index], &answer->value);
+  const Gate& gate = kGates[index];
+  if (Tracing()) return DecideTraced(vl, gate, args, *g_gate_slots[index], &answer->value);
+  return gate.decide(vl, args, *g_gate_slots[index], &answer->value);
 }
 
 }  // namespace plume::vl

@@ -203,7 +203,11 @@ nt::Handle SetThroughThunk(const VlState& vl, void* procedure, int32_t id, int32
   nt::Handle hook = user.NtUserSetWindowsHookEx(nullptr, &none, 0, id, EntryOf(thunk), ansi);
   thunk->hook.store(reinterpret_cast<uintptr_t>(hook), std::memory_order_relaxed);
   if (!hook) thunk->procedure.store(0, std::memory_order_release);
-  VL_TRACE(vl, "SetWindowsHookEx of all threads", id, u"");
+  if (TraceNote* note = TraceNow()) {
+    note->Name(trace::Space::kWindow, u"hook of all threads");
+    note->Real(trace::Layer::kUpper);
+    note->Detail(static_cast<uint32_t>(id));
+  }
   return hook;
 }
 

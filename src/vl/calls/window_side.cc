@@ -5,6 +5,7 @@
 #include "view/name_rules.h"
 #include "vl/low/guests.h"
 #include "vl/low/teb.h"
+#include "vl/low/trace.h"
 #include "vl/low/user_patch.h"
 
 namespace plume::vl {
@@ -35,6 +36,11 @@ Side SideByClass(const VlState& vl, nt::Hwnd window) {
   if (units <= 0 || units > 255) return Side::kHidden;
   const view::WView text_view(text, static_cast<size_t>(units));
   const view::NameRule* rule = view::FindNameRule(vl.window_rules, text_view);
+  if (TraceNote* note = TraceNow()) {
+    note->Name(trace::Space::kWindow, text_view);
+    note->Real(trace::Layer::kHost);
+    note->Rule(vl, rule, view::Mode::kPrivate);
+  }
   if (!rule) return Side::kHidden;
   const Side side = rule->mode == view::Mode::kHost    ? Side::kOpen
                     : rule->mode == view::Mode::kMerge ? Side::kSeen

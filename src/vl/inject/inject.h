@@ -23,7 +23,7 @@ struct InjectRequest {
   bool rename = false;             // the file has another real name: `exe` becomes ImagePathName
   view::WView current_directory;   // virtual DOS path; empty: leave the child's as it is
   std::span<const ParamVolume> volumes;
-  uint32_t flags = 0;     // kParamTrace, kParamWine
+  uint32_t flags = 0;     // kParamWine
   void* ntdll = nullptr;  // base of ntdll in the calling process
 };
 

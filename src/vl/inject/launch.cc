@@ -187,7 +187,7 @@ Result<LaunchedProcess> LaunchGuest(const LaunchSpec& spec) {
   request.rename = !spec.real_exe.empty() && ToDosPath(spec.real_exe) != spec.virtual_exe;
   if (fix_directory) request.current_directory = directory;
   request.volumes = HostedVolumes();
-  request.flags = (spec.trace ? kParamTrace : 0) | (HostedIsWine() ? kParamWine : 0);
+  request.flags = HostedIsWine() ? kParamWine : 0;
   request.ntdll = HostedNtdll();
   const InjectResult injected = Inject(HostedFunctions(), info.hProcess, request);
   if (!injected.ok()) {

@@ -22,7 +22,6 @@ struct LaunchSpec {
   void* job = nullptr;  // assigned before the first instruction; null: none
   bool new_console = false;
   bool hidden = false;     // no console window, windows start hidden
-  bool trace = false;      // developers' trace into guest.log
   bool suspended = false;  // leave it suspended: the caller resumes
 };
 

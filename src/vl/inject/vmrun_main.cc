@@ -8,7 +8,7 @@
 //     --default MODE     its policy for files and keys: merge (default), host
 //     --real FILE        PROGRAM is a virtual name; FILE is what is really started
 //     --cwd FOLDER       virtual working directory
-//     --trace            one line per replaced call in FOLDER\guest.log
+//     --trace            with --dir: one line per replaced call in FOLDER\trace.txt
 //     --time             prints what the start cost
 // The program's exit code is handed on.
 // clang-format off
@@ -24,6 +24,8 @@
 
 #include "base/utf16.h"
 #include "catalog/catalog_generated.h"
+#include "trace/query.h"
+#include "trace/recording.h"
 #include "view/system_objects.h"
 #include "view/system_windows.h"
 #include "view/vm_index.h"
@@ -78,27 +80,31 @@ std::u16string CurrentUserKey() {
   return std::u16string(text.begin(), text.end());
 }
 
-Status MakeIndex(const std::u16string& path) {
-  HANDLE file = CreateFileW(Wide(path), GENERIC_READ | GENERIC_WRITE, 0, nullptr, CREATE_NEW, 0, nullptr);
-  if (file == INVALID_HANDLE_VALUE) {
-    if (GetLastError() == ERROR_FILE_EXISTS) return Ok();
-    return Error{Errc::kInternal, "creating " + ToUtf8(path) + " failed"};
+// `trace`: the number of the recording that guests take part in.
+Status MakeIndex(const std::u16string& path, uint32_t trace) {
+  constexpr DWORD kShare = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+  HANDLE file =
+      CreateFileW(Wide(path), GENERIC_READ | GENERIC_WRITE, kShare, nullptr, OPEN_ALWAYS, 0, nullptr);
+  const bool made = GetLastError() != ERROR_ALREADY_EXISTS;
+  if (file == INVALID_HANDLE_VALUE) return Error{Errc::kInternal, "creating " + ToUtf8(path) + " failed"};
+  if (made) {
+    DWORD ignored;
+    DeviceIoControl(file, FSCTL_SET_SPARSE, nullptr, 0, nullptr, 0, &ignored, nullptr);
+    LARGE_INTEGER size;
+    size.QuadPart = static_cast<LONGLONG>(plume::view::VmIndex::kFileBytes);
+    SetFilePointerEx(file, size, nullptr, FILE_BEGIN);
+    SetEndOfFile(file);
   }
-  DWORD ignored;
-  DeviceIoControl(file, FSCTL_SET_SPARSE, nullptr, 0, nullptr, 0, &ignored, nullptr);
-  LARGE_INTEGER size;
-  size.QuadPart = static_cast<LONGLONG>(plume::view::VmIndex::kFileBytes);
-  SetFilePointerEx(file, size, nullptr, FILE_BEGIN);
-  SetEndOfFile(file);
   HANDLE section = CreateFileMappingW(file, nullptr, PAGE_READWRITE, 0, 0, nullptr);
   void* memory = section ? MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, 0) : nullptr;
-  if (memory) {
-    plume::view::VmIndex::Format(memory);
-    UnmapViewOfFile(memory);
-  }
+  plume::view::VmIndex index;
+  if (memory && made) plume::view::VmIndex::Format(memory);
+  const bool attached = memory && index.Attach(memory, plume::view::VmIndex::kFileBytes);
+  if (attached) index.Trace().store(trace);
+  if (memory) UnmapViewOfFile(memory);
   if (section) CloseHandle(section);
   CloseHandle(file);
-  return memory ? Ok() : Status(Error{Errc::kInternal, "mapping " + ToUtf8(path) + " failed"});
+  return attached ? Ok() : Status(Error{Errc::kInternal, "mapping " + ToUtf8(path) + " failed"});
 }
 
 Status WriteFileBytes(const std::u16string& path, const uint8_t* data, size_t size) {
@@ -162,7 +168,7 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
       return Error{Errc::kInternal, "creating the folder " + ToUtf8(f) + " failed"};
     }
   }
-  TRY(MakeIndex(folder + u"\\index.plx"));
+  TRY(MakeIndex(folder + u"\\index.plx", options.trace ? 1 : 0));
   const std::u16string vm_id = VmId(folder);
   const std::u16string user = CurrentUserKey();
   if (user.empty()) return Error{Errc::kInternal, "reading the user's identity failed"};
@@ -218,9 +224,29 @@ Status MakeVm(const Options& options, const std::u16string& layer) {
       text(u"\\??\\" + folder + u"\\scratch"), text(u"\\??\\" + folder + u"\\index.plx"),
       text(user + u"\\" + key), text(user), text(u"\\??\\pipe\\plume-vmrun"), text(JobNtName(vm_id)),
       text(u"\\??\\" + layer), text(u"\\??\\" + layer), b.CreateVector(layers), b.CreateVector(files),
-      b.CreateVector(keys), b.CreateVector(objects), b.CreateVector(devices), b.CreateVector(windows));
+      b.CreateVector(keys), b.CreateVector(objects), b.CreateVector(devices), b.CreateVector(windows), false,
+      0, 0, text(u"\\??\\" + folder + u"\\trace"));
   wire::FinishViewBuffer(b, view);
   return WriteFileBytes(folder + u"\\view.plv", b.GetBufferPointer(), b.GetSize());
+}
+
+plume::os::Path TraceFile(const std::u16string& folder) {
+  return plume::os::Path(Wide(folder + u"\\trace\\1.plt"));
+}
+
+Status BeginTrace(const std::u16string& folder) {
+  plume::trace::Recording recording;
+  recording.session = 1;
+  recording.keep_first = true;
+  return plume::trace::BeginRecording(TraceFile(folder), recording);
+}
+
+Status EndTrace(const std::u16string& folder) {
+  ASSIGN(const std::vector<uint8_t> bytes, ReadFileBytes(folder + u"\\trace\\1.plt"));
+  ASSIGN(plume::trace::Reader reader, plume::trace::Reader::Open(bytes.data(), bytes.size()));
+  std::string text;
+  for (const plume::trace::Call& call : reader.Read(true)) text += plume::trace::Line(call) + "\n";
+  return WriteFileBytes(folder + u"\\trace.txt", reinterpret_cast<const uint8_t*>(text.data()), text.size());
 }
 
 bool Parse(int argc, wchar_t** argv, Options* o) {
@@ -253,7 +279,7 @@ bool Parse(int argc, wchar_t** argv, Options* o) {
       return false;
     }
   }
-  return !o->program.empty() && o->view.empty() != o->folder.empty();
+  return !o->program.empty() && o->view.empty() != o->folder.empty() && !(o->trace && o->folder.empty());
 }
 
 // One argument as CommandLineToArgvW reads it.
@@ -287,7 +313,6 @@ plume::Result<uint32_t> Run(Options o) {
   spec.job = OpenJob(o.view);
   spec.view_path = o.view;
   spec.layer64 = layer;
-  spec.trace = o.trace;
   spec.directory = o.directory;
   spec.real_exe = o.real;
   spec.virtual_exe = U16(o.program[0].c_str());
@@ -301,6 +326,7 @@ plume::Result<uint32_t> Run(Options o) {
   std::wstring command;
   for (const std::wstring& a : o.program) command += (command.empty() ? L"" : L" ") + Quote(a);
   spec.command_line = U16(command.c_str());
+  if (o.trace) TRY(BeginTrace(o.folder));
   ASSIGN(const plume::vl::LaunchedProcess p, LaunchGuest(spec));
   if (o.time) std::fprintf(stderr, "create %.2f ms, inject %.2f ms\n", p.create_ms, p.inject_ms);
   WaitForSingleObject(p.process, INFINITE);
@@ -308,6 +334,7 @@ plume::Result<uint32_t> Run(Options o) {
   GetExitCodeProcess(p.process, &code);
   CloseHandle(p.thread);
   CloseHandle(p.process);
+  if (o.trace) TRY(EndTrace(o.folder));
   return static_cast<uint32_t>(code);
 }
 

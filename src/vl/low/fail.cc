@@ -39,7 +39,7 @@ void Append(const LineBuilder& line) {
   orig.NtClose(file);
 }
 
-void Write(const char* what, nt::NtStatus status, view::WView name, bool with_status) {
+void Write(const char* what, nt::NtStatus status, view::WView name) {
   LineBuilder line;
   line.Decimal(CurrentProcessId());
   line.Text(".");
@@ -50,10 +50,8 @@ void Write(const char* what, nt::NtStatus status, view::WView name, bool with_st
     line.Text(" ");
     line.Units(name);
   }
-  if (with_status) {
-    line.Text(" status ");
-    line.Hex(static_cast<uint32_t>(status));
-  }
+  line.Text(" status ");
+  line.Hex(static_cast<uint32_t>(status));
   line.End();
   Append(line);
 }
@@ -83,8 +81,6 @@ void Fail(Site site, const char* what, nt::NtStatus status, view::WView name) {
   for (;;) orig.NtTerminateProcess(nt::CurrentProcess(), static_cast<nt::NtStatus>(ExitStatus(site)));
 }
 
-void Log(const char* what, nt::NtStatus status, view::WView name) { Write(what, status, name, true); }
-
-void Trace(const char* call, nt::NtStatus status, view::WView name) { Write(call, status, name, true); }
+void Log(const char* what, nt::NtStatus status, view::WView name) { Write(what, status, name); }
 
 }  // namespace plume::vl

@@ -1,6 +1,7 @@
 #include "vl/low/layer.h"
 
 #include "vl/low/hooks.h"
+#include "vl/low/trace.h"
 
 namespace plume::vl {
 
@@ -32,8 +33,13 @@ constexpr FunctionRow kFunctions[] = {
 };
 static_assert(sizeof(kFunctions) / sizeof(kFunctions[0]) == nt::kFunctionCount);
 
+#define PLUME_HOOK(name) constexpr char kName##name[] = #name;
+#include "vl/calls/hooks.inc"
+#undef PLUME_HOOK
+
 const HookRow kHooks[] = {
-#define PLUME_HOOK(name) {nt::kSlot##name, 0, reinterpret_cast<void*>(&Hook##name)},
+#define PLUME_HOOK(name) \
+  {nt::kSlot##name, 0, reinterpret_cast<void*>(&TracedEntry<nt::name##Fn*, &Hook##name, kName##name>::Call)},
 #include "vl/calls/hooks.inc"
 #undef PLUME_HOOK
 };

@@ -28,7 +28,7 @@ inline constexpr uint32_t kMaxVolumes = 26;
 struct Params {
   uint32_t magic;    // kLayerMagic
   uint32_t version;  // kLayerVersion
-  uint32_t flags;    // kParamTrace
+  uint32_t flags;    // kParamWine
   uint32_t volume_count;
   void* ntdll;                    // base of ntdll in this process
   void* base;                     // base of the layer in this process
@@ -37,8 +37,7 @@ struct Params {
   ParamText exe;                  // virtual DOS path of the program
   ParamVolume volumes[kMaxVolumes];
 };
-inline constexpr uint32_t kParamTrace = 1;  // developers' trace on
-inline constexpr uint32_t kParamWine = 2;   // ntdll exports wine_get_version
+inline constexpr uint32_t kParamWine = 2;  // ntdll exports wine_get_version
 
 struct FunctionRow {
   const char* name;

@@ -10,6 +10,7 @@
 #include "vl/low/layer.h"
 #include "vl/low/map_file.h"
 #include "vl/low/memory.h"
+#include "vl/low/trace.h"
 #include "wire/view_generated.h"
 
 namespace plume::vl {
@@ -186,6 +187,7 @@ const VlState* Build() {
   const wire::View& v = *wire::GetView(base);
   if (v.version() != 1) Fail(Site::kViewFormat, "view of an unknown version:", 0, view_path);
 
+  state->view = &v;
   state->view_path = view_path;
   state->exe = ParamView(params.exe);
   size_t cut = view_path.size();
@@ -228,11 +230,11 @@ const VlState* Build() {
   state->names.volumes = {storage->volumes, params.volume_count};
   state->names.system_root = SystemRoot();
   state->is_wine = params.flags & kParamWine;
-  state->trace = params.flags & kParamTrace;
   nt::ProcessBasicInformation basic{};
   orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessBasicInformation, &basic, sizeof(basic),
                                  nullptr);
   state->pid = static_cast<uint32_t>(basic.process_id);
+  state->parent_pid = static_cast<uint32_t>(basic.parent_process_id);
   orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessSessionInformation, &state->session,
                                  sizeof(state->session), nullptr);
   return state;
@@ -246,6 +248,7 @@ const VlState& InitializeOnce() {
   if (building.compare_exchange_strong(none, 1)) {
     const VlState* state = Build();
     g_state.store(state, std::memory_order_release);
+    plume_trace_word.store(&state->index.Trace(), std::memory_order_relaxed);
     // Windows takes a job's name away with its last handle, and the agent may die: its successor finds the
     // VM's job because its guests hold it.
     if (!state->is_wine) VmJob(*state);

@@ -51,11 +51,11 @@ struct VlState {
   ClipboardRules clipboard;
   view::NetworkRules network;
   bool show_all_processes = false;
-  view::WView trace_folder;  // empty: not traced
-  uint32_t pid = 0;
+  view::WView trace_folder;    // where recordings are, if the VM index says that there is one (low/trace.h)
+  const void* view = nullptr;  // the mapped wire::View
+  uint32_t pid = 0, parent_pid = 0;
   uint32_t session = 0;
   bool is_wine = false;
-  bool trace = false;
 };
 
 // Internal: the finished state, or null before it.
