@@ -1,5 +1,5 @@
 # Plume. On a fresh Debian 12, as root: `make demo` or `make test`; both install what they need.
-#   make          everything into build/bin: plume, plume-server (Linux); plume.exe, plume-agent.exe, plume-vl*.dll
+#   make          everything into build/bin: plume, plume-server (Linux); plume*.exe, plume-vl*.dll
 #   make demo     a real application captured, published, streamed and run on a client that never installed it
 #   make test     every gate and test; ends with "N passed, N failed"
 #   make unit     the native unit tests alone (seconds)
@@ -19,7 +19,8 @@ SOURCES = git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h'
 
 all: native mingw64 mingw32
 	@mkdir -p build/bin
-	@for f in native/bin/plume native/bin/plume-server mingw64/bin/plume.exe mingw64/bin/plume-agent.exe \
+	@for f in native/bin/plume native/bin/plume-server mingw64/bin/plume.exe mingw64/bin/plumew.exe \
+	  mingw64/bin/plume-command.exe mingw64/bin/plume-agent.exe \
 	  mingw64/bin/plume-vl64.dll mingw32/bin/plume-vl32.dll; do \
 	  [ -f build/$$f ] || { echo "make: build/$$f was not built" >&2; exit 1; }; \
 	  cmp -s build/$$f build/bin/$${f##*/} || cp build/$$f build/bin/$${f##*/}.new && \
@@ -39,7 +40,7 @@ native: setup | build/log
 # The programs that only tests need are built by tools/run_tests.py.
 mingw64: setup | build/log
 	@$(MAKE) --no-print-directory build/$@/build.ninja
-	cmake --build build/$@ -j$(JOBS) --target plume plume-agent plume-vl64
+	cmake --build build/$@ -j$(JOBS) --target plume plumew plume-command plume-agent plume-vl64
 
 # Of the 32-bit world only the layer inside 32-bit guests is a product.
 mingw32: setup | build/log

@@ -58,7 +58,8 @@ const Agent::Verb Agent::kVerbs[] = {
     {"vm.snapshots", &Agent::VmSnapshots}, {"vm.snapshot.delete", &Agent::VmSnapshotDelete},
     {"vm.restore", &Agent::VmRestore},     {"vm.export", &Agent::VmExport},
     {"vm.import", &Agent::VmImport},       {"vm.commit", &Agent::VmCommit},
-    {"vm.trace", &Agent::VmTrace},
+    {"vm.trace", &Agent::VmTrace},         {"app.integrate", &Agent::AppIntegrate},
+    {"app.command", &Agent::AppCommand},   {"app.unintegrate", &Agent::AppUnintegrate},
 };
 
 Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
@@ -77,8 +78,19 @@ Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
   agent->apps_ = std::make_unique<Apps>(agent->state_, *agent->cache_);
   TRY(agent->apps_->Load());
   Agent* self = agent.get();
-  agent->vms_ = std::make_unique<Vms>(agent->state_, agent->facts_,
-                                      [self](const std::string& digest) { return self->Layer(digest); });
+  agent->integrations_ = std::make_unique<Integrations>(
+      agent->state_, [self](const std::string& application) { return self->DescribeForDesktop(application); },
+      [self](const std::string& application, const std::u16string& path) {
+        return self->FetchForDesktop(application, path);
+      });
+  TRY(agent->integrations_->Load());
+  agent->vms_ = std::make_unique<Vms>(
+      agent->state_, agent->facts_, [self](const std::string& digest) { return self->Layer(digest); },
+      [self] {
+        std::vector<std::u16string> keys = self->integrations_->Keys();
+        for (std::u16string& key : keys) key = u"U\\" + self->facts_.user_sid + u"\\" + key;
+        return keys;
+      });
   TRY(agent->vms_->Recover(moved));
   agent->started_ = GetTickCount64();
   return agent;

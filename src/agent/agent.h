@@ -12,6 +12,7 @@
 
 #include "agent/apps.h"
 #include "agent/control.h"
+#include "agent/integrations.h"
 #include "agent/vms.h"
 #include "agent/win/pipe.h"
 #include "base/result.h"
@@ -75,6 +76,12 @@ class Agent {
   Result<Json> CacheVerify(Session&, const Json&);
   Result<Json> CacheRepair(Session&, const Json&);
   Result<Json> HydratePath(Session&, const Json&);
+  // integrate_verbs.cc
+  Result<Json> AppIntegrate(Session&, const Json&);
+  Result<Json> AppUnintegrate(Session&, const Json&);
+  Result<Json> AppCommand(Session&, const Json&);
+  Result<Integrations::Source> DescribeForDesktop(const std::string& application);
+  Result<std::u16string> FetchForDesktop(const std::string& application, const std::u16string& path);
   // vm_verbs.cc
   Result<Json> VmCreate(Session&, const Json&);
   Result<Json> VmList(Session&, const Json&);
@@ -109,6 +116,7 @@ class Agent {
   std::unique_ptr<os::FileLock> lock_;
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<Apps> apps_;
+  std::unique_ptr<Integrations> integrations_;
   std::unique_ptr<Vms> vms_;
   std::mutex door_;  // of Enter and TryEnd: who came in is seen by who wants to end
   std::atomic<bool> ending_{false};

@@ -106,6 +106,7 @@ Result<Json> Agent::AppUpdate(Session& session, const Json& args) {
     }
     Json row = Describe(*app);
     row["changed"] = changed;
+    integrations_->Renew(app->name, app->digest);
     out.push_back(std::move(row));
   }
   CollectImages();
@@ -124,6 +125,8 @@ Result<Json> Agent::AppRemove(Session&, const Json& args) {
     }
     kept.push_back(vm.name);
   }
+  const bool integrated = integrations_->Find(app.name).has_value();
+  if (integrated) TRY(integrations_->Unintegrate(app.name));
   TRY(apps_->Remove(app.name));
   CollectImages();
   return Json{{"name", app.name}, {"kept_vms", std::move(kept)}};

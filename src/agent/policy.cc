@@ -183,7 +183,8 @@ Result<Policy> ParsePolicy(std::string_view toml_text, const std::string& file_n
 }
 
 Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
-                      const std::vector<const catalog::Reader*>& images) {
+                      const std::vector<const catalog::Reader*>& images,
+                      const std::vector<std::u16string>& hidden_keys) {
   Policy out;
   out.base = user.base;
   if (user.base == BasePolicy::kApplication)
@@ -191,6 +192,8 @@ Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
   else
     AddRule(out.files, {u"", Mode::kMerge, "sandbox: copied on write"});
   AddRule(out.keys, {u"", Mode::kMerge, "registry: copied on write"});
+  for (const std::u16string& key : hidden_keys)
+    AddRule(out.keys, {key, Mode::kPrivate, "desktop: made for an integrated application"});
   for (const PolicyRule& r : user.files) AddRule(out.files, r);
   for (const PolicyRule& r : user.keys) AddRule(out.keys, r);
 

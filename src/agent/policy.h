@@ -86,8 +86,10 @@ Result<Policy> ParsePolicy(std::string_view toml, const std::string& file_name, 
 
 // The whole table: base rules, then the user's (same prefix: the user's wins), then the mandatory ones.
 // `images`: for kApplication, the folders that the image brings are merged too.
+// `hidden_keys`: canonical keys of the machine that no guest sees unless the user's rules say so.
 Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
-                      const std::vector<const catalog::Reader*>& images);
+                      const std::vector<const catalog::Reader*>& images,
+                      const std::vector<std::u16string>& hidden_keys = {});
 
 // Turns the user's patterns into the form the layer compares ("COM1" -> "\??\COM1") and appends the devices
 // that programs need on this system (policy_devices.cc; docs/nt-compat.md lists them).

@@ -7,6 +7,7 @@
 #include "agent/explain_windows.h"
 #include "agent/text.h"
 #include "agent/win/machine.h"
+#include "agent/win/thread.h"
 
 namespace plume::agent {
 namespace {
@@ -160,6 +161,8 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
       ASSIGN(app, apps_->Refresh(app_name, &note, session.progress));
     }
     application = app.name;
+    if (const auto shown = integrations_->Find(app.name); shown && shown->digest != app.digest)
+      (void)StartThread([this, app] { integrations_->Renew(app.name, app.digest); });
     if (name.empty()) name = app.name;
     images.push_back(app.digest);
     TRY(apps_->Attach(app.digest));

@@ -70,8 +70,12 @@ Result<VmRecord> VmRecord::FromJson(const Json& json) {
   return out;
 }
 
-Vms::Vms(const StatePaths& state, const MachineFacts& facts, ImageSource images)
-    : state_(state), facts_(facts), images_(std::move(images)), trash_(state) {}
+Vms::Vms(const StatePaths& state, const MachineFacts& facts, ImageSource images, HiddenKeys hidden_keys)
+    : state_(state),
+      facts_(facts),
+      images_(std::move(images)),
+      hidden_keys_(std::move(hidden_keys)),
+      trash_(state) {}
 
 Vms::Vm* Vms::FindLocked(const std::string& name) const {
   for (const auto& [id, vm] : vms_)
@@ -210,7 +214,7 @@ Result<Policy> Vms::PolicyOf(const std::string& name) const {
   if (!record.policy_text.empty()) {
     ASSIGN(user, ParsePolicy(record.policy_text, record.policy_file, facts_, record.base));
   }
-  return CompletePolicy(user, facts_, {});
+  return CompletePolicy(user, facts_, {}, hidden_keys_());
 }
 
 Result<Vms::Network> Vms::LookUpNetwork(const std::string& name) const {

@@ -70,7 +70,10 @@ class Vms {
   using OnProgress = std::function<void(const Progress&)>;
   using ImageSource = std::function<Result<LayerInput>(const std::string& digest)>;
 
-  Vms(const StatePaths& state, const MachineFacts& facts, ImageSource images);
+  // Canonical keys of the machine that guests do not see (policy.h).
+  using HiddenKeys = std::function<std::vector<std::u16string>()>;
+
+  Vms(const StatePaths& state, const MachineFacts& facts, ImageSource images, HiddenKeys hidden_keys);
 
   // Reads what is on disk and finishes what a killed agent left undone. `moved`: the folder had another path,
   // so every compiled view is written anew.
@@ -145,6 +148,7 @@ class Vms {
     std::vector<std::string> images;
     uint64_t view_bytes = 0;
     int64_t view_time = 0;
+    std::vector<std::u16string> hidden_keys = {};
   };
   struct Vm {
     VmRecord record;
@@ -226,6 +230,7 @@ class Vms {
   const StatePaths& state_;
   const MachineFacts& facts_;
   const ImageSource images_;
+  const HiddenKeys hidden_keys_;
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Vm>> vms_;  // by id
   std::string tended_;                              // the id of the last one that was tended

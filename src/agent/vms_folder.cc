@@ -142,7 +142,7 @@ Status Vms::WriteView(const VmRecord& vm, const Network& network, bool is_new) c
   if (!vm.policy_text.empty()) {
     ASSIGN(user, ParsePolicy(vm.policy_text, vm.policy_file, facts_, vm.base));
   }
-  input.policy = CompletePolicy(user, facts_, catalogs);
+  input.policy = CompletePolicy(user, facts_, catalogs, hidden_keys_());
   input.network_allow = network.allow;
   input.real_ports = network.real_ports;
   if (input.policy.network && input.policy.network->mode != NetworkMode::kAll) {
@@ -158,7 +158,9 @@ Status Vms::WriteView(const VmRecord& vm, const Network& network, bool is_new) c
 // Whether guests can be started in the VM as the agent left it. What a human may have removed since is looked
 // for; what only this agent changes is remembered.
 bool Vms::IsReadyLocked(const Vm& vm) const {
-  if (vm.ready.workspace != vm.record.workspace || vm.ready.images != vm.record.images) return false;
+  if (vm.ready.workspace != vm.record.workspace || vm.ready.images != vm.record.images ||
+      vm.ready.hidden_keys != hidden_keys_())
+    return false;
   const std::u16string id = ToUtf16(vm.record.id);
   os::FileSystem& files = os::SystemFiles();
   const auto stat = [&](std::u16string_view name) {
@@ -176,7 +178,8 @@ bool Vms::IsReadyLocked(const Vm& vm) const {
 void Vms::RememberReady(Vm* vm) const {
   const auto view = os::SystemFiles().Stat(
       HostPath(state_.WorkspaceFile(ToUtf16(vm->record.id), vm->record.workspace, u"view.plv")));
-  if (view.ok()) vm->ready = {vm->record.workspace, vm->record.images, view->size, view->times.modified};
+  if (view.ok())
+    vm->ready = {vm->record.workspace, vm->record.images, view->size, view->times.modified, hidden_keys_()};
 }
 
 // Whether a workspace's upper layer, files or registry, has anything in it.

@@ -57,6 +57,7 @@ void AddApps(CLI::App& app, Context& context);
 void AddRun(CLI::App& app, Context& context);
 void AddUpdate(CLI::App& app, Context& context);
 void AddRemove(CLI::App& app, Context& context);
+void AddIntegrate(CLI::App& app, Context& context);  // integrate, unintegrate
 void AddCache(CLI::App& app, Context& context);
 void AddStatus(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);

@@ -8,7 +8,9 @@
 #include "agent/text.h"
 #include "agent/win/job.h"
 #include "agent/win/machine.h"
+#include "capture/pe.h"
 #include "cli/quote.h"
+#include "integrate/associations.h"
 #include "os/file.h"
 #include "view/path.h"
 #include "vl/inject/launch.h"
@@ -52,7 +54,7 @@ Result<agent::Environment> GuestEnvironment(const Json& prepared, const Variable
   agent::Environment out = agent::Environment::FromBlock(reinterpret_cast<const char16_t*>(block));
   FreeEnvironmentStringsW(block);
   // Of use to plume alone, not to programs.
-  for (const char16_t* name : {u"PLUME_HOME", u"PLUME_AGENT_STARTED", u"PLUME_WINEPREFIX"}) out.Remove(name);
+  for (const char16_t* name : {u"PLUME_HOME", u"PLUME_AGENT_STARTED", u"PLUME_WINEPREFIX", u"PLUME_WINDOWED"}) out.Remove(name);
   for (const Json& v : prepared["environment"])
     out.Apply({Field(v, "name"), Field(v, "value"), agent::OptionalBool(v, "join")}, variables);
   for (const std::string& item : wanted) {
@@ -104,6 +106,19 @@ void WaitForGuest(Context& context, HANDLE process, const Json& lease) {
   }
 }
 
+// Started by plumew.exe, which has no console: a program that needs one gets its own.
+bool OpenedFromDesktop() { return GetEnvironmentVariableW(L"PLUME_WINDOWED", nullptr, 0) > 0; }
+
+bool IsConsoleProgram(const std::u16string& real) {
+  auto file = os::SystemFiles().Open(agent::HostPath(real), os::OpenMode::kRead);
+  if (!file.ok()) return false;
+  std::vector<uint8_t> head(4096);
+  const auto got = (*file)->ReadAt(0, head);
+  if (!got.ok()) return false;
+  const auto info = capture::ReadPe({head.data(), *got});
+  return info && info->console;
+}
+
 struct PreparedVm {
   Json answer;
   agent::Job job;
@@ -132,7 +147,23 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
   ASSIGN(agent::Environment environment, GuestEnvironment(prepared, variables, request.environment));
 
   std::u16string program = ToUtf16(request.program), directory, fixed, start_in;
-  if (program.empty()) {
+  if (!request.document.empty()) {
+    std::u16string document = ToUtf16(request.document);
+    if (integrate::SchemeOf(document).empty()) {
+      ASSIGN(document, agent::DosPath(request.document));
+      // As from a shell's window that shows its folder.
+      if (request.directory.empty()) start_in = document.substr(0, document.find_last_of(u'\\'));
+    }
+    const Json wanted{{"name", name},
+                      {"document", ToUtf8(document)},
+                      {"class", request.document_class},
+                      {"verb", request.verb}};
+    ASSIGN(const Json opens, context.Ask("app.command", wanted));
+    const std::u16string command = environment.Expand(ToUtf16(Field(opens, "command")), variables);
+    integrate::SplitCommand split = integrate::SplitProgram(integrate::FillCommand(command, document));
+    program = std::move(split.program);
+    fixed = std::move(split.arguments);
+  } else if (program.empty()) {
     ASSIGN(const Json entry, ChooseEntry(prepared, request.entry));
     program = environment.Expand(ToUtf16(Field(entry, "path")), variables);
     fixed = environment.Expand(ToUtf16(Field(entry, "arguments")), variables);
@@ -195,6 +226,7 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
   spec.view_path = ToUtf16(Field(prepared, "view"));
   spec.layer64 = agent::ProgramFolder() + u"\\plume-vl64.dll";
   spec.suspended = true;
+  spec.new_console = OpenedFromDesktop() && IsConsoleProgram(spec.real_exe);
   spec.job = job.get();
 
   FlushOutput();

@@ -76,6 +76,7 @@ int RunCommand(std::vector<std::string> arguments) {
   AddRun(app, context);
   AddUpdate(app, context);
   AddRemove(app, context);
+  AddIntegrate(app, context);
   AddCache(app, context);
   AddStatus(app, context);
   AddDoctor(app, context);

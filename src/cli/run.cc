@@ -5,7 +5,7 @@ namespace plume::cli {
 
 void AddRun(CLI::App& app, Context& context) {
   struct Options {
-    std::string name, entry, vm, cwd;
+    std::string name, entry, program, document, document_class, verb, vm, cwd;
     std::vector<std::string> arguments, environment;
     bool remove = false, offline = false;
   };
@@ -20,6 +20,10 @@ void AddRun(CLI::App& app, Context& context) {
         request.prepare = agent::Json{
             {"app", o->name}, {"name", o->vm}, {"create", true}, {"rm", o->remove}, {"offline", o->offline}};
         request.entry = o->entry;
+        request.program = o->program;
+        request.document = o->document;
+        request.document_class = o->document_class;
+        request.verb = o->verb;
         request.arguments = o->arguments;
         request.arguments.insert(request.arguments.end(), context.tail.begin(), context.tail.end());
         request.directory = o->cwd;
@@ -29,6 +33,11 @@ void AddRun(CLI::App& app, Context& context) {
   c->add_option("NAME", o->name, "The application (see plume apps)")->required();
   c->add_option("ARGS", o->arguments, "Arguments of the program, better after --");
   c->add_option("--entry", o->entry, "Which of its programs; default: the first");
+  CLI::Option* program = c->add_option("--program", o->program, "A program of it that is no entry point, by its path");
+  c->add_option("--open", o->document, "A file or URL, opened with what the application registers for it")
+      ->excludes(program);
+  c->add_option("--class", o->document_class, "With --open: its class of documents to take; default: by the file's type");
+  c->add_option("--verb", o->verb, "With --open: what to do with it; default: the class's own");
   c->add_option("--vm", o->vm, "Name of the VM that keeps its changes; default: the application's name");
   c->add_option("--cwd", o->cwd, "Working directory, as the program sees it");
   c->add_option("--env", o->environment, "NAME=VALUE; may be repeated")->allow_extra_args(false);

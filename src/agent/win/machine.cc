@@ -175,9 +175,9 @@ Result<std::string> RepositoryText(std::string_view user_text) {
   return std::string(user_text);
 }
 
-Result<StatePaths> FindState(const std::string& chosen) {
-  std::string home = chosen.empty() ? ToUtf8(EnvironmentVariable(L"PLUME_HOME")) : chosen;
-  if (home.empty()) {
+Result<StatePaths> UsualState() {
+  std::u16string home;
+  {
     // The variable first: asking the shell loads a dozen DLLs into a command that lives for milliseconds.
     std::u16string local = EnvironmentVariable(L"LOCALAPPDATA");
     if (local.empty()) local = KnownFolder(FOLDERID_LocalAppData);
@@ -186,8 +186,15 @@ Result<StatePaths> FindState(const std::string& chosen) {
                    "finding the state folder failed: this user has no local application data folder "
                    "(set PLUME_HOME to a folder of your own)"};
     }
-    home = ToUtf8(local) + "\\Plume";
+    home = local + u"\\Plume";
   }
+  ASSIGN(const std::u16string path, DosPath(ToUtf8(home)));
+  return StatePaths(LongPath(path));
+}
+
+Result<StatePaths> FindState(const std::string& chosen) {
+  const std::string home = chosen.empty() ? ToUtf8(EnvironmentVariable(L"PLUME_HOME")) : chosen;
+  if (home.empty()) return UsualState();
   ASSIGN(std::u16string path, DosPath(home));
   if (path.size() < 4) {
     return Error{Errc::kInvalid, "finding the state folder failed: '" + home +

@@ -12,9 +12,10 @@ namespace plume::agent {
 bool RunningOnWine();
 std::string SystemVersionText();  // "Wine 8.0 (Windows 10.0.19043)"
 
-// The state folder: `chosen` if not empty, else PLUME_HOME, else %LOCALAPPDATA%\Plume. Unix paths are
-// accepted under Wine.
+// The state folder: `chosen` if not empty, else PLUME_HOME, else UsualState. Unix paths are accepted under
+// Wine.
 Result<StatePaths> FindState(const std::string& chosen = "");
+Result<StatePaths> UsualState();  // %LOCALAPPDATA%\Plume
 
 // A path as a user may write it -> clean DOS path: relative ones against the current directory, Unix ones
 // under Wine

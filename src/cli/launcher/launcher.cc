@@ -63,6 +63,12 @@ std::string FindWine() {
   Fail("starting Wine failed: there is no wine on the PATH (Debian: apt-get install wine64)");
 }
 
+fs::path HomeFolder() {
+  if (const std::string home = Variable("HOME"); !home.empty()) return home;
+  const passwd* user = getpwuid(getuid());
+  return user ? user->pw_dir : "/";
+}
+
 fs::path Prefix() {
   for (const char* name : {"PLUME_WINEPREFIX", "WINEPREFIX"}) {
     const std::string value = Variable(name);
@@ -72,12 +78,7 @@ fs::path Prefix() {
            "' is not an absolute path");
     return value;
   }
-  std::string home = Variable("HOME");
-  if (home.empty()) {
-    const passwd* user = getpwuid(getuid());
-    home = user ? user->pw_dir : "/";
-  }
-  return fs::path(home) / ".wine";
+  return HomeFolder() / ".wine";
 }
 
 // Wine 8 fails about one start of a program in 4,000 when Linux puts things at random addresses (of the
@@ -106,7 +107,7 @@ pid_t Start(const std::string& wine, const std::vector<std::string>& arguments) 
     std::vector<char*> argv = {const_cast<char*>(wine.c_str())};
     for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
-    execv(wine.c_str(), argv.data());
+    execvp(wine.c_str(), argv.data());
     _exit(127);
   }
   return child;
@@ -211,6 +212,53 @@ bool NeedsAgent(int argc, char** argv) {
   return argc > 1 && strcmp(argv[1], "agent") != 0;
 }
 
+// Like exec, for when there is something left to do afterwards: the exit code.
+int RunHere(const std::vector<char*>& arguments) {
+  const pid_t child = fork();
+  if (child < 0) Fail(std::string("starting Wine failed: ") + strerror(errno));
+  if (child == 0) {
+    execv(arguments[0], arguments.data());
+    fprintf(stderr, "plume: starting %s failed: %s\n", arguments[0], strerror(errno));
+    _exit(kFailure);
+  }
+  signal(SIGINT, SIG_IGN);  // theirs
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool HasFiles(const fs::path& folder, const char* extension) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().extension() == extension) return true;
+  return false;
+}
+
+// The desktop's own indexes of what an integrated application put below the data home. Where nothing is left of
+// any application, neither are they.
+void RefreshDesktop(const fs::path& data_home) {
+  std::error_code error;
+  const fs::path applications = data_home / "applications", mime = data_home / "mime";
+  if (HasFiles(applications, ".desktop")) {
+    Spawn("update-desktop-database", {"-q", applications.string()});
+  } else {
+    fs::remove(applications / "mimeinfo.cache", error);
+    fs::remove(applications, error);  // unless something else is there
+  }
+  if (HasFiles(mime / "packages", ".xml")) {
+    Spawn("update-mime-database", {mime.string()});
+  } else if (fs::exists(mime / "mime.cache")) {
+    fs::create_directories(mime / "packages", error);
+    Spawn("update-mime-database", {mime.string()});  // takes its own files of types away
+    for (const char* name : {"aliases", "generic-icons", "globs", "globs2", "icons", "magic", "mime.cache", "subclasses",
+                             "treemagic", "types", "version", "XMLnamespaces", "packages", "application"})
+      fs::remove(mime / name, error);
+    fs::remove(mime, error);
+  }
+  fs::remove(data_home, error);  // if it was made for this
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -248,6 +296,17 @@ int main(int argc, char** argv) {
   std::vector<char*> arguments = {const_cast<char*>(wine.c_str()), const_cast<char*>(program_text.c_str())};
   for (int i = 1; i < argc; ++i) arguments.push_back(argv[i]);
   arguments.push_back(nullptr);
+  const std::string verb = argc > 1 ? argv[1] : "";
+  if (verb == "integrate" || verb == "unintegrate" || verb == "remove") {
+    const fs::path data_home =
+        Variable("XDG_DATA_HOME").starts_with("/") ? fs::path(Variable("XDG_DATA_HOME")) : HomeFolder() / ".local/share";
+    setenv("PLUME_DATA_HOME", data_home.c_str(), 1);
+    setenv("PLUME_LAUNCHER", (folder / "plume").c_str(), 1);
+    setenv("PLUME_CLIENT_PREFIX", prefix.c_str(), 1);
+    const int code = RunHere(arguments);
+    if (NeedsAgent(argc, argv)) RefreshDesktop(data_home);
+    return code;
+  }
   execv(wine.c_str(), arguments.data());
   Fail("starting " + wine + " failed: " + strerror(errno));
 }

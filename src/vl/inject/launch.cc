@@ -112,7 +112,7 @@ Status CreateSuspended(const LaunchSpec& spec, PROCESS_INFORMATION* out, bool* f
 
   STARTUPINFOEXW startup{};
   startup.StartupInfo.cb = sizeof(startup);
-  startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+  if (!spec.new_console) startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
   startup.StartupInfo.hStdInput = in.get();
   startup.StartupInfo.hStdOutput = output.get();
   startup.StartupInfo.hStdError = error.get();
@@ -123,7 +123,7 @@ Status CreateSuspended(const LaunchSpec& spec, PROCESS_INFORMATION* out, bool* f
   // Only these handles are inherited, whatever else the caller has open.
   std::vector<HANDLE> handles;
   for (HANDLE h : {in.get(), output.get(), error.get()}) {
-    if (h && std::find(handles.begin(), handles.end(), h) == handles.end()) handles.push_back(h);
+    if (!spec.new_console && h && std::find(handles.begin(), handles.end(), h) == handles.end()) handles.push_back(h);
   }
   SIZE_T list_bytes = 0;
   InitializeProcThreadAttributeList(nullptr, 1, 0, &list_bytes);
