@@ -3,9 +3,8 @@
 #
 #   tools/build_deps.sh [DIR]      default DIR: build/deps/mingw64
 #
-# The source is Debian's own source package, fetched with apt from the mirrors this machine already uses; the machine's
-# apt configuration is not touched: source entries are derived from it into a private folder. The version is
-# pinned and the upstream archive is checked against a SHA-256. Does nothing, and needs no network, when the result is there.
+# The source is Debian's own source package (tools/debian_source.sh); its version is pinned and the upstream archive is checked
+# against a SHA-256. Does nothing, and needs no network, when the result is there.
 set -eu
 
 ZSTD_VERSION=1.5.4+dfsg2-5
@@ -41,35 +40,10 @@ command -v "$cc" >/dev/null || cc=$HOST-gcc
 command -v "$cc" >/dev/null || fail "no $HOST compiler: apt-get install g++-mingw-w64-x86-64-posix"
 
 # --- fetch ------------------------------------------------------------------------------------------------------
-# The machine's entries, with "deb" turned into "deb-src" (deb822 and one-line style).
-apt=$work/apt
-mkdir -p "$apt/sources.d" "$apt/lists/partial" "$apt/cache/archives/partial"
-for file in /etc/apt/sources.list.d/*.sources; do
-  [ -f "$file" ] || continue
-  sed -e 's/^Types:.*/Types: deb-src/' "$file" >"$apt/sources.d/$(basename "$file")"
-done
-: >"$apt/sources.list"
-for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-  [ -f "$file" ] || continue
-  sed -n -e 's/^deb[[:space:]]\{1,\}/deb-src /p' "$file" >>"$apt/sources.list"
-done
-apt_get() {
-  apt-get -q -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts="$apt/sources.d" \
-    -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root "$@"
-}
 echo "build_deps: fetching the source of zstd $ZSTD_VERSION"
-apt_get update >"$work/update.log" 2>&1 ||
-  { tail -5 "$work/update.log" >&2; fail "apt cannot read the source index (is the network up?)"; }
-cd "$work"
-apt_get source --download-only "zstd=$ZSTD_VERSION" >"$work/source.log" 2>&1 ||
-  apt_get source --download-only "libzstd=$ZSTD_VERSION" >"$work/source.log" 2>&1 || {
-    tail -5 "$work/source.log" >&2
-    fail "zstd $ZSTD_VERSION is not in this machine's package sources; Plume's image format pins that version (docs/formats/pack.md)"
-  }
-archive=$(ls "$work"/*zstd_*.orig.tar.* 2>/dev/null | head -1)
-[ -n "$archive" ] || fail "the source package has no upstream archive"
-sum=$(sha256sum "$archive" | cut -d' ' -f1)
-[ "$sum" = "$ZSTD_ORIG_SHA256" ] || fail "checksum of $(basename "$archive") is $sum, expected $ZSTD_ORIG_SHA256"
+archive=$work/zstd.tar
+"$root/tools/debian_source.sh" "libzstd=$ZSTD_VERSION" "$ZSTD_ORIG_SHA256" "$archive" ||
+  fail "no source of zstd $ZSTD_VERSION; Plume's image format pins that version (docs/formats/pack.md)"
 
 # --- build ------------------------------------------------------------------------------------------------------
 mkdir "$work/src"

