@@ -199,8 +199,8 @@ Result<Json> Agent::Dispatch(Session& session, const Request& request) {
 void Agent::ServeGuest(Handle pipe) {
   wire::Request request;
   while (ReadExactly(pipe.get(), &request, sizeof(request))) {
-    if (request.magic != wire::kMagic ||
-        (request.op != wire::Op::kHydrate && request.op != wire::Op::kPing)) {
+    if (request.magic != wire::kMagic || (request.op != wire::Op::kHydrate && request.op != wire::Op::kPing &&
+                                          request.op != wire::Op::kServices)) {
       spdlog::warn("a message on the guests' pipe is not of this version");
       return;
     }
@@ -214,10 +214,12 @@ void Agent::ServeGuest(Handle pipe) {
     ++hydrations_;
     wire::Reply reply{wire::kMagic, 0xC0000001};
     try {
-      reply.status = Hydrate(ToUtf8(std::u16string_view(request.vm_id, length)), request.layer, request.entry,
-                             request.pid);
+      const std::string vm_id = ToUtf8(std::u16string_view(request.vm_id, length));
+      reply.status = request.op == wire::Op::kServices
+                         ? StartServices(vm_id)
+                         : Hydrate(vm_id, request.layer, request.entry, request.pid);
     } catch (const std::exception& e) {
-      spdlog::error("hydrating failed: {}", e.what());
+      spdlog::error("answering a guest failed: {}", e.what());
     }
     --hydrations_;
     if (!WriteExactly(pipe.get(), &reply, sizeof(reply))) return;

@@ -2,6 +2,7 @@
 // (wire/messages.h) until it is told to stop or nothing has needed it for a while. Windows.
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -55,6 +56,10 @@ class Agent {
   Result<Json> Dispatch(Session& session, const Request& request);
   // NTSTATUS for the guest.
   uint32_t Hydrate(const std::string& vm_id, uint32_t layer, uint32_t entry, uint32_t pid);
+  // services.cc
+  uint32_t StartServices(const std::string& vm_id);
+  uint32_t StartServicesNow(const std::string& vm_id);
+  void StartAutomaticServices(const VmRecord& vm);
   Result<LayerInput> Layer(const std::string& digest);
   Result<std::vector<std::string>> ImageDigests(const std::vector<std::string>& refs);
   Result<std::string> ReadPolicyArgs(const Json& args, VmRecord* record);
@@ -118,7 +123,10 @@ class Agent {
   std::unique_ptr<Apps> apps_;
   std::unique_ptr<Integrations> integrations_;
   std::unique_ptr<Vms> vms_;
-  std::mutex door_;  // of Enter and TryEnd: who came in is seen by who wants to end
+  std::mutex services_;
+  std::condition_variable services_changed_;
+  std::set<std::string> starting_services_;  // VMs whose service manager is being started
+  std::mutex door_;                          // of Enter and TryEnd: who came in is seen by who wants to end
   std::atomic<bool> ending_{false};
   std::atomic<int> clients_{0};
   std::atomic<int> requests_{0};  // being answered

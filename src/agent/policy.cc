@@ -30,6 +30,20 @@ void AddRule(std::vector<PolicyRule>& rules, PolicyRule rule) {
   rules.push_back(std::move(rule));
 }
 
+// The VM's own service manager (services.cc) starts what it finds here: of the machine only what may run
+// twice.
+void AddServiceKeys(const MachineFacts& facts, std::vector<PolicyRule>* rules) {
+  const std::u16string control = u"M\\System\\CurrentControlSet\\";
+  AddRule(*rules, {control + u"Services", Mode::kPrivate, "registry: the VM's own services"});
+  AddRule(*rules,
+          {control + u"Control\\ServiceCurrent", Mode::kPrivate, "registry: the VM's own service manager"});
+  for (const SystemService& s : facts.services) {
+    AddRule(*rules, {control + u"Services\\" + s.name, Mode::kMerge,
+                     s.command.empty() ? "registry: settings that are no service"
+                                       : "registry: a service that a VM may have one of its own of"});
+  }
+}
+
 // The folders that hold documents: they stay the user's own even if an image brings files for them.
 bool IsDocumentFolder(std::u16string_view name) {
   static constexpr std::u16string_view kNames[] = {
@@ -194,6 +208,7 @@ Policy CompletePolicy(const Policy& user, const MachineFacts& facts,
   AddRule(out.keys, {u"", Mode::kMerge, "registry: copied on write"});
   for (const std::u16string& key : hidden_keys)
     AddRule(out.keys, {key, Mode::kPrivate, "desktop: made for an integrated application"});
+  if (facts.is_wine) AddServiceKeys(facts, &out.keys);
   for (const PolicyRule& r : user.files) AddRule(out.files, r);
   for (const PolicyRule& r : user.keys) AddRule(out.keys, r);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/service_parts.h"
 #include "base/result.h"
 #include "catalog/reader.h"
 #include "view/lookup.h"
@@ -23,6 +24,9 @@ struct MachineFacts {
   std::u16string program_data, public_folder;  // may be empty
   std::vector<std::u16string> program_folders;
   std::u16string user_sid;  // "S-1-5-21-..."
+  // What is below Services, as far as a VM may see it; only on Wine, where a VM has a service manager of its
+  // own.
+  std::vector<SystemService> services;
   bool is_wine = false;
 };
 

@@ -33,7 +33,8 @@ Policy Complete(bool is_wine, std::vector<PolicyNameRule> own = {}) {
 
 TEST(SystemObjects, ArePartOfEveryPolicy) {
   const Policy wine = Complete(true), windows = Complete(false);
-  EXPECT_EQ(view::NameMode(Rules(wine), u"Pipe\\svcctl"), Mode::kHost);
+  EXPECT_EQ(view::NameMode(Rules(wine), u"Pipe\\svcctl"), Mode::kPrivate);
+  EXPECT_EQ(view::NameMode(Rules(windows), u"Pipe\\svcctl"), Mode::kHost);
   EXPECT_EQ(view::NameMode(Rules(wine), u"local\\DISPLAY_DEVICE_INIT"), Mode::kHost);
   EXPECT_EQ(view::NameMode(Rules(wine), u"Pipe\\lsass"), Mode::kPrivate);
   EXPECT_EQ(view::NameMode(Rules(wine), u"Pipe\\lrpc\\application"), Mode::kPrivate);
@@ -107,7 +108,8 @@ TEST(ExplainObject, SaysWhichRule) {
   EXPECT_EQ(e.mode, Mode::kPrivate);
   EXPECT_EQ(e.rule.rfind("built-in", 0), 0u);
   EXPECT_NE(ToUtf8(e.real).find("\\BaseNamedObjects\\mine~plume~"), std::string::npos);
-  EXPECT_EQ(explain(u"Pipe\\svcctl").rule, "system: the service manager");
+  EXPECT_EQ(explain(u"Pipe\\wine_plugplay").rule, "system: plug and play");
+  EXPECT_EQ(explain(u"Pipe\\svcctl").mode, Mode::kPrivate);
   EXPECT_EQ(explain(u"\\\\server\\pipe\\x").mode, Mode::kDeny);
   EXPECT_EQ(explain(u"Local\\shared~plume~0123456789abcdef").mode, Mode::kPrivate);
 }

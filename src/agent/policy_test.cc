@@ -52,6 +52,24 @@ TEST(Policy, SandboxMergesEverythingButPlume) {
   EXPECT_EQ(ModeOf(p.keys, u"U\\S-1-5-21-1-2-3-1000\\Software\\Plume\\x"), Mode::kDeny);
 }
 
+TEST(Policy, ServicesAreTheVmsOwnWhereItHasAManager) {
+  MachineFacts facts = Facts();
+  const std::u16string services = u"M\\System\\CurrentControlSet\\Services";
+  EXPECT_EQ(ModeOf(CompletePolicy({}, facts, {}).keys, services + u"\\x"), Mode::kMerge);
+  facts.is_wine = true;
+  facts.services = {{u"RpcSs", u"C:\\windows\\system32\\rpcss.exe"}, {u"Tcpip", u""}};
+  const Policy policy = CompletePolicy({}, facts, {});
+  EXPECT_EQ(ModeOf(policy.keys, services), Mode::kPrivate);
+  EXPECT_EQ(ModeOf(policy.keys, services + u"\\winebus"), Mode::kPrivate);
+  EXPECT_EQ(ModeOf(policy.keys, services + u"\\rpcss"), Mode::kMerge);
+  EXPECT_EQ(ModeOf(policy.keys, services + u"\\Tcpip\\Parameters"), Mode::kMerge);
+  EXPECT_EQ(ModeOf(policy.keys, u"M\\System\\CurrentControlSet\\Control\\ServiceCurrent"), Mode::kPrivate);
+  // Whoever wants the machine's says so.
+  Policy user;
+  user.keys = {{services, Mode::kHost, "p.toml:1"}};
+  EXPECT_EQ(ModeOf(CompletePolicy(user, facts, {}).keys, services + u"\\winebus"), Mode::kHost);
+}
+
 TEST(Policy, ApplicationKeepsDocumentsLocal) {
   catalog::Input input;
   for (const char16_t* path :

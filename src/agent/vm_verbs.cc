@@ -273,6 +273,7 @@ Result<Json> Agent::VmStarted(Session& session, const Json& args) {
   Handle guest(OpenProcess(PROCESS_TERMINATE | PROCESS_QUERY_INFORMATION, FALSE, pid->get<uint32_t>()));
   // Only ever a process of this VM: a process id alone proves nothing.
   if (guest && vms_->IsGuestOf(vm.id, guest.get())) session.guests[vm.id] = std::move(guest);
+  StartAutomaticServices(vm);
   return Json::object();
 }
 

@@ -382,7 +382,10 @@ void Vms::Lease(const std::string& id) {
   Vm* vm = FindIdLocked(id);
   if (vm == nullptr) return;
   ++vm->leases;
-  if (!vm->job) vm->job = Job::OpenExisting(state_.Job(ToUtf16(id)));
+  if (!vm->job) {
+    vm->job = Job::OpenExisting(state_.Job(ToUtf16(id)));
+    vm->services = facts_.is_wine ? Services::kMayRun : Services::kUnknown;  // of an earlier agent
+  }
 }
 
 void Vms::Release(const std::string& id) {
@@ -390,15 +393,21 @@ void Vms::Release(const std::string& id) {
   Vm* vm = FindIdLocked(id);
   if (vm == nullptr || vm->leases == 0) return;
   --vm->leases;
+  EndIdleServicesLocked(vm);
+  if (facts_.is_wine && vm->leases == 0 && vm->job.Count() == 0) vm->services = Services::kUnknown;
   if (vm->record.remove_when_empty && !InUseLocked(*vm)) (void)DeleteLocked(vm);
 }
 
 void Vms::TendLocked(Vm* vm) {
+  EndIdleServicesLocked(vm);
   if (InUseLocked(*vm)) return;
-  if (vm->record.remove_when_empty)
+  if (vm->record.remove_when_empty) {
     (void)DeleteLocked(vm);
-  else
-    vm->job = Job();  // an idle VM costs no handle
+    return;
+  }
+  vm->job = Job();  // an idle VM costs no handle
+  vm->services = Services::kUnknown;
+  vm->kept_services.clear();
 }
 
 // Every VM that has a job is a question to the system. So of a thousand only some are looked at in one call,

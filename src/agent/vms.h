@@ -130,6 +130,11 @@ class Vms {
   void Tend();
   // Before the agent ends: waits for what is being removed. Files and keys would be found by the next agent.
   void Finish(uint32_t milliseconds) { trash_.Finish(milliseconds); }
+  // Once for each time that the VM begins to run: whether nobody has looked yet if it has services to start.
+  bool FirstLookAtServices(const std::string& id);
+  // The VM has its own service manager from now on. That ends with the last guest that is neither a part of
+  // it nor a service of the VM's own.
+  void BeganServices(const std::string& id);
   bool AnyInUse() const;
   // Whether a process is in a VM: in any, or in that one.
   bool IsGuest(uint32_t pid) const;
@@ -150,10 +155,14 @@ class Vms {
     int64_t view_time = 0;
     std::vector<std::u16string> hidden_keys = {};
   };
+  // A VM's own service manager: not looked at since the VM began to run, not begun, or begun.
+  enum class Services : uint8_t { kUnknown, kNone, kMayRun };
   struct Vm {
     VmRecord record;
     Job job;
     int leases = 0;
+    Services services = Services::kUnknown;
+    std::vector<uint32_t> kept_services;  // guests of which it is known that the manager is not idle
     // Numbers of workspaces are never used twice: what is left of an old one may still be on its way out.
     uint32_t last_workspace = 1;
     std::set<std::string> notes;
@@ -174,6 +183,7 @@ class Vms {
   Vm* FindLocked(const std::string& name) const;
   Vm* FindIdLocked(const std::string& id) const;
   bool InUseLocked(const Vm& vm) const;
+  void EndIdleServicesLocked(Vm* vm) const;
   static Error BusyError(const std::string& what, const Vm& vm);
   Status SaveLocked(const VmRecord& record) const;
   Status PrepareFolder(const VmRecord& vm) const;

@@ -54,7 +54,8 @@ Result<agent::Environment> GuestEnvironment(const Json& prepared, const Variable
   agent::Environment out = agent::Environment::FromBlock(reinterpret_cast<const char16_t*>(block));
   FreeEnvironmentStringsW(block);
   // Of use to plume alone, not to programs.
-  for (const char16_t* name : {u"PLUME_HOME", u"PLUME_AGENT_STARTED", u"PLUME_WINEPREFIX", u"PLUME_WINDOWED"}) out.Remove(name);
+  for (const char16_t* name : {u"PLUME_HOME", u"PLUME_AGENT_STARTED", u"PLUME_WINEPREFIX", u"PLUME_WINDOWED"})
+    out.Remove(name);
   for (const Json& v : prepared["environment"])
     out.Apply({Field(v, "name"), Field(v, "value"), agent::OptionalBool(v, "join")}, variables);
   for (const std::string& item : wanted) {
@@ -226,7 +227,8 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
   spec.view_path = ToUtf16(Field(prepared, "view"));
   spec.layer64 = agent::ProgramFolder() + u"\\plume-vl64.dll";
   spec.suspended = true;
-  spec.new_console = OpenedFromDesktop() && IsConsoleProgram(spec.real_exe);
+  spec.new_console = !request.detach && OpenedFromDesktop() && IsConsoleProgram(spec.real_exe);
+  spec.detached = request.detach;
   spec.job = job.get();
 
   FlushOutput();
@@ -241,6 +243,11 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
   const Json lease{{"name", name}, {"id", Field(prepared, "id")}, {"pid", launched.pid}};
   (void)context.Ask("vm.started", lease);
   ResumeThread(thread.get());
+  if (request.detach) {
+    g_guest = nullptr;
+    (void)context.Ask("vm.release", lease);
+    return 0;
+  }
   WaitForGuest(context, process.get(), lease);
   DWORD code = 0;
   GetExitCodeProcess(process.get(), &code);

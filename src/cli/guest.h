@@ -18,6 +18,7 @@ struct GuestRequest {
   std::vector<std::string> arguments;
   std::string directory;                 // virtual; empty = the caller's
   std::vector<std::string> environment;  // "NAME=VALUE"
+  bool detach = false;                   // only start it, without a console
   bool wait_for_all = false;             // also for every process it leaves behind
   bool quiet = false;                    // no notes of the VM
 };

@@ -7,7 +7,7 @@ void AddVmRun(CLI::App& vm, Context& context) {
   struct Options {
     std::string name, cwd, policy;
     std::vector<std::string> environment, images, command;
-    bool remove = false, wait = false;
+    bool remove = false, wait = false, detach = false;
   };
   auto o = std::make_shared<Options>();
   CLI::App* c = AddCommand(
@@ -29,6 +29,7 @@ void AddVmRun(CLI::App& vm, Context& context) {
         request.directory = o->cwd;
         request.environment = o->environment;
         request.wait_for_all = o->wait;
+        request.detach = o->detach;
         return RunGuest(context, request);
       });
   c->add_option("NAME", o->name, "The virtual machine")->required();
@@ -39,7 +40,9 @@ void AddVmRun(CLI::App& vm, Context& context) {
   c->add_option("--image", o->images, "Image for a VM that is made now; may be repeated")
       ->allow_extra_args(false);
   c->add_flag("--rm", o->remove, "Delete the VM when its last guest ends");
-  c->add_flag("--wait", o->wait, "Wait for everything that the program started, too");
+  CLI::Option* wait = c->add_flag("--wait", o->wait, "Wait for everything that the program started, too");
+  c->add_flag("--detach", o->detach, "Start the program, without a console, and do not wait for it")
+      ->excludes(wait);
 }
 
 }  // namespace plume::cli

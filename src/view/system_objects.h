@@ -43,18 +43,7 @@ inline constexpr SystemObject kSystemObjects[] = {
     // Wine: what its own processes and its display driver, which are no guests, share with programs.
     {Platform::kWine, u"Local\\display_device_init", "the display driver sets up the display devices"},
     {Platform::kWine, u"Local\\__wine_clipboard_*", "the desktop's clipboard manager"},
-    {Platform::kWine, u"Local\\__wine_SvcctlStarted", "the service manager"},
-    {Platform::kWine, u"Global\\__wine_SvcctlStarted", "the service manager"},
-    {Platform::kWine, u"Pipe\\svcctl", "the service manager"},
-    {Platform::kWine, u"Pipe\\net\\NtControlPipe*", "the service manager controls a service"},
     {Platform::kWine, u"Pipe\\wine_plugplay", "plug and play"},
-    {Platform::kWine, u"Pipe\\atsvc", "the task scheduler"},
-    {Platform::kWine, u"Pipe\\lrpc\\atsvc", "the task scheduler"},
-    {Platform::kWine, u"Pipe\\epmapper", "the RPC endpoint mapper"},
-    {Platform::kWine, u"Pipe\\lrpc\\epmapper", "the RPC endpoint mapper"},
-    {Platform::kWine, u"Pipe\\lrpc\\irpcss", "COM's table of servers"},
-    {Platform::kWine, u"Pipe\\lrpc\\irot", "COM's table of running objects"},
-    {Platform::kWine, u"Pipe\\OLE_*", "COM objects in other processes; the name is a process's own"},
 
     // Windows: services, the desktop, input methods, themes, audio.
     {Platform::kWindows, u"Global\\__ComCatalogCache__", "COM's catalog"},

@@ -8,8 +8,9 @@ namespace plume::wire {
 inline constexpr uint32_t kMagic = 0x31574c50;  // "PLW1"
 
 enum class Op : uint32_t {
-  kHydrate = 1,  // make the file layer/entry present and verified in the image's tree, then answer
-  kPing = 2,     // answer at once with status 0: on another connection, by who has waited long for kHydrate
+  kHydrate = 1,   // make the file layer/entry present and verified in the image's tree, then answer
+  kPing = 2,      // answer at once with status 0: on another connection, by who has waited long for kHydrate
+  kServices = 3,  // have the VM's service manager run, then answer; layer and entry are 0
 };
 
 struct Request {

@@ -32,6 +32,7 @@ TEST(Messages, RequestBytesAreGolden) {
 TEST(Messages, OperationsAreNumbered) {
   EXPECT_EQ(static_cast<uint32_t>(Op::kHydrate), 1u);
   EXPECT_EQ(static_cast<uint32_t>(Op::kPing), 2u);
+  EXPECT_EQ(static_cast<uint32_t>(Op::kServices), 3u);
 }
 
 TEST(Messages, ReplyBytesAreGolden) {

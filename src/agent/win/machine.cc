@@ -82,6 +82,35 @@ std::optional<std::u16string> DosName(const std::string& unix_path) {
   return out;
 }
 
+// What is below Services that a VM may see (service_parts.h).
+std::vector<SystemService> ServicesForVms() {
+  std::vector<SystemService> out;
+  HKEY all = nullptr;
+  if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, L"System\\CurrentControlSet\\Services", 0, KEY_READ, &all) != 0)
+    return out;
+  wchar_t name[256];
+  for (DWORD i = 0, size = 256; RegEnumKeyExW(all, i, name, &size, nullptr, nullptr, nullptr, nullptr) == 0;
+       ++i, size = 256) {
+    const auto number = [&](const wchar_t* value) {
+      DWORD data = 0, bytes = sizeof(data);
+      (void)RegGetValueW(all, name, value, RRF_RT_REG_DWORD, nullptr, &data, &bytes);
+      return data;
+    };
+    const DWORD type = number(L"Type");
+    if (!MayRunTwice(type, number(L"Start"))) continue;
+    SystemService service{FromWide(std::wstring_view(name, size)), u""};
+    std::wstring command(32768, 0);
+    DWORD bytes = static_cast<DWORD>(command.size() * sizeof(wchar_t));
+    // Expanded, as the service manager starts it.
+    if (type != 0 && RegGetValueW(all, name, L"ImagePath", RRF_RT_REG_SZ | RRF_RT_REG_EXPAND_SZ, nullptr,
+                                  command.data(), &bytes) == 0)
+      service.command = FromWide(std::wstring_view(command.c_str()));
+    out.push_back(std::move(service));
+  }
+  RegCloseKey(all);
+  return out;
+}
+
 }  // namespace
 
 Error WindowsError(const std::string& what, DWORD code, const std::string& remedy) {
@@ -242,6 +271,7 @@ Result<MachineFacts> GatherFacts(const StatePaths& state) {
   }
   f.is_wine = RunningOnWine();
   if (f.is_wine) {
+    f.services = ServicesForVms();
     // The same folder is reachable through every drive that maps a Unix folder above it.
     if (const auto unix_name = UnixName(state.root())) {
       const DWORD drives = GetLogicalDrives();

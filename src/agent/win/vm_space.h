@@ -52,6 +52,9 @@ class VmSpace {
   Result<Located> LocateFile(std::u16string_view canonical) const;
   Result<Located> LocateKey(std::u16string_view canonical) const;
 
+  // Whether the VM, by itself or its images, has a service that starts with it (services.cc).
+  bool StartsServices() const;
+
   std::vector<IndexRecord> Records() const;
   std::vector<std::u16string> Whiteouts() const;
   Result<std::vector<Change>> ComputeDiff() const;

@@ -2,6 +2,8 @@
 #include "vl/calls/device_open.h"
 #include "vl/calls/file_set.h"
 #include "vl/calls/file_space.h"
+#include "vl/calls/object_file.h"
+#include "vl/low/agent_client.h"
 
 namespace plume::vl {
 namespace {
@@ -391,9 +393,20 @@ nt::NtStatus HookOpen(nt::Handle* handle, nt::ObjectAttributes* attributes, nt::
   if (!target.IsVirtualized()) {
     s = CheckDevice(vl, scratch, target.kind, target.captured, arguments.access);
     if (!nt::Ok(s)) return s;
-    return orig.NtCreateFile(handle, arguments.access, &target.captured.own, io, arguments.allocation_size,
-                             arguments.attributes, arguments.share, arguments.disposition, arguments.options,
-                             arguments.ea, arguments.ea_length);
+    const auto open = [&] {
+      return orig.NtCreateFile(handle, arguments.access, &target.captured.own, io, arguments.allocation_size,
+                               arguments.attributes, arguments.share, arguments.disposition,
+                               arguments.options, arguments.ea, arguments.ea_length);
+    };
+    s = open();
+    // A VM's own service manager runs from its first use on.
+    if (s == nt::kObjectNameNotFound && target.captured.own.object_name &&
+        IsServiceManager(vl, view::WView(target.captured.own.object_name->buffer,
+                                         target.captured.own.object_name->length / 2)) &&
+        nt::Ok(StartServices(vl))) {
+      s = open();
+    }
+    return s;
   }
   if (!ProbeResults(handle, io)) return nt::kAccessViolation;
   nt::Handle opened = nullptr;

@@ -12,6 +12,9 @@ namespace plume::vl {
 // refuses it.
 nt::NtStatus RenameFileName(const VlState& vl, CallScratch& scratch, Captured* captured);
 
+// Whether a name that RenameFileName has renamed is that of the VM's own service manager.
+bool IsServiceManager(const VlState& vl, view::WView renamed);
+
 // If `real` is the full real name of one of the VM's pipes or mailslots: what it is called, relative to its
 // device ("\x").
 bool PipeNameToVirtual(const VlState& vl, CallScratch& scratch, view::WView real, view::WView* name);

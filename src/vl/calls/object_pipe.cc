@@ -16,6 +16,14 @@ nt::NtStatus RenameFileName(const VlState& vl, CallScratch& scratch, Captured* c
   return s == nt::kObjectPathSyntaxBad && vl.is_wine ? nt::kInvalidParameter : s;
 }
 
+bool IsServiceManager(const VlState& vl, WView renamed) {
+  constexpr WView kName = u"\\svcctl";
+  const size_t mark = vl.object_mark.View().size();
+  return vl.is_wine && renamed.size() > kName.size() + mark &&
+         view::EqualFolded(view::Sub(renamed, renamed.size() - mark, mark), vl.object_mark.View()) &&
+         view::EqualFolded(view::Sub(renamed, renamed.size() - mark - kName.size(), kName.size()), kName);
+}
+
 bool PipeNameToVirtual(const VlState& vl, CallScratch& scratch, WView real, WView* name) {
   size_t mark;
   if (!view::FindOwnMark(real, vl.session, vl.object_mark, &mark)) return false;

@@ -138,7 +138,8 @@ Status CreateSuspended(const LaunchSpec& spec, PROCESS_INFORMATION* out, bool* f
   }
   DWORD flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
   if (spec.new_console) flags |= CREATE_NEW_CONSOLE;
-  if (spec.hidden && !spec.new_console) flags |= CREATE_NO_WINDOW;
+  if (spec.detached && !spec.new_console) flags |= DETACHED_PROCESS;
+  if (spec.hidden && !spec.new_console && !spec.detached) flags |= CREATE_NO_WINDOW;
 
   // A folder the host lacks is set in the child's parameters instead, where the layer sees it.
   *fix_directory = !spec.directory.empty() && !IsDirectory(spec.directory);

@@ -21,6 +21,7 @@ struct LaunchSpec {
   void* standard_error = nullptr;
   void* job = nullptr;  // assigned before the first instruction; null: none
   bool new_console = false;
+  bool detached = false;   // no console at all
   bool hidden = false;     // no console window, windows start hidden
   bool suspended = false;  // leave it suspended: the caller resumes
 };

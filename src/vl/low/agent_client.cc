@@ -116,15 +116,9 @@ nt::NtStatus Exchange(view::WView name, const wire::Request& request, wire::Repl
   return nt::Ok(s) ? connection.Receive(reply, patience_ms) : s;
 }
 
-}  // namespace
-
-nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
-  if (layer >= vl.layer_id.size()) return nt::kInternalError;
-  wire::Request request{};
+// What the agent answers; kFileIsOffline if it does not.
+nt::NtStatus Ask(const VlState& vl, wire::Request request) {
   request.magic = wire::kMagic;
-  request.op = wire::Op::kHydrate;
-  request.layer = vl.layer_id[layer];
-  request.entry = entry;
   request.pid = vl.pid;
   const size_t units = vl.vm_id.size() < 63 ? vl.vm_id.size() : 63;
   std::memcpy(request.vm_id, vl.vm_id.data(), units * 2);
@@ -158,10 +152,25 @@ nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
     const int64_t interval = (s == nt::kPipeNotAvailable || s == nt::kPipeBusy ? -2 : -50) * kTicksPerMs;
     orig.NtDelayExecution(0, &interval);
   }
-  Log(s == nt::kIoTimeout ? "the agent hangs; hydrating failed"
-                          : "the agent does not answer; hydrating failed",
-      s, vl.agent_pipe);
+  Log(s == nt::kIoTimeout ? "the agent hangs" : "the agent does not answer", s, vl.agent_pipe);
   return nt::kFileIsOffline;
+}
+
+}  // namespace
+
+nt::NtStatus Hydrate(const VlState& vl, uint16_t layer, uint32_t entry) {
+  if (layer >= vl.layer_id.size()) return nt::kInternalError;
+  wire::Request request{};
+  request.op = wire::Op::kHydrate;
+  request.layer = vl.layer_id[layer];
+  request.entry = entry;
+  return Ask(vl, request);
+}
+
+nt::NtStatus StartServices(const VlState& vl) {
+  wire::Request request{};
+  request.op = wire::Op::kServices;
+  return Ask(vl, request);
 }
 
 }  // namespace plume::vl

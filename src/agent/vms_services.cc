@@ -1,0 +1,82 @@
+// A VM's own service manager, as far as it decides how long the VM runs.
+#include <windows.h>
+#include <winternl.h>
+
+#include "agent/text.h"
+#include "agent/vms.h"
+#include "agent/win/registry.h"
+#include "view/object_name.h"
+
+namespace plume::agent {
+namespace {
+
+// The process that started it, and its command line, from its own memory.
+void ReadOrigin(HANDLE process, GuestProcess* guest) {
+  PROCESS_BASIC_INFORMATION basic = {};
+  if (NtQueryInformationProcess(process, ProcessBasicInformation, &basic, sizeof(basic), nullptr) < 0) return;
+  guest->parent = static_cast<uint32_t>(basic.InheritedFromUniqueProcessId);
+  PEB peb = {};
+  RTL_USER_PROCESS_PARAMETERS parameters = {};
+  const auto read = [&](const void* from, void* to, size_t bytes) {
+    return from != nullptr && ReadProcessMemory(process, from, to, bytes, nullptr);
+  };
+  if (!read(basic.PebBaseAddress, &peb, sizeof(peb)) ||
+      !read(peb.ProcessParameters, &parameters, sizeof(parameters)))
+    return;
+  std::wstring line(parameters.CommandLine.Length / sizeof(wchar_t), 0);
+  if (read(parameters.CommandLine.Buffer, line.data(), line.size() * sizeof(wchar_t)))
+    guest->command = FromWide(line);
+}
+
+GuestProcess Describe(uint32_t pid) {
+  GuestProcess guest{pid, 0, u"", u""};
+  const Handle process(OpenProcess(PROCESS_QUERY_INFORMATION | PROCESS_VM_READ, FALSE, pid));
+  std::wstring path(32768, 0);
+  DWORD size = static_cast<DWORD>(path.size());
+  if (process && QueryFullProcessImageNameW(process.get(), 0, path.data(), &size))
+    guest.image = FromWide(path.substr(0, size));
+  if (process) ReadOrigin(process.get(), &guest);
+  return guest;
+}
+
+}  // namespace
+
+bool Vms::FirstLookAtServices(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  Vm* vm = FindIdLocked(id);
+  if (vm == nullptr || vm->services != Services::kUnknown) return false;
+  vm->services = Services::kNone;
+  return true;
+}
+
+void Vms::BeganServices(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  if (Vm* vm = FindIdLocked(id)) vm->services = Services::kMayRun;
+}
+
+void Vms::EndIdleServicesLocked(Vm* vm) const {
+  if (vm->services != Services::kMayRun || !vm->job) return;
+  const std::vector<uint32_t> pids = vm->job.Processes();
+  if (pids.empty() || pids == vm->kept_services) return;
+  // Not before it has started what starts by itself.
+  const view::ObjectMark mark = view::MakeObjectMark(
+      CurrentUserKey() + u"\\" + state_.WorkspaceKey(ToUtf16(vm->record.id), vm->record.workspace));
+  const std::wstring started = L"__wine_SvcctlStarted" + Wide(std::u16string(mark.View()));
+  const Handle event(OpenEventW(SYNCHRONIZE, FALSE, started.c_str()));
+  if (!event || WaitForSingleObject(event.get(), 0) != WAIT_OBJECT_0) return;
+  std::vector<GuestProcess> guests;
+  for (const uint32_t pid : pids) guests.push_back(Describe(pid));
+  if (!OnlyManager(guests, facts_.system_root + u"\\System32\\services.exe", facts_.services)) {
+    vm->kept_services = pids;
+    return;
+  }
+  // One by one: a guest that joins at this moment is none of them.
+  for (const uint32_t pid : pids) {
+    const Handle process(OpenProcess(PROCESS_TERMINATE | SYNCHRONIZE, FALSE, pid));
+    if (process && TerminateProcess(process.get(), 0)) WaitForSingleObject(process.get(), 1000);
+  }
+  vm->kept_services.clear();
+  vm->services = Services::kUnknown;  // the next guest is the VM's first one
+}
+
+}  // namespace plume::agent
