@@ -88,7 +88,10 @@ Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
       agent->state_, agent->facts_, [self](const std::string& digest) { return self->Layer(digest); },
       [self] {
         std::vector<std::u16string> keys = self->integrations_->Keys();
-        for (std::u16string& key : keys) key = u"U\\" + self->facts_.user_sid + u"\\" + key;
+        for (std::u16string& key : keys) {
+          const bool machine = key.starts_with(u"HKLM\\");
+          key = (machine ? u"M\\" : u"U\\" + self->facts_.user_sid + u"\\") + key.substr(5);
+        }
         return keys;
       });
   TRY(agent->vms_->Recover(moved));

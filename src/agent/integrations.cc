@@ -27,8 +27,8 @@ std::u16string ParentOf(const std::u16string& path) {
 std::vector<std::u16string> MissingKeys(const std::vector<integrate::Value>& values) {
   std::set<std::u16string> out;
   for (const integrate::Value& v : values)
-    for (std::u16string key = v.key; !key.empty(); key = ParentOf(key)) {
-      if (out.count(key) != 0 || UserKeyExists(key)) break;
+    for (std::u16string key = v.key; key.find(u'\\') != std::u16string::npos; key = ParentOf(key)) {
+      if (out.count(key) != 0 || KeyExists(key)) break;
       out.insert(key);
     }
   return {out.begin(), out.end()};  // a parent sorts before what is below it
@@ -114,7 +114,7 @@ void Integrations::UpdateKeysLocked() {
   for (const Record& r : records_) {
     for (const std::u16string& key : r.keys) {
       for (const std::u16string_view shared : std::initializer_list<std::u16string_view>{
-               u"Software\\Classes\\", u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\"}) {
+               integrate::kUserClasses, integrate::kMachineClasses, u"HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\"}) {
         if (key.starts_with(shared) && key.find(u'\\', shared.size()) == std::u16string::npos) out.push_back(key);
       }
     }
@@ -154,6 +154,7 @@ Result<Record> Integrations::IntegrateLocked(const std::string& application, con
   integrate::Options options;
   options.launcher = ProgramFolder() + u"\\plumew.exe";
   if (const auto usual = UsualState(); !usual.ok() || usual->root() != state_.root()) options.home = state_.root();
+  options.classes = ShellSeesUserClasses() ? integrate::kUserClasses : integrate::kMachineClasses;
   options.commands = state_.Below(u"commands");
   options.icons = state_.Below(u"integrations\\") + ToUtf16(application);
   for (const std::string& t : take) options.take.push_back(ToUtf16(t));
@@ -164,7 +165,7 @@ Result<Record> Integrations::IntegrateLocked(const std::string& application, con
   record.digest = source.digest;
   record.take = take;
   record.desktop = desktop;
-  for (const integrate::Value& v : plan.values) record.values.push_back({v, ReadUserText(v.key, v.name)});
+  for (const integrate::Value& v : plan.values) record.values.push_back({v, ReadKeyText(v.key, v.name)});
   record.keys = MissingKeys(plan.values);
   record.types = plan.types;
   record.protocols = plan.protocols;
@@ -238,7 +239,7 @@ Status Integrations::Apply(const Source& source, const Plan& plan, Record* recor
     TRY(os::WriteAtomic(files, HostPath(file + u".plume"), std::string_view(text)));
     TRY(os::WriteAtomic(files, HostPath(file), starter));
   }
-  for (const integrate::Value& v : plan.values) TRY(WriteUserText(v.key, v.name, v.data));
+  for (const integrate::Value& v : plan.values) TRY(WriteKeyText(v.key, v.name, v.data));
   for (size_t i = 0; i < plan.shortcuts.size(); ++i) {
     const integrate::Shortcut& s = plan.shortcuts[i];
     const bool has_icon = os::Exists(files, HostPath(s.icon));
@@ -253,13 +254,13 @@ void Integrations::TakeBackLocked(const Record& record) {
   os::FileSystem& files = os::SystemFiles();
   for (size_t i = record.values.size(); i-- > 0;) {
     const auto& [value, before] = record.values[i];
-    if (ReadUserText(value.key, value.name) != value.data) continue;
+    if (ReadKeyText(value.key, value.name) != value.data) continue;
     if (before)
-      (void)WriteUserText(value.key, value.name, *before);
+      (void)WriteKeyText(value.key, value.name, *before);
     else
-      RemoveUserValue(value.key, value.name);
+      RemoveKeyValue(value.key, value.name);
   }
-  for (size_t i = record.keys.size(); i-- > 0;) RemoveUserKeyIfEmpty(record.keys[i]);
+  for (size_t i = record.keys.size(); i-- > 0;) RemoveKeyIfEmpty(record.keys[i]);
   for (const std::u16string& file : record.files) (void)files.Remove(HostPath(file));
   for (size_t i = record.folders.size(); i-- > 0;) {
     const auto list = files.List(HostPath(record.folders[i]));
@@ -267,7 +268,7 @@ void Integrations::TakeBackLocked(const Record& record) {
   }
   for (Record& other : records_) {
     if (SameName(other.application, record.application)) continue;
-    if (!integrate::Inherit(record, UserKeyExists,
+    if (!integrate::Inherit(record, KeyExists,
                             [&](const std::u16string& folder) { return os::Exists(files, HostPath(folder)); }, &other))
       continue;
     if (const Status saved = Save(other); !saved.ok()) spdlog::warn("{}", saved.error().message);

@@ -41,7 +41,7 @@ class Integrations {
   Status Unintegrate(const std::string& application);
 
   std::optional<integrate::Record> Find(const std::string& application) const;
-  // Keys made for integrated applications, below HKEY_CURRENT_USER: programs in VMs must not see them, because what they
+  // Keys made for integrated applications, as in their records: programs in VMs must not see them, because what they
   // name is the client's and not the VM's. Never waits for Integrate.
   std::vector<std::u16string> Keys() const;
 

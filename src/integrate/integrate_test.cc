@@ -71,7 +71,7 @@ Machine EmptyMachine() {
   return m;
 }
 
-Options TestOptions() { return {u"C:\\P\\plumew.exe", u"", u"C:\\S\\commands", u"C:\\S\\icons", {}}; }
+Options TestOptions() { return {u"C:\\P\\plumew.exe", u"", std::u16string(kUserClasses), u"C:\\S\\commands", u"C:\\S\\icons", {}}; }
 
 const Value* FindValue(const Plan& plan, std::u16string_view key, std::u16string_view name = u"") {
   for (const Value& v : plan.values)
@@ -152,18 +152,18 @@ TEST(Plan, TakesWhatNobodyHas) {
   EXPECT_EQ(plan.types.size(), 2u);
   EXPECT_EQ(plan.protocols, (std::vector<std::u16string>{u"editor", u"http"}));
   EXPECT_TRUE(plan.conflicts.empty());
-  const Value* command = FindValue(plan, u"Software\\Classes\\Plume.editor.Editor.Doc\\shell\\open\\command");
+  const Value* command = FindValue(plan, u"HKCU\\Software\\Classes\\Plume.editor.Editor.Doc\\shell\\open\\command");
   ASSERT_NE(command, nullptr);
   EXPECT_EQ(command->data, u"\"C:\\P\\plumew.exe\" run editor --class \"Editor.Doc\" --verb \"open\" --open \"%1\"");
-  EXPECT_EQ(FindValue(plan, u"Software\\Classes\\.txt")->data, u"Plume.editor.Editor.Doc");
-  ASSERT_NE(FindValue(plan, u"Software\\Classes\\http", u"URL Protocol"), nullptr);
+  EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\.txt")->data, u"Plume.editor.Editor.Doc");
+  ASSERT_NE(FindValue(plan, u"HKCU\\Software\\Classes\\http", u"URL Protocol"), nullptr);
   ASSERT_EQ(plan.shortcuts.size(), 2u);
   EXPECT_EQ(plan.shortcuts[0].file, u"Editor.lnk");
   EXPECT_EQ(plan.shortcuts[0].arguments, u"run editor --entry \"e\"");
   EXPECT_TRUE(plan.shortcuts[1].desktop);
   ASSERT_EQ(plan.commands.size(), 2u);
   EXPECT_EQ(plan.commands[0].name, u"e.exe");
-  EXPECT_EQ(FindValue(plan, u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\e.exe")->data, u"C:\\S\\commands\\e.exe");
+  EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\e.exe")->data, u"C:\\S\\commands\\e.exe");
 }
 
 TEST(Plan, WhatSomebodyHasStaysAndIsShown) {
@@ -173,9 +173,9 @@ TEST(Plan, WhatSomebodyHasStaysAndIsShown) {
   m.command_owner = [](std::u16string_view c) { return c == u"t.exe" ? std::u16string(u"other") : std::u16string(); };
   m.shortcut_exists = [](bool desktop, std::u16string_view) { return desktop; };
   const Plan plan = MakePlan(Editor(), m, TestOptions());
-  EXPECT_EQ(FindValue(plan, u"Software\\Classes\\.txt"), nullptr);
-  EXPECT_NE(FindValue(plan, u"Software\\Classes\\.txt\\OpenWithProgids", u"Plume.editor.Editor.Doc"), nullptr);
-  EXPECT_EQ(FindValue(plan, u"Software\\Classes\\http"), nullptr);
+  EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\.txt"), nullptr);
+  EXPECT_NE(FindValue(plan, u"HKCU\\Software\\Classes\\.txt\\OpenWithProgids", u"Plume.editor.Editor.Doc"), nullptr);
+  EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\http"), nullptr);
   EXPECT_EQ(plan.shortcuts.size(), 1u);
   EXPECT_EQ(plan.commands.size(), 1u);
   std::vector<std::u16string> shown;
@@ -185,8 +185,8 @@ TEST(Plan, WhatSomebodyHasStaysAndIsShown) {
   Options taking = TestOptions();
   taking.take = {u".TXT", u"http"};
   const Plan taken = MakePlan(Editor(), m, taking);
-  EXPECT_NE(FindValue(taken, u"Software\\Classes\\.txt"), nullptr);
-  EXPECT_NE(FindValue(taken, u"Software\\Classes\\http"), nullptr);
+  EXPECT_NE(FindValue(taken, u"HKCU\\Software\\Classes\\.txt"), nullptr);
+  EXPECT_NE(FindValue(taken, u"HKCU\\Software\\Classes\\http"), nullptr);
 }
 
 TEST(Plan, AStateFolderOfOnesOwnIsNamed) {
@@ -194,7 +194,7 @@ TEST(Plan, AStateFolderOfOnesOwnIsNamed) {
   o.home = u"D:\\My State";
   const Plan plan = MakePlan(Editor(), EmptyMachine(), o);
   EXPECT_EQ(plan.shortcuts[0].arguments, u"--home \"D:\\My State\" run editor --entry \"e\"");
-  EXPECT_EQ(FindValue(plan, u"Software\\Classes\\editor\\shell\\open\\command")->data,
+  EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\editor\\shell\\open\\command")->data,
             u"\"C:\\P\\plumew.exe\" --home \"D:\\My State\" run editor --class \"editor\" --verb \"open\" --open \"%1\"");
 }
 
@@ -211,7 +211,7 @@ TEST(Record, ComesBackAsItWas) {
   r.digest = "sha256:00";
   r.take = {".txt"};
   r.desktop = LinuxDesktop{"/home/ann/.local/share", "/usr/bin/plume", "/home/ann/.wine"};
-  r.values = {{{u"Software\\Classes\\.txt", u"", u"Plume.editor.Editor.Doc"}, u"txtfile"}, {{u"K", u"n", u""}, std::nullopt}};
+  r.values = {{{u"HKCU\\Software\\Classes\\.txt", u"", u"Plume.editor.Editor.Doc"}, u"txtfile"}, {{u"K", u"n", u""}, std::nullopt}};
   r.keys = {u"K"};
   r.files = {u"C:\\S\\commands\\e.exe"};
   r.folders = {u"C:\\S\\commands"};

@@ -9,8 +9,7 @@ namespace {
 
 using view::EqualFolded;
 
-constexpr std::u16string_view kClasses = u"Software\\Classes\\";
-constexpr std::u16string_view kAppPaths = u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\";
+constexpr std::u16string_view kAppPaths = u"HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\";
 
 std::u16string Quoted(std::u16string_view text) { return u"\"" + std::u16string(text) + u"\""; }
 
@@ -75,14 +74,14 @@ class Planner {
 
   std::u16string AddClass(const std::u16string& name) {
     const DocumentClass& cls = *app_.associations.FindClass(name);
-    const std::u16string ours = ClassKeyName(app_.name, cls.name), key = std::u16string(kClasses) + ours;
+    const std::u16string ours = ClassKeyName(app_.name, cls.name), key = options_.classes + ours;
     Set(key, u"", cls.description.empty() ? app_.display_name : cls.description);
     AddVerbs(key, cls);
     return ours;
   }
 
   void AddType(const FileType& type) {
-    const std::u16string key = std::u16string(kClasses) + type.extension;
+    const std::u16string key = options_.classes + type.extension;
     std::u16string preferred;
     for (const std::u16string& cls : type.classes) {
       const std::u16string ours = AddClass(cls);
@@ -106,7 +105,7 @@ class Planner {
       return;
     }
     const DocumentClass& cls = *app_.associations.FindClass(scheme);
-    const std::u16string key = std::u16string(kClasses) + scheme;
+    const std::u16string key = options_.classes + scheme;
     Set(key, u"", cls.description.empty() ? u"URL:" + scheme : cls.description);
     Set(key, u"URL Protocol", u"");
     Set(key, u"Plume", app_.name);  // whose it is (protocol_owner)

@@ -2,7 +2,7 @@
 //
 // The rules: an association that exists stays what it is, whether the machine's own or another integrated
 // application's; the new application is then offered under "Open with" and the conflict is shown. What nobody has
-// is taken. The user may take more on purpose ("take"). Nothing is ever written outside the user's own half.
+// is taken. The user may take more on purpose ("take"). What can be the user's own alone is.
 #pragma once
 #include <functional>
 #include <string>
@@ -36,13 +36,18 @@ struct Machine {
 struct Options {
   std::u16string launcher;         // DOS path of plumew.exe
   std::u16string home;             // state folder, if the launcher would not find it by itself; else empty
+  std::u16string classes;          // where classes go, with a backslash at its end: kUserClasses, or kMachineClasses
   std::u16string commands;         // folder for commands ("C:\...\Plume\commands")
   std::u16string icons;            // folder for this application's icons
   std::vector<std::u16string> take;  // ".7z", "magnet", "7z.exe", or "all"
 };
 
-struct Value {                     // REG_SZ below HKEY_CURRENT_USER
-  std::u16string key, name, data;
+inline constexpr std::u16string_view kUserClasses = u"HKCU\\Software\\Classes\\";
+// For systems whose shell does not look at the user's own (Wine 8).
+inline constexpr std::u16string_view kMachineClasses = u"HKLM\\Software\\Classes\\";
+
+struct Value {                     // REG_SZ
+  std::u16string key, name, data;  // key: "HKCU\Software\..." or "HKLM\..."
   bool operator==(const Value&) const = default;
 };
 

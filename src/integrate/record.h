@@ -30,7 +30,7 @@ struct Record {
   std::vector<std::string> take;        // as asked for
   std::optional<LinuxDesktop> desktop;
   std::vector<WrittenValue> values;
-  std::vector<std::u16string> keys;     // made for them, below HKEY_CURRENT_USER; parents first
+  std::vector<std::u16string> keys;     // made for them, as in Value; parents first
   std::vector<std::u16string> files;    // DOS paths
   std::vector<std::u16string> folders;  // made for them; parents first
   std::vector<std::u16string> commands; // names in the folder of commands

@@ -18,7 +18,7 @@ check "subscribed" plume_in "$client" add "oci:$work/repo/7zip:stable"
 
 # What the user had before, whole: the user's registry, the profile, the Linux desktop.
 listing() {
-  bare "$client" regedit /E "$(win "$work/$1.reg")" HKEY_CURRENT_USER\\Software\\Classes >/dev/null 2>&1
+  bare "$client" regedit /E "$(win "$work/$1.reg")" HKEY_LOCAL_MACHINE\\Software\\Classes >/dev/null 2>&1
   # No file at all: the user has no classes.
   if [ -f "$work/$1.reg" ]; then iconv -f UTF-16 -t UTF-8 "$work/$1.reg" >"$work/$1.reg8" && mv "$work/$1.reg8" "$work/$1.reg"; fi
   bare "$client" reg query 'HKCU\Environment' >>"$work/$1.reg" 2>&1
@@ -66,9 +66,9 @@ check "a type that it does not register: one clear line" bash -c '! PLUME_WINEPR
 # As the shell does it: by the file type, through ShellExecute.
 wait_for() { local i; for i in $(seq 300); do "$@" && return 0; sleep 0.1; done; return 1; }
 bare "$client" start /wait /d 'C:\users\'$USER_NAME'\Documents\in side' "$archive" >/dev/null 2>&1
-verbs=$(query 'HKCU\Software\Classes\Plume.7zip.PlumeTest.Archive\shell' /s)
+verbs=$(query 'HKLM\Software\Classes\Plume.7zip.PlumeTest.Archive\shell' /s)
 check "the class has both verbs" bash -c 'grep -q "verb \"open\" --open \"%1\"" <<<"$0" && grep -q "verb \"extract\"" <<<"$0"' "$verbs"
-command=$(query 'HKCU\Software\Classes\Plume.7zip.PlumeTest.Archive\shell\extract\command' /ve | grep -o '"C:.*\|"Z:.*')
+command=$(query 'HKLM\Software\Classes\Plume.7zip.PlumeTest.Archive\shell\extract\command' /ve | grep -o '"C:.*\|"Z:.*')
 # What the shell runs for the verb, with the document in its place.
 printf '@echo off\r\n%s\r\n' "${command//%1/$archive}" >"$client/drive_c/run.cmd"
 bare "$client" cmd /c 'C:\run.cmd' >/dev/null 2>&1
@@ -81,9 +81,11 @@ check "a new prompt finds it" grep -q 'commands' <<<"$(query 'HKCU\Environment' 
 check "so does App Paths" grep -qi 'commands.7z.exe' <<<"$(query 'HKCU\Software\Microsoft\Windows\CurrentVersion\App Paths\7z.exe' /ve)"
 
 # --- inside VMs --------------------------------------------------------------------------------------------------------
-check "a guest does not see the client's side of it" bash -c '! PLUME_WINEPREFIX=$0 plume vm run 7zip -- reg query "HKCU\\Software\\Classes\\.p7z" >/dev/null 2>&1' "$client"
+check "a guest does not see the client's side of it" bash -c '! PLUME_WINEPREFIX=$0 plume vm run 7zip -- reg query "HKLM\\Software\\Classes\\Plume.7zip.PlumeTest.Archive" >/dev/null 2>&1' "$client"
+plume_in "$client" vm run 7zip -- reg query 'HKLM\Software\Classes\.p7z' /ve >"$work/guest" 2>&1
+check "but the image's own" bash -c 'grep -q PlumeTest.Archive "$0" && ! grep -q Plume.7zip "$0"' "$work/guest"
 check "but its own" plume_in "$client" vm run 7zip -- reg query 'HKCR\PlumeTest.Archive'
-plume_in "$client" vm explain 7zip 'HKCU\Software\Classes\.p7z' >"$work/explain" 2>&1
+plume_in "$client" vm explain 7zip 'HKLM\Software\Classes\.p7z' >"$work/explain" 2>&1
 check "explain names the rule" grep -q 'made for an integrated application' "$work/explain"
 
 # --- Linux desktop -----------------------------------------------------------------------------------------------------
@@ -106,9 +108,9 @@ plume_in "$client" integrate other >"$work/other" 2>&1
 check "what the first one has stays" grep -q '\.p7z stays with Plume\.7zip\.PlumeTest\.Archive' "$work/other"
 check "its command too" grep -q '7z\.exe stays with' "$work/other"
 plume_in "$client" unintegrate 7zip >/dev/null 2>"$work/err"
-check "when the first one goes, the second has it" grep -q 'Plume.other.PlumeTest.Archive' <<<"$(query 'HKCU\Software\Classes\.p7z' /ve)"
+check "when the first one goes, the second has it" grep -q 'Plume.other.PlumeTest.Archive' <<<"$(query 'HKLM\Software\Classes\.p7z' /ve)"
 plume_in "$client" integrate other --take .msi >"$work/other" 2>&1
-check "--take takes what the machine had" grep -q 'Plume.other' <<<"$(query 'HKCU\Software\Classes\.msi' /ve)"
+check "--take takes what the machine had" grep -q 'Plume.other' <<<"$(query 'HKLM\Software\Classes\.msi' /ve)"
 check "removing an application takes it off the desktop" plume_in "$client" remove other
 plume_in "$client" vm delete other >/dev/null 2>&1
 

@@ -18,8 +18,15 @@ namespace {
 
 constexpr REGSAM kRead = KEY_READ | KEY_WOW64_64KEY, kWrite = KEY_READ | KEY_WRITE | KEY_WOW64_64KEY;
 
+// "HKLM\\Software\\X" -> the root and "Software\\X".
+std::pair<HKEY, std::u16string> SplitRoot(const std::u16string& key) {
+  const size_t slash = std::min(key.find(u'\\'), key.size());
+  return {key.starts_with(u"HKLM") ? HKEY_LOCAL_MACHINE : HKEY_CURRENT_USER, key.substr(std::min(slash + 1, key.size()))};
+}
+
 class Key {
  public:
+  Key(const std::pair<HKEY, std::u16string>& at, REGSAM access, bool make = false) : Key(at.first, at.second, access, make) {}
   Key(HKEY root, const std::u16string& path, REGSAM access, bool make = false) {
     if (make)
       error_ = RegCreateKeyExW(root, Wide(path).c_str(), 0, nullptr, 0, access, nullptr, &key_, nullptr);
@@ -60,7 +67,7 @@ LSTATUS SetText(HKEY key, const std::u16string& name, DWORD type, const std::u16
                         static_cast<DWORD>((wide.size() + 1) * sizeof(wchar_t)));
 }
 
-// Of a class: the user's own, else the machine's. (Not through HKEY_CLASSES_ROOT: Wine shows there only the latter.)
+// Of a class: the user's own, else the machine's. (Not through HKEY_CLASSES_ROOT: Wine 8 shows there only the latter.)
 std::optional<std::u16string> FindClassText(const std::u16string& key, const std::u16string& name) {
   for (const HKEY root : {HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE})
     if (auto text = Key(root, u"Software\\Classes\\" + key, kRead).Text(name)) return text;
@@ -133,34 +140,46 @@ BOOL CALLBACK OnGroup(HMODULE, LPCWSTR type, LPWSTR name, LONG_PTR data) {
 
 }  // namespace
 
-std::optional<std::u16string> ReadUserText(const std::u16string& key, const std::u16string& name) {
-  return Key(HKEY_CURRENT_USER, key, kRead).Text(name);
+std::optional<std::u16string> ReadKeyText(const std::u16string& key, const std::u16string& name) {
+  return Key(SplitRoot(key), kRead).Text(name);
 }
 
-Status WriteUserText(const std::u16string& key, const std::u16string& name, const std::u16string& text) {
-  const Key made(HKEY_CURRENT_USER, key, kWrite, true);
+Status WriteKeyText(const std::u16string& key, const std::u16string& name, const std::u16string& text) {
+  const Key made(SplitRoot(key), kWrite, true);
   LSTATUS error = made.error();
   if (error == ERROR_SUCCESS) error = SetText(made.get(), name, REG_SZ, text);
-  if (error != ERROR_SUCCESS) return WindowsError("writing the registry key HKCU\\" + ToUtf8(key), static_cast<DWORD>(error));
+  if (error != ERROR_SUCCESS) return WindowsError("writing the registry key " + ToUtf8(key), static_cast<DWORD>(error));
   return Ok();
 }
 
-void RemoveUserValue(const std::u16string& key, const std::u16string& name) {
-  const Key open(HKEY_CURRENT_USER, key, kWrite);
+void RemoveKeyValue(const std::u16string& key, const std::u16string& name) {
+  const Key open(SplitRoot(key), kWrite);
   if (open) RegDeleteValueW(open.get(), Wide(name).c_str());
 }
 
-bool UserKeyExists(const std::u16string& key) { return static_cast<bool>(Key(HKEY_CURRENT_USER, key, kRead)); }
+bool KeyExists(const std::u16string& key) { return static_cast<bool>(Key(SplitRoot(key), kRead)); }
 
-void RemoveUserKeyIfEmpty(const std::u16string& key) {
+void RemoveKeyIfEmpty(const std::u16string& key) {
   {
-    const Key open(HKEY_CURRENT_USER, key, kRead);
+    const Key open(SplitRoot(key), kRead);
     DWORD keys = 1, values = 1;
     if (!open || RegQueryInfoKeyW(open.get(), nullptr, nullptr, nullptr, &keys, nullptr, nullptr, &values, nullptr, nullptr,
                                   nullptr, nullptr) != ERROR_SUCCESS || keys != 0 || values != 0)
       return;
   }
-  RegDeleteKeyExW(HKEY_CURRENT_USER, Wide(key).c_str(), KEY_WOW64_64KEY, 0);
+  const auto [root, path] = SplitRoot(key);
+  RegDeleteKeyExW(root, Wide(path).c_str(), KEY_WOW64_64KEY, 0);
+}
+
+bool ShellSeesUserClasses() {
+  static constexpr std::u16string_view kProbe = u"Plume.probe";
+  const std::u16string path = u"Software\\Classes\\" + std::u16string(kProbe);
+  const bool had_classes = static_cast<bool>(Key(HKEY_CURRENT_USER, u"Software\\Classes", kRead));
+  if (!Key(HKEY_CURRENT_USER, path, kWrite, true)) return true;
+  const bool sees = static_cast<bool>(Key(HKEY_CLASSES_ROOT, std::u16string(kProbe), kRead));
+  RemoveKeyIfEmpty(u"HKCU\\" + path);
+  if (!had_classes) RemoveKeyIfEmpty(u"HKCU\\Software\\Classes");
+  return sees;
 }
 
 integrate::Machine ClientMachine() {

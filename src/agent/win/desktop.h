@@ -1,4 +1,4 @@
-// What the user's desktop is told of integrated applications: values below HKEY_CURRENT_USER, shortcuts, icons, the search
+// What the user's desktop is told of integrated applications: registry values, shortcuts, icons, the search
 // path for commands. Decides nothing (integrate/plan.h does). Windows.
 #pragma once
 #include <cstdint>
@@ -12,15 +12,18 @@
 
 namespace plume::agent {
 
-// Keys are relative to HKEY_CURRENT_USER; texts only.
-std::optional<std::u16string> ReadUserText(const std::u16string& key, const std::u16string& name);
-Status WriteUserText(const std::u16string& key, const std::u16string& name, const std::u16string& text);
-void RemoveUserValue(const std::u16string& key, const std::u16string& name);
-bool UserKeyExists(const std::u16string& key);
-void RemoveUserKeyIfEmpty(const std::u16string& key);
+// Keys are "HKCU\..." or "HKLM\..."; texts only.
+std::optional<std::u16string> ReadKeyText(const std::u16string& key, const std::u16string& name);
+Status WriteKeyText(const std::u16string& key, const std::u16string& name, const std::u16string& text);
+void RemoveKeyValue(const std::u16string& key, const std::u16string& name);
+bool KeyExists(const std::u16string& key);
+void RemoveKeyIfEmpty(const std::u16string& key);
 
 // Who has what now, of this user's classes. command_owner and shortcut_exists are the caller's to fill in.
 integrate::Machine ClientMachine();
+
+// Whether the shell looks for classes in the user's own half of the registry too. Wine 8 does not.
+bool ShellSeesUserClasses();
 
 // The user's own folders.
 std::u16string StartMenuPrograms();
