@@ -7,6 +7,8 @@
 namespace plume::agent {
 namespace {
 
+constexpr std::u16string_view kWindow = u"Window\\", kClipboard = u"Clipboard";
+
 Json ExplainClass(const wire::View& view, const std::string& text, std::u16string_view window_class) {
   view::Mode mode = view::Mode::kPrivate;
   std::string rule = "none: windows outside the VM do not exist for it";
@@ -40,14 +42,16 @@ Json ExplainClipboard(const wire::View& view, const std::string& text) {
 
 }  // namespace
 
+bool IsWindowText(std::u16string_view text) {
+  return view::EqualFolded(text, kClipboard) ||
+         (text.size() > kWindow.size() && view::EqualFolded(text.substr(0, kWindow.size()), kWindow));
+}
+
 std::optional<Json> ExplainWindow(const wire::View& view, const std::string& text) {
-  constexpr std::u16string_view kWindow = u"Window\\";
   const std::u16string wanted = ToUtf16(text);
-  if (view::EqualFolded(wanted, u"Clipboard")) return ExplainClipboard(view, text);
-  const std::u16string_view all(wanted);
-  if (all.size() <= kWindow.size() || !view::EqualFolded(all.substr(0, kWindow.size()), kWindow))
-    return std::nullopt;
-  return ExplainClass(view, text, all.substr(kWindow.size()));
+  if (!IsWindowText(wanted)) return std::nullopt;
+  if (view::EqualFolded(wanted, kClipboard)) return ExplainClipboard(view, text);
+  return ExplainClass(view, text, std::u16string_view(wanted).substr(kWindow.size()));
 }
 
 }  // namespace plume::agent

@@ -2,13 +2,17 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/control.h"
 #include "wire/view_generated.h"
 
 namespace plume::agent {
 
-// "Window\CLASS" or "Clipboard"; nothing for any other text.
+// "Window\CLASS" or "Clipboard", in any case of letters.
+bool IsWindowText(std::u16string_view text);
+
+// Nothing for any other text.
 std::optional<Json> ExplainWindow(const wire::View& view, const std::string& text);
 
 }  // namespace plume::agent

@@ -1,4 +1,5 @@
 #include "agent/explain.h"
+#include "agent/explain_windows.h"
 #include "agent/policy_objects.h"
 #include "agent/text.h"
 #include "agent/win/machine.h"
@@ -26,7 +27,7 @@ void AddVmExplain(CLI::App& vm, Context& context) {
         // A Unix path is meant as Wine maps it; a path without a drive is relative to here.
         const bool key = path.rfind("HK", 0) == 0;
         const bool named = agent::ObjectNtName(ToUtf16(path), 0).has_value() || agent::IsDeviceText(path) ||
-                           path.rfind("Window\\", 0) == 0 || path == "Clipboard";
+                           agent::IsWindowText(ToUtf16(path));
         if (!key && !named && !path.empty() && (path[0] == '/' || path.find(':') == std::string::npos)) {
           ASSIGN(const std::u16string dos, agent::DosPath(path));
           path = ToUtf8(dos);

@@ -57,6 +57,8 @@ check "explain: as a VM decides, in any case of letters" explained open 'Window\
 check "explain: another class" explained open 'Window\Notepad' '^mode +private'
 check "explain: what the desktop needs" explained closed 'Window\Shell_TrayWnd' '^mode +seen' '^rule +system: '
 check "explain: a clipboard of its own" explained closed Clipboard '^mode +isolated' 'of its own'
+check "explain: the words in any case of letters" explained open 'window\PlumeSingleInstance' '^mode +host'
+check "explain: ... and the clipboard's" explained clip cLIPBOARD '^mode +to-host'
 check "explain: what crosses" explained clip Clipboard '^mode +to-host' 'text, image may cross' '2[0-9]{3} bytes'
 
 machine_tidy

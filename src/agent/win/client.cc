@@ -79,8 +79,10 @@ std::string FailureText(const StatePaths& state) {
 }
 
 Error StartFailure(const StatePaths& state, const std::string& otherwise) {
-  if (const std::string why = FailureText(state); !why.empty())
+  if (const std::string why = FailureText(state); !why.empty()) {
+    _wremove(FailureFile(state).c_str());
     return Error{Errc::kInternal, "starting plume-agent failed: " + why};
+  }
   return Error{Errc::kInternal,
                "starting plume-agent failed: " + otherwise + " (see " + ToUtf8(state.Log()) + ")"};
 }
