@@ -56,7 +56,7 @@ WANTS_PREFIX = r"^tests/differential/"
 HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh", "tests/conformance/run.py"}
 HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
 # Kinds whose scripts run programs of tests/, which `make` does not build.
-WITH_PROGRAMS = ["guest", "differential", "conformance", "apps"]
+WITH_PROGRAMS = ["guest", "differential", "conformance", "fault", "apps"]
 KINDS = ["gates", "unit", "guest", "differential", "conformance", "fault", "apps", "fuzz"]
 
 

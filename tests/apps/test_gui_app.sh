@@ -11,6 +11,7 @@ new_prefix gui-local local
 new_prefix gui-admin admin
 new_prefix gui-client client
 
+machine_watch "$client"
 make_nssm_msi "$work/nssm.msi"
 bare "$local" msiexec /i "$(win "$work/nssm.msi")" /qn >"$work/local-setup.log" 2>&1
 check "the MSI installs locally" test -f "$local/drive_c/Program Files/NSSM/nssm.exe"
@@ -76,4 +77,5 @@ check "client: no folder" test ! -e "$client/drive_c/Program Files/NSSM"
 bare "$client" reg query 'HKLM\Software' >"$work/keys" 2>&1
 check "client: nothing in the registry" bash -c "grep -q Microsoft '$work/keys' && ! grep -qi nssm '$work/keys'"
 check "client: Windows Installer knows no product" bash -c "! grep -aqi nssm '$client/system.reg'"
+check "the machine is as it was" machine_unchanged
 finish

@@ -14,6 +14,7 @@ start_plume_server url
 new_prefix local local    # has everything installed: the oracle
 new_prefix admin admin    # captures and publishes
 new_prefix client client  # never installs anything
+machine_watch "$client"
 
 programs='C:\Program Files'
 adopt() {  # adopt NAME VERSION FOLDER ENTRY: on the oracle a plain folder, on the client a subscription
@@ -167,4 +168,5 @@ sort -o "$work/unpacked.client" "$work/unpacked.client"
 check "7za: every file was unpacked" grep -q 'Program Files.7za.unpacked.tree.d5.f5' "$work/unpacked.local"
 same "7za: the unpacked tree as the VM lists it" "$work/unpacked.local" "$work/unpacked.client"
 check "the client's disk has no folder of the programs" bash -c "! ls '$client/drive_c/Program Files' | grep -q -e node -e sass -e esbuild -e rcedit -e 7za"
+check "the machine is as it was" machine_unchanged
 finish

@@ -17,16 +17,13 @@
 #include <string>
 #include <vector>
 
+#include "measure.h"
+
 namespace {
 
 constexpr int kBatches = 20;
 
-double NowMicros() {
-  LARGE_INTEGER count, frequency;
-  QueryPerformanceCounter(&count);
-  QueryPerformanceFrequency(&frequency);
-  return static_cast<double>(count.QuadPart) * 1e6 / static_cast<double>(frequency.QuadPart);
-}
+double NowMicros() { return plume::bench::NowMillis() * 1000; }
 
 [[noreturn]] void Fail(const char* what) {
   std::fprintf(stderr, "bench_calls: %s failed with %lu\n", what, GetLastError());
@@ -48,37 +45,17 @@ void Measure(const char* name, int calls, const std::function<void()>& call) {
   std::fflush(stdout);
 }
 
-void StartAndWait(std::wstring command_line) {
-  STARTUPINFOW startup{};
-  startup.cb = sizeof startup;
-  PROCESS_INFORMATION process{};
-  // The output of the measured program is not what is measured.
-  SECURITY_ATTRIBUTES inherit{sizeof inherit, nullptr, TRUE};
-  HANDLE nowhere = CreateFileW(L"NUL", GENERIC_WRITE, FILE_SHARE_WRITE | FILE_SHARE_READ, &inherit,
-                               OPEN_EXISTING, 0, nullptr);
-  startup.dwFlags = STARTF_USESTDHANDLES;
-  startup.hStdOutput = startup.hStdError = nowhere;
-  if (!CreateProcessW(nullptr, command_line.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup,
-                      &process)) {
-    Fail("starting the program");
-  }
-  WaitForSingleObject(process.hProcess, INFINITE);
+void StartAndWait(const std::wstring& command_line) {
   DWORD code = 1;
-  GetExitCodeProcess(process.hProcess, &code);
-  CloseHandle(process.hThread);
-  CloseHandle(process.hProcess);
-  CloseHandle(nowhere);
-  if (code != 0) {
-    std::fprintf(stderr, "bench_calls: the program ended with code %lu\n", code);
-    std::exit(1);
-  }
+  if (!plume::bench::RunToItsEnd(command_line, &code)) Fail("starting the program");
+  if (code == 0) return;
+  std::fprintf(stderr, "bench_calls: the program ended with code %lu\n", code);
+  std::exit(1);
 }
 
 int Start(int argc, wchar_t** argv) {
-  std::wstring command_line;
-  for (int i = 3; i < argc; ++i) command_line += (i > 3 ? L" \"" : L"\"") + std::wstring(argv[i]) + L"\"";
-  const int count = _wtoi(argv[2]);
-  Measure("start", count, [&] { StartAndWait(command_line); });
+  const std::wstring command_line = plume::bench::CommandLine(argc, argv, 3);
+  Measure("start", _wtoi(argv[2]), [&] { StartAndWait(command_line); });
   return 0;
 }
 

@@ -2,9 +2,9 @@
 //
 //   bench_macro.exe tree FOLDER FOLDERS FILES       makes FOLDER\dN\... with FILES files each of 1 KB
 //   bench_macro.exe files FOLDER FIRST COUNT        makes COUNT empty files FOLDER\entryN from number FIRST
-//   on bench_macro.exe opens FOLDER FOLDERS FILES COUNT   COUNT opens of a random mix of names of such a tree
-//   bench_macro.exe list FOLDER ENTRIES TIMES       lists FOLDER, which must have ENTRIES entries, TIMES
-//   times bench_macro.exe compile SOURCE OUTPUT FOLDERS... what a compiler does to files: see Compile()
+//   bench_macro.exe opens FOLDER FOLDERS FILES COUNT   COUNT opens of a random mix of names of such a tree
+//   bench_macro.exe list FOLDER ENTRIES TIMES       lists FOLDER, which must have ENTRIES entries, TIMES times
+//   bench_macro.exe compile SOURCE OUTPUT FOLDERS... what a compiler does to files: see Compile()
 //   bench_macro.exe remove FOLDER                   removes FOLDER and everything in it, not measured
 //
 // Measuring commands print one line: NAME<TAB>milliseconds of each batch.
@@ -17,16 +17,13 @@
 #include <string>
 #include <vector>
 
+#include "measure.h"
+
 namespace {
 
-constexpr int kBatches = 20;
+using plume::bench::NowMillis;
 
-double NowMillis() {
-  LARGE_INTEGER count, frequency;
-  QueryPerformanceCounter(&count);
-  QueryPerformanceFrequency(&frequency);
-  return static_cast<double>(count.QuadPart) * 1e3 / static_cast<double>(frequency.QuadPart);
-}
+constexpr int kBatches = 20;
 
 [[noreturn]] void Fail(const char* what, const std::wstring& name) {
   std::fprintf(stderr, "bench_macro: %s %ls failed with %lu\n", what, name.c_str(), GetLastError());
@@ -141,24 +138,11 @@ std::string ReadWhole(const std::wstring& name, bool* there) {
 }
 
 void Run(int argc, wchar_t** argv) {
-  std::wstring command;
-  for (int i = 2; i < argc; ++i) command += (i > 2 ? L" \"" : L"\"") + std::wstring(argv[i]) + L"\"";
-  SECURITY_ATTRIBUTES inherit{sizeof inherit, nullptr, TRUE};
-  HANDLE nowhere = CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_WRITE | FILE_SHARE_READ,
-                               &inherit, OPEN_EXISTING, 0, nullptr);
-  STARTUPINFOW startup{};
-  startup.cb = sizeof startup;
-  startup.dwFlags = STARTF_USESTDHANDLES;
-  startup.hStdInput = startup.hStdOutput = startup.hStdError = nowhere;
-  PROCESS_INFORMATION process{};
-  const double start = NowMillis();
-  if (!CreateProcessW(nullptr, command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup,
-                      &process))
-    Fail("starting", argv[2]);
-  WaitForSingleObject(process.hProcess, INFINITE);
-  std::printf("run\t%.3f\n", NowMillis() - start);
+  const std::wstring command = plume::bench::CommandLine(argc, argv, 2);
   DWORD code = 1;
-  GetExitCodeProcess(process.hProcess, &code);
+  const double start = NowMillis();
+  if (!plume::bench::RunToItsEnd(command, &code)) Fail("starting", argv[2]);
+  std::printf("run\t%.3f\n", NowMillis() - start);
   if (code == 0) return;
   std::fprintf(stderr, "bench_macro: %ls ended with code %lu\n", argv[2], code);
   std::exit(1);

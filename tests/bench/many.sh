@@ -14,6 +14,11 @@ programs=${PLUME_GUESTS:-$top/build/mingw64/bin}
 ulimit -n "$(ulimit -Hn)"
 new_prefix bench-many prefix
 export PLUME_HOME="$work/state" WINEPREFIX=$prefix
+[ -z "${PLUME_BENCH_WATCH:-}" ] || machine_watch "$prefix"
 PLUME_AGENT_IDLE_SECONDS=100000 plume_in "$prefix" vm list >/dev/null || exit 1
 python3 tests/bench/many.py --prefix "$prefix" --state "$work/state" --many "$(win "$programs/many_vms.exe")" \
   --program "$(win "$programs/idle.exe")" --results "${PLUME_BENCH_RESULTS:-$top/build/bench}" "$@"
+code=$?
+# A benchmark only measures; tests/fault/test_many.sh wants to know this too.
+[ -z "${PLUME_BENCH_WATCH:-}" ] || machine_unchanged >"$PLUME_BENCH_WATCH"
+exit "$code"

@@ -12,11 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/text.h"
-#include "agent/win/client.h"
-#include "agent/win/job.h"
-#include "agent/win/machine.h"
-#include "vl/inject/launch.h"
+#include "vm_start.h"
 
 namespace {
 
@@ -26,23 +22,10 @@ using plume::agent::Client;
 using plume::agent::Handle;
 using plume::agent::Json;
 using plume::agent::ToUtf16;
+using plume::bench::NowMillis;
+using plume::bench::Wrong;
 
 constexpr DWORD kPatienceMillis = 60000;
-
-double Now() {
-  static const double frequency = [] {
-    LARGE_INTEGER f;
-    QueryPerformanceFrequency(&f);
-    return static_cast<double>(f.QuadPart) / 1000;
-  }();
-  LARGE_INTEGER now;
-  QueryPerformanceCounter(&now);
-  return static_cast<double>(now.QuadPart) / frequency;
-}
-
-plume::Error Wrong(const std::string& what) {
-  return plume::Error{plume::Errc::kInternal, what + " failed [" + std::to_string(GetLastError()) + "]"};
-}
 
 // Inheritable: a child gets them as its standard handles.
 Handle Event() {
@@ -88,57 +71,46 @@ class Many {
     return plume::Ok();
   }
   Result<Handle> StartBare(const Handle& until, std::vector<double>* samples) {
-    const double begin = Now();
+    const double begin = NowMillis();
     STARTUPINFOW startup = {};
-    startup.cb = sizeof(startup);
     startup.dwFlags = STARTF_USESTDHANDLES;
     startup.hStdInput = until.get();
     startup.hStdOutput = startup.hStdError = ready_.get();
-    PROCESS_INFORMATION info = {};
     const std::wstring exe = plume::agent::Wide(program_);
-    std::wstring command = L"\"" + exe + L"\" bare";
-    if (!CreateProcessW(exe.c_str(), command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup,
-                        &info))
-      return Wrong("starting the program");
-    Handle process(info.hProcess);
-    const Handle thread(info.hThread);
-    bare_start_.push_back(Now() - begin);
+    ASSIGN(Handle process, plume::bench::StartOutside(exe, L"\"" + exe + L"\" bare", startup));
+    bare_start_.push_back(NowMillis() - begin);
     TRY(WaitReady(process.get()));
-    samples->push_back(Now() - begin);
+    samples->push_back(NowMillis() - begin);
     return process;
   }
   Result<Vm> StartVm(const std::string& name, const Handle& until) {
     Vm vm{name, "", Handle()};
-    double begin = Now();
+    double begin = NowMillis();
     TRY(client_.Call("vm.create", {{"name", name}}));
-    create_.push_back(Now() - begin);
-    begin = Now();
+    create_.push_back(NowMillis() - begin);
+    begin = NowMillis();
     ASSIGN(const Json prepared, client_.Call("vm.prepare", {{"name", name}}));
-    prepare_.push_back(Now() - begin);
+    prepare_.push_back(NowMillis() - begin);
     vm.id = prepared["id"].get<std::string>();
     plume::vl::LaunchSpec spec;
     spec.virtual_exe = program_;
     spec.command_line = u"\"" + program_ + u"\" guest";
-    spec.view_path = ToUtf16(prepared["view"].get<std::string>());
-    spec.layer64 = plume::agent::ProgramFolder() + u"\\plume-vl64.dll";
     spec.standard_input = until.get();
     spec.standard_output = spec.standard_error = ready_.get();
-    const auto job = plume::agent::Job::OpenExisting(ToUtf16(prepared["job"].get<std::string>()));
-    spec.job = job.get();
-    ASSIGN(const plume::vl::LaunchedProcess guest, plume::vl::LaunchGuest(spec));
+    ASSIGN(const plume::vl::LaunchedProcess guest, plume::bench::Enter(prepared, spec));
     vm.guest = Handle(guest.process);
     start_.push_back(guest.create_ms);
     inject_.push_back(guest.inject_ms);
     const Handle thread(guest.thread);
     TRY(WaitReady(vm.guest.get()));
-    enter_.push_back(Now() - begin);
+    enter_.push_back(NowMillis() - begin);
     TRY(client_.Call("vm.release", {{"id", prepared["id"]}}));
     return vm;
   }
   Status DeleteVm(const Vm& vm, std::vector<double>* samples) {
-    const double begin = Now();
+    const double begin = NowMillis();
     TRY(client_.Call("vm.delete", {{"name", vm.name}}));
-    samples->push_back(Now() - begin);
+    samples->push_back(NowMillis() - begin);
     return plume::Ok();
   }
   Status EndTransient(const Handle& process) {

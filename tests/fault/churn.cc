@@ -13,11 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "agent/text.h"
-#include "agent/win/client.h"
-#include "agent/win/job.h"
-#include "agent/win/machine.h"
-#include "vl/inject/launch.h"
+#include "../bench/vm_start.h"
 
 extern "C" {
 NTSTATUS NTAPI NtOpenDirectoryObject(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*);
@@ -32,19 +28,10 @@ using plume::agent::Client;
 using plume::agent::Handle;
 using plume::agent::Json;
 using plume::agent::ToUtf16;
+using plume::bench::NowMillis;
+using plume::bench::Wrong;
 
 constexpr DWORD kExpected = 7;
-
-double Now() {
-  static const double frequency = [] {
-    LARGE_INTEGER f;
-    QueryPerformanceFrequency(&f);
-    return static_cast<double>(f.QuadPart) / 1000;
-  }();
-  LARGE_INTEGER now;
-  QueryPerformanceCounter(&now);
-  return static_cast<double>(now.QuadPart) / frequency;
-}
 
 struct Samples {
   std::vector<double> bare, create, enter, run, remove;
@@ -60,49 +47,36 @@ Json Figures(std::vector<double> all) {
   return Json{{"p50", At(all, 0.5)}, {"p99", At(all, 0.99)}, {"max", At(all, 1)}, {"n", all.size()}};
 }
 
-plume::Error Wrong(const std::string& what) { return plume::Error{plume::Errc::kInternal, what + " failed"}; }
-
 Status Bare(const std::wstring& program, Samples* samples) {
-  const double begin = Now();
-  STARTUPINFOW startup = {};
-  startup.cb = sizeof(startup);
-  PROCESS_INFORMATION info = {};
-  std::wstring command = L"\"" + program + L"\"";
-  if (!CreateProcessW(program.c_str(), command.data(), nullptr, nullptr, FALSE, 0, nullptr, nullptr, &startup,
-                      &info))
-    return Wrong("starting the program");
-  const Handle process(info.hProcess), thread(info.hThread);
+  const double begin = NowMillis();
+  ASSIGN(const Handle process, plume::bench::StartOutside(program, L"\"" + program + L"\"", {}));
   WaitForSingleObject(process.get(), INFINITE);
-  samples->bare.push_back(Now() - begin);
+  samples->bare.push_back(NowMillis() - begin);
   return plume::Ok();
 }
 
 Status Cycle(Client& client, const std::string& name, const std::u16string& program, Samples* samples) {
-  double begin = Now();
+  double begin = NowMillis();
   TRY(client.Call("vm.create", {{"name", name}}));
-  samples->create.push_back(Now() - begin);
-  begin = Now();
+  samples->create.push_back(NowMillis() - begin);
+  begin = NowMillis();
   ASSIGN(const Json prepared, client.Call("vm.prepare", {{"name", name}}));
   plume::vl::LaunchSpec spec;
   spec.virtual_exe = program;
-  spec.view_path = ToUtf16(prepared["view"].get<std::string>());
-  spec.layer64 = plume::agent::ProgramFolder() + u"\\plume-vl64.dll";
   {
-    const auto job = plume::agent::Job::OpenExisting(ToUtf16(prepared["job"].get<std::string>()));
-    spec.job = job.get();
-    ASSIGN(const plume::vl::LaunchedProcess guest, plume::vl::LaunchGuest(spec));
+    ASSIGN(const plume::vl::LaunchedProcess guest, plume::bench::Enter(prepared, spec));
     const Handle process(guest.process), thread(guest.thread);
-    samples->enter.push_back(Now() - begin);
+    samples->enter.push_back(NowMillis() - begin);
     WaitForSingleObject(process.get(), INFINITE);
     DWORD code = 0;
     GetExitCodeProcess(process.get(), &code);
-    samples->run.push_back(Now() - begin);
+    samples->run.push_back(NowMillis() - begin);
     if (code != kExpected) return Wrong("running the guest (exit code " + std::to_string(code) + ")");
   }
   TRY(client.Call("vm.release", {{"id", prepared["id"]}}));
-  begin = Now();
+  begin = NowMillis();
   TRY(client.Call("vm.delete", {{"name", name}}));
-  samples->remove.push_back(Now() - begin);
+  samples->remove.push_back(NowMillis() - begin);
   return plume::Ok();
 }
 
@@ -185,7 +159,7 @@ int main(int argc, char** argv) {
   std::mutex mutex;
   Samples all;
   std::string failure;
-  const double end = Now() + seconds * 1000;
+  const double end = NowMillis() + seconds * 1000;
   Client control(*state);
   const uint64_t handles_before = AgentHandles(control);
   std::vector<std::thread> workers;
@@ -194,7 +168,7 @@ int main(int argc, char** argv) {
       Client client(*state);
       Samples mine;
       Status done;
-      while (done.ok() && Now() < end) {
+      while (done.ok() && NowMillis() < end) {
         const uint64_t i = next++;
         if (i >= count) break;
         if (i % 10 == 0) done = Bare(plume::agent::Wide(exe), &mine);

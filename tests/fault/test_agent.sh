@@ -8,6 +8,7 @@ source tests/fault/lib_fault.sh
 start_plume_server server
 new_prefix fault-admin admin
 new_prefix fault-client client
+machine_watch "$client"
 limit=120
 cp -a "$(guest 7zip)/7zip-lite" "$work/app"
 need "captured" plume_in "$admin" capture 7zip --version 1 --from-folder "$(win "$work/app")" --at 'C:\Program Files\7-Zip' --entry 7z.exe
@@ -104,4 +105,5 @@ wait "$run"
 plume_in "$client" run 7zip -- i >"$work/found" 2>/dev/null
 same "an agent that goes on serves the next start" "$work/expected" "$work/found"
 check "the cache is clean" cache_is_clean "$client"
+check "the machine is as it was" machine_unchanged
 finish

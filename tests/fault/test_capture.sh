@@ -5,6 +5,7 @@ source "$(dirname "$0")/../apps/lib.sh"
 source tests/fault/lib_fault.sh
 
 new_prefix fault-capture admin
+machine_watch "$admin"
 make_cmake_folder "$work/cmake"
 images_are_whole() {
   local ref
@@ -26,4 +27,5 @@ for round in $(seq "$rounds"); do
 done
 check "capturing again works" capture last
 check "the image is whole" plume_in "$admin" image verify app:last
+check "the machine is as it was" machine_unchanged
 finish

@@ -11,6 +11,7 @@ programs=${PLUME_GUESTS:-$top/build/mingw64/bin}
 count=${1:-2000} seconds=${2:-75}
 new_prefix churn prefix
 export PLUME_HOME="$work/state" WINEPREFIX=$prefix
+machine_watch "$prefix"
 churn() { timeout $((seconds + 300)) wine "$programs/churn.exe" --program "$(win "$programs/nothing.exe")" "$@" </dev/null 2>"$work/err" | tr -d '\r'; }
 figure() { jq -r "$1" <"$work/result"; }
 files() { (cd "$prefix" && find . -type f ! -name '*.reg' | sort); (cd "$work/state" && find . -type f | sort); }
@@ -35,7 +36,7 @@ check "no named object is left: $(figure .objects_left)" [ "$(figure .objects_le
 check "the agent has no more open files: $fds_before before, $(fds "$agent") after" [ "$(fds "$agent")" -le $((fds_before + 2)) ]
 check "nor handles: $(figure '.agent_handles | map(tostring) | join(" before, ")') after" [ "$(figure '.agent_handles[0] > 0 and .agent_handles[1] <= .agent_handles[0] + 8')" = true ]
 check "nor memory: $memory_before KB before, $(memory "$agent") after" [ "$(memory "$agent")" -le $((memory_before + 8192)) ]
-plume_in "$prefix" agent stop >/dev/null
+check "the machine is as it was" machine_unchanged
 tools/prefix.sh stop "$prefix"
 check "no key is left" [ "$(grep -c '^\[Software\\\\Plume\\\\[0-9a-f]*\\\\VMs\\\\' "$prefix/user.reg")" = 0 ]
 for step in bare create enter run delete; do

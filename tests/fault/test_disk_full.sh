@@ -61,6 +61,7 @@ need "the application runs" test -s "$work/expected"
 mkdir "$work/tiny" && echo tiny >"$work/tiny/tiny.txt"
 need "a captured image" plume_in "$client" capture tiny --version 1 --from-folder "$(win "$work/tiny")" --at 'C:\Tiny'
 for i in 1 2 3; do echo "of the host" >"$client/drive_c/host$i.txt"; done
+machine_watch "$client"
 need "a recording" plume_in "$client" vm trace notes --start
 says "a guest that is recorded" '^8 bytes' in_vm read 'C:\mine.txt'
 need "filled" fill "$work/disk"
@@ -120,6 +121,7 @@ says "new files" 'made 400, create error 0' in_vm create 'C:\later' 400
 says "what the VM had is there" '^1[14] bytes, read error 0' in_vm read 'C:\mine.txt' 
 check "the cache is clean" cache_is_clean "$client"
 check "no temporary file is left" sh -c "! find '$PLUME_HOME' -name '*.tmp' | grep ."
+check "the client's machine is as it was" machine_unchanged
 unset PLUME_HOME
 
 # --- the server's disk -----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ need "captured" plume_in "$admin" capture cmake --version 1 --from-folder "$(win
 need "published" plume_in "$admin" publish cmake:1 "$server/apps/cmake"
 need "subscribed" plume_in "$client" add "$relay/apps/cmake"
 cp tests/bench/modules.cmake "$client/drive_c/script.cmake"
+machine_watch "$client"
 local_run() { bare "$client" "$(win "$work/cmake/bin/cmake.exe")" -P 'C:\script.cmake'; }
 streamed_run() { plume_in "$client" run cmake -- -P 'C:\script.cmake'; }
 local_run >"$work/expected" 2>&1
@@ -41,4 +42,5 @@ for round in $(seq "$rounds"); do
 done
 check "the cache is clean at the end" cache_is_clean "$client"
 check "no temporary file is left" sh -c "! find '$(state_of "$client")/images/tmp' -type f | grep ."
+check "the machine is as it was" machine_unchanged
 finish

@@ -6,6 +6,7 @@ source "$(dirname "$0")/../apps/lib.sh"
 source tests/fault/lib_fault.sh
 seconds=${1:-60}
 new_prefix fault-idle client
+machine_watch "$client"
 export PLUME_AGENT_IDLE_SECONDS=1
 limit=60
 
@@ -36,4 +37,5 @@ ends=$(cat "$work"/state-*/agent.log | grep -c 'nothing to do')
 check "$commands commands, and $ends times an agent ended before one" none_failed
 check "agents ended before some" [ "$ends" -gt 3 ]
 check "and lived on before others" [ "$commands" -gt "$ends" ]
+check "the machine is as it was" machine_unchanged
 finish

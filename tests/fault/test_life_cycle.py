@@ -260,11 +260,16 @@ class Test:
         self.client.stop()
         subprocess.run([os.path.join(ROOT, "build/bin/plume"), "agent", "stop"], env=self.client.environment,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.expect("the machine is as it was", self.machine("after", "fault/test_life_cycle.py") == 0, "")
         subprocess.run(["wineserver", "-k"], env=self.client.environment)
         subprocess.run(["wineserver", "-w"], env=self.client.environment)
         with open(os.path.join(self.prefix, "user.reg"), encoding="utf-8", errors="replace") as f:
             keys = re.findall(r"^\[(Software\\\\Plume\\\\[0-9a-f]+\\\\VMs\\\\.*?)\]", f.read(), re.M)
         self.expect("no key of a VM is left", not keys, keys[:5])
+
+    def machine(self, verb, *suite):
+        return subprocess.run(["tools/machine_listing.py", verb, os.path.join(self.work, "machine"), *suite],
+                              env=self.client.environment, check=False).returncode
 
     def expect(self, what, condition, detail):
         if condition:
@@ -292,6 +297,9 @@ def main():
     test = Test(client, prefix, work, args.seed)
     try:
         subprocess.run(["wineserver", "-p"], env=environment)
+        # Up, as a machine is, before it is listed.
+        subprocess.run(["wine", "cmd", "/c", "exit"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        test.expect("the machine is listed", test.machine("before") == 0, "")
         start = time.monotonic()
         test.prepare()
         test.run(args.count)

@@ -4,7 +4,7 @@
 set -u
 source "$(dirname "$0")/../apps/lib.sh"
 count=${1:-120}
-PLUME_BENCH_RESULTS=$work tests/bench/many.sh --count "$count" --bare 20 --churn 20 >"$work/log" 2>&1
+PLUME_BENCH_RESULTS=$work PLUME_BENCH_WATCH=$work/machine tests/bench/many.sh --count "$count" --bare 20 --churn 20 >"$work/log" 2>&1
 check "$count VMs live at once" [ "$(jq '.facts["guests alive"]' "$work/many.json")" = "$count" ]
 [ "$failed" = 0 ] || { cat "$work/log"; finish; exit 1; }
 holds() { jq -e "$1" "$work/many.json"; }
@@ -17,5 +17,6 @@ check "the last tenth is made and entered as fast as the first" holds "$median
 check "they are deleted as fast as one alone" holds "$median .samples | (.delete_all | median) < 20 and (.delete | median) < 20"
 check "no guest is left" holds '.facts["guests left"] == 0'
 check "nor a file of the agent's" holds '.facts["agent files left"] <= 4'
+check "the machine is as it was" bash -c "cat '$work/machine' && [ ! -s '$work/machine' ]"
 sed 's/^/     /' "$work/many.md"
 finish

@@ -8,6 +8,7 @@ source tests/fault/lib_fault.sh
 start_plume_server server
 start_relay "$server" relay
 new_prefix fault-publisher admin
+machine_watch "$admin"
 cp -a "$(guest 7zip)/7zip-lite" "$work/app"
 for version in $(seq "$rounds"); do
   # Each version has content of its own, so that each publish has something to send.
@@ -34,4 +35,5 @@ check "every version is there" sh -c "curl -s '$server/v2/apps/app/tags/list' | 
 kill_server
 restart_server
 check "no interrupted upload outlives the server" sh -c "! find '$work/server/uploads' -type f | grep ."
+check "the machine is as it was" machine_unchanged
 finish

@@ -8,6 +8,7 @@ source tests/fault/lib_fault.sh
 start_plume_server server
 new_prefix fault-admin admin
 new_prefix fault-client client
+machine_watch "$client"
 limit=120
 cp -a "$(guest 7zip)/7zip-lite" "$work/app"
 publish() {  # publish VERSION
@@ -107,4 +108,5 @@ echo blobs >"$work/line.mode"
 timed guest vm run needs --image 7zip -- cmd /c '"C:\Program Files\7-Zip\7z.exe" i & type "C:\Program Files\7-Zip\version.txt"'
 check "a guest that needs files is told after $(cat "$work/guest.ms") ms" [ "$(cat "$work/guest.ms")" -lt 60000 ]
 check "and has none of them" sh -c "! grep -q 'Igor\|^2' '$work/guest.out'"
+check "the machine is as it was" machine_unchanged
 finish

@@ -8,6 +8,7 @@ source tests/fault/lib_fault.sh
 start_plume_server server
 new_prefix fault-admin admin
 new_prefix fault-client client
+machine_watch "$client"
 limit=300
 need "captured" plume_in "$admin" capture 7zip --version 1 --from-folder "$(win "$(guest 7zip)/7zip-lite")" \
   --at 'C:\Program Files\7-Zip' --entry 7z.exe
@@ -78,4 +79,5 @@ check "and names the file" grep -q "$(basename "$file")" "$work/out"
 check "repair" plume_in "$client" cache repair
 same "the repaired file" "$work/before" "$file"
 check "clean again" plume_in "$client" cache verify
+check "the machine is as it was" machine_unchanged
 finish
