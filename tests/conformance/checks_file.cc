@@ -41,15 +41,11 @@ std::string HoldFolder(Context& c) {
              : LastError();
 }
 
-Finding Seen(bool seen, std::string detail = {}) {
-  return seen ? Visible(std::move(detail)) : Isolated(std::move(detail));
-}
-
 // What the prober may see of the holder's file. A VM sees the machine's files.
 constexpr char kWhy[] = "a VM reads the machine's files";
-Finding ProbeOpen(Context& c) { return Seen(ReadText(File(c)) == kOld, ReadText(File(c))); }
+Finding ProbeOpen(Context& c) { return VisibleIf(ReadText(File(c)) == kOld, ReadText(File(c))); }
 CHECK_WITH(file, open, kMachineSeen, kWhy, HoldFile, ProbeOpen);
-Finding ProbeAttributes(Context& c) { return Seen(Exists(File(c)), LastError()); }
+Finding ProbeAttributes(Context& c) { return VisibleIf(Exists(File(c)), LastError()); }
 CHECK_WITH(file, attributes, kMachineSeen, kWhy, HoldFile, ProbeAttributes);
 Finding ProbeFind(Context& c) {
   WIN32_FIND_DATAW data;
@@ -61,7 +57,7 @@ Finding ProbeFind(Context& c) {
 CHECK_WITH(file, find, kMachineSeen, kWhy, HoldFile, ProbeFind);
 Finding ProbeShort(Context& c) {
   wchar_t path[MAX_PATH];
-  return Seen(GetShortPathNameW(File(c).c_str(), path, MAX_PATH) && Exists(path), LastError());
+  return VisibleIf(GetShortPathNameW(File(c).c_str(), path, MAX_PATH) && Exists(path), LastError());
 }
 CHECK_WITH(file, short_name, kMachineSeen, kWhy, HoldFile, ProbeShort);
 Finding ProbeMapped(Context& c) {
@@ -73,17 +69,17 @@ Finding ProbeMapped(Context& c) {
   if (view) UnmapViewOfFile(view);
   if (section) CloseHandle(section);
   CloseHandle(file);
-  return Seen(same);
+  return VisibleIf(same);
 }
 CHECK_WITH(file, map, kMachineSeen, kWhy, HoldFile, ProbeMapped);
-Finding ProbeFolder(Context& c) { return Seen(Exists(c.Folder() + L"sub\\x"), LastError()); }
+Finding ProbeFolder(Context& c) { return VisibleIf(Exists(c.Folder() + L"sub\\x"), LastError()); }
 CHECK_WITH(file, folder, kMachineSeen, kWhy, HoldFolder, ProbeFolder);
 
 // What the prober does to the holder's file: the holder looks afterwards.
 Finding Act(bool ok) { return ok ? Visible() : Isolated(LastError()); }
 Finding ObserveChanged(Context& c) {
   const std::string now = ReadText(File(c));
-  return Seen(now != kOld, now);
+  return VisibleIf(now != kOld, now);
 }
 CHECK_OBSERVED(
     file, overwrite, HoldFile, [](Context& c) { return Act(WriteText(File(c), kNew)); }, ObserveChanged);
@@ -134,7 +130,7 @@ CHECK_OBSERVED(
     },
     ObserveChanged);
 
-Finding ObserveGone(Context& c) { return Seen(!Exists(File(c)), "exists"); }
+Finding ObserveGone(Context& c) { return VisibleIf(!Exists(File(c)), "exists"); }
 CHECK_OBSERVED(
     file, delete_, HoldFile, [](Context& c) { return Act(DeleteFileW(File(c).c_str())); }, ObserveGone);
 CHECK_OBSERVED(
@@ -153,7 +149,7 @@ CHECK_OBSERVED(file, delete_on_close, HoldFile, ProbeDeleteOnClose, ObserveGone)
 CHECK_OBSERVED(
     file, attributes_set, HoldFile,
     [](Context& c) { return Act(SetFileAttributesW(File(c).c_str(), FILE_ATTRIBUTE_READONLY)); },
-    [](Context& c) { return Seen(GetFileAttributesW(File(c).c_str()) & FILE_ATTRIBUTE_READONLY); });
+    [](Context& c) { return VisibleIf(GetFileAttributesW(File(c).c_str()) & FILE_ATTRIBUTE_READONLY); });
 Finding ProbeTimes(Context& c) {
   HANDLE file = CreateFileW(File(c).c_str(), FILE_WRITE_ATTRIBUTES, 7, nullptr, OPEN_EXISTING, 0, nullptr);
   if (file == INVALID_HANDLE_VALUE) return Isolated(LastError());
@@ -165,18 +161,18 @@ Finding ProbeTimes(Context& c) {
 CHECK_OBSERVED(file, times_set, HoldFile, ProbeTimes, [](Context& c) {
   WIN32_FILE_ATTRIBUTE_DATA data = {};
   GetFileAttributesExW(File(c).c_str(), GetFileExInfoStandard, &data);
-  return Seen(data.ftLastWriteTime.dwHighDateTime == 0x01a00000);
+  return VisibleIf(data.ftLastWriteTime.dwHighDateTime == 0x01a00000);
 });
 
 // What the prober makes beside the holder's.
 std::string HoldNothing(Context& c) { return Exists(c.Folder()) ? "" : LastError(); }
 CHECK_OBSERVED(
     file, create, HoldNothing, [](Context& c) { return Act(WriteText(c.Folder() + L"new.txt", kNew)); },
-    [](Context& c) { return Seen(Exists(c.Folder() + L"new.txt")); });
+    [](Context& c) { return VisibleIf(Exists(c.Folder() + L"new.txt")); });
 CHECK_OBSERVED(
     file, create_folder, HoldNothing,
     [](Context& c) { return Act(CreateDirectoryW((c.Folder() + L"made").c_str(), nullptr)); },
-    [](Context& c) { return Seen(Exists(c.Folder() + L"made")); });
+    [](Context& c) { return VisibleIf(Exists(c.Folder() + L"made")); });
 CHECK_OBSERVED(
     file, link, HoldFile,
     [](Context& c) {
@@ -184,18 +180,18 @@ CHECK_OBSERVED(
       if (!CreateHardLinkW(link.c_str(), File(c).c_str(), nullptr)) return Isolated(LastError());
       return Act(WriteText(link, kNew, OPEN_EXISTING));
     },
-    [](Context& c) { return Seen(ReadText(File(c)) != kOld || Exists(c.Folder() + L"link.txt")); });
+    [](Context& c) { return VisibleIf(ReadText(File(c)) != kOld || Exists(c.Folder() + L"link.txt")); });
 CHECK_OBSERVED(
     file, remove_folder, HoldFolder,
     [](Context& c) {
       DeleteFileW((c.Folder() + L"sub\\x").c_str());
       return Act(RemoveDirectoryW((c.Folder() + L"sub").c_str()));
     },
-    [](Context& c) { return Seen(!Exists(c.Folder() + L"sub")); });
+    [](Context& c) { return VisibleIf(!Exists(c.Folder() + L"sub")); });
 CHECK_OBSERVED(
     file, rename_folder, HoldFolder,
     [](Context& c) { return Act(MoveFileW((c.Folder() + L"sub").c_str(), (c.Folder() + L"moved").c_str())); },
-    [](Context& c) { return Seen(!Exists(c.Folder() + L"sub\\x")); });
+    [](Context& c) { return VisibleIf(!Exists(c.Folder() + L"sub\\x")); });
 
 // A handle that watches the folder is told of the other's new file.
 std::string HoldWatch(Context& c) {
@@ -204,7 +200,7 @@ std::string HoldWatch(Context& c) {
 }
 CHECK_OBSERVED(
     file, notification, HoldWatch, [](Context& c) { return Act(WriteText(c.Folder() + L"new.txt", kNew)); },
-    [](Context& c) { return Seen(WaitForSingleObject(c.data, 300) == WAIT_OBJECT_0); });
+    [](Context& c) { return VisibleIf(WaitForSingleObject(c.data, 300) == WAIT_OBJECT_0); });
 // A lock on a range, and a refused share mode: of one file, so two VMs do not meet.
 std::string HoldLock(Context& c) {
   if (!WriteText(File(c), kOld)) return LastError();
@@ -219,7 +215,7 @@ Finding ProbeLock(Context& c) {
   if (file == INVALID_HANDLE_VALUE) return Isolated(LastError());
   const bool locked = !LockFile(file, 0, 0, 4, 0);
   CloseHandle(file);
-  return Seen(locked);
+  return VisibleIf(locked);
 }
 CHECK(file, lock, HoldLock, ProbeLock);
 std::string HoldExclusive(Context& c) {
@@ -231,7 +227,7 @@ Finding ProbeShare(Context& c) {
   HANDLE file = CreateFileW(File(c).c_str(), GENERIC_READ, 7, nullptr, OPEN_EXISTING, 0, nullptr);
   const DWORD error = GetLastError();
   if (file != INVALID_HANDLE_VALUE) CloseHandle(file);
-  return Seen(error == ERROR_SHARING_VIOLATION, "error " + std::to_string(error));
+  return VisibleIf(error == ERROR_SHARING_VIOLATION, "error " + std::to_string(error));
 }
 CHECK_WITH(file, share_mode, kMachineSeen, kWhy, HoldExclusive, ProbeShare);
 

@@ -14,18 +14,9 @@ NTSYSAPI NTSTATUS NTAPI NtQuerySection(HANDLE, int, void*, SIZE_T, SIZE_T*);
 namespace plume::conformance {
 namespace {
 
-Finding Seen(bool seen, std::string detail = {}) {
-  return seen ? Visible(std::move(detail)) : Isolated(std::move(detail));
-}
 std::string NarrowName(const Context& c) {
   const std::wstring name = c.Name();
   return std::string(name.begin(), name.end());
-}
-std::string Keep(Context& c, HANDLE h) {
-  if (!h) return LastError();
-  if (GetLastError() == ERROR_ALREADY_EXISTS) return "the name is in use";
-  c.Keep(h);
-  return {};
 }
 bool IsSignaled(HANDLE h) { return WaitForSingleObject(h, 0) == WAIT_OBJECT_0; }
 
@@ -36,7 +27,7 @@ constexpr LONGLONG kHour = -36000000000;
 std::string HoldTimer(Context& c, bool manual, LONGLONG due) {
   SetLastError(0);
   const HANDLE h = CreateWaitableTimerW(nullptr, manual, c.Name().c_str());
-  const std::string failed = Keep(c, h);
+  const std::string failed = c.KeepNew(h);
   if (!failed.empty()) return failed;
   LARGE_INTEGER at;
   at.QuadPart = due;
@@ -51,7 +42,7 @@ std::string HoldFiredOnce(Context& c) { return HoldTimer(c, false, -1); }
 std::string HoldArmed(Context& c) { return HoldTimer(c, true, kHour); }
 HANDLE SameTimer(Context& c) { return CreateWaitableTimerW(nullptr, TRUE, c.Name().c_str()); }
 
-CHECK(timer, wait, HoldFired, [](Context& c) { return Seen(IsSignaled(SameTimer(c))); });
+CHECK(timer, wait, HoldFired, [](Context& c) { return VisibleIf(IsSignaled(SameTimer(c))); });
 CHECK(timer, query, HoldArmed, [](Context& c) {
   struct {
     LARGE_INTEGER remaining;
@@ -59,23 +50,24 @@ CHECK(timer, query, HoldArmed, [](Context& c) {
   } info{};
   const NTSTATUS status = NtQueryTimer(SameTimer(c), 0, &info, sizeof(info), nullptr);
   // A timer that was never set has no time left.
-  return Seen(status >= 0 && !info.fired && info.remaining.QuadPart > 35000000000,
-              Hex(static_cast<unsigned long>(status)));
+  return VisibleIf(status >= 0 && !info.fired && info.remaining.QuadPart > 35000000000,
+                   Hex(static_cast<unsigned long>(status)));
 });
 CHECK_OBSERVED(
     timer, consumed, HoldFiredOnce,
     [](Context& c) {
       const HANDLE h = OpenWaitableTimerW(SYNCHRONIZE, FALSE, c.Name().c_str());
-      return Seen(h && IsSignaled(h), LastError());
+      return VisibleIf(h && IsSignaled(h), LastError());
     },
-    [](Context& c) { return Seen(!IsSignaled(c.kept[0])); });
+    [](Context& c) { return VisibleIf(!IsSignaled(c.kept[0])); });
 CHECK(timer, create_ex, HoldArmed, [](Context& c) {
   SetLastError(0);
   CreateWaitableTimerExW(nullptr, c.Name().c_str(), 0, TIMER_ALL_ACCESS);
-  return Seen(GetLastError() == ERROR_ALREADY_EXISTS, LastError());
+  return VisibleIf(GetLastError() == ERROR_ALREADY_EXISTS, LastError());
 });
 CHECK(timer, open_ansi, HoldArmed, [](Context& c) {
-  return Seen(OpenWaitableTimerA(TIMER_ALL_ACCESS, FALSE, NarrowName(c).c_str()) != nullptr, LastError());
+  return VisibleIf(OpenWaitableTimerA(TIMER_ALL_ACCESS, FALSE, NarrowName(c).c_str()) != nullptr,
+                   LastError());
 });
 CHECK_OBSERVED(
     timer, set_relative, HoldArmed,
@@ -88,10 +80,10 @@ CHECK_OBSERVED(
       const NTSTATUS status = NtOpenTimer(&h, TIMER_MODIFY_STATE, name.get());
       LARGE_INTEGER now;
       now.QuadPart = -1;
-      return Seen(status >= 0 && SetWaitableTimer(h, &now, 0, nullptr, nullptr, FALSE),
-                  Hex(static_cast<unsigned long>(status)));
+      return VisibleIf(status >= 0 && SetWaitableTimer(h, &now, 0, nullptr, nullptr, FALSE),
+                       Hex(static_cast<unsigned long>(status)));
     },
-    [](Context& c) { return Seen(WaitForSingleObject(c.kept[0], 200) == WAIT_OBJECT_0); });
+    [](Context& c) { return VisibleIf(WaitForSingleObject(c.kept[0], 200) == WAIT_OBJECT_0); });
 
 // --- Sections --------------------------------------------------------------------------------------------
 
@@ -101,7 +93,7 @@ constexpr DWORD kPages = 3 * 4096;
 std::string HoldText(Context& c, const std::wstring& name) {
   SetLastError(0);
   const HANDLE h = CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0, kPages, name.c_str());
-  const std::string failed = Keep(c, h);
+  const std::string failed = c.KeepNew(h);
   void* view = failed.empty() ? MapViewOfFile(h, FILE_MAP_WRITE, 0, 0, 0) : nullptr;
   if (!view) return failed.empty() ? LastError() : failed;
   memcpy(view, kText, sizeof(kText));
@@ -115,11 +107,11 @@ std::string HoldSection(Context& c) { return HoldText(c, c.Name()); }
 std::string HoldGlobalSection(Context& c) { return HoldText(c, L"Global\\" + c.Name()); }
 Finding HasText(HANDLE h, DWORD access) {
   const void* view = h ? MapViewOfFile(h, access, 0, 0, 0) : nullptr;
-  return Seen(view && !memcmp(view, kText, sizeof(kText)), LastError());
+  return VisibleIf(view && !memcmp(view, kText, sizeof(kText)), LastError());
 }
 
 CHECK(section, open_ansi, HoldSection, [](Context& c) {
-  return Seen(OpenFileMappingA(FILE_MAP_READ, FALSE, NarrowName(c).c_str()) != nullptr, LastError());
+  return VisibleIf(OpenFileMappingA(FILE_MAP_READ, FALSE, NarrowName(c).c_str()) != nullptr, LastError());
 });
 CHECK(section, global_read, HoldGlobalSection, [](Context& c) {
   return HasText(OpenFileMappingW(FILE_MAP_READ, FALSE, (L"Global\\" + c.Name()).c_str()), FILE_MAP_READ);
@@ -131,7 +123,7 @@ CHECK(section, numa, HoldSection, [](Context& c) {
   SetLastError(0);
   CreateFileMappingNumaW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0, 4096, c.Name().c_str(),
                          NUMA_NO_PREFERRED_NODE);
-  return Seen(GetLastError() == ERROR_ALREADY_EXISTS, LastError());
+  return VisibleIf(GetLastError() == ERROR_ALREADY_EXISTS, LastError());
 });
 CHECK(section, size, HoldSection, [](Context& c) {
   // Whoever has made one of another size under the name gets that of the holder's all the same.
@@ -143,7 +135,7 @@ CHECK(section, size, HoldSection, [](Context& c) {
     LARGE_INTEGER size;
   } info{};
   const NTSTATUS status = NtQuerySection(h, 0, &info, sizeof(info), nullptr);
-  return Seen(status >= 0 && info.size.QuadPart == kPages, Hex(static_cast<unsigned long>(status)));
+  return VisibleIf(status >= 0 && info.size.QuadPart == kPages, Hex(static_cast<unsigned long>(status)));
 });
 CHECK_WITH(section, duplicate, kMachineSees, "the machine is not kept out of its VMs", HoldSection,
            [](Context& c) {
@@ -166,7 +158,7 @@ std::string HoldFile(Context& c) {
   if (file == INVALID_HANDLE_VALUE || !WriteFile(file, kText, sizeof(kText), &n, nullptr)) return LastError();
   c.kept.insert(c.kept.begin(), file);
   SetLastError(0);
-  return Keep(c, CreateFileMappingW(file, nullptr, PAGE_READWRITE, 0, 0, c.Name().c_str()));
+  return c.KeepNew(CreateFileMappingW(file, nullptr, PAGE_READWRITE, 0, 0, c.Name().c_str()));
 }
 CHECK(section, of_file, HoldFile, [](Context& c) {
   return HasText(OpenFileMappingW(FILE_MAP_READ, FALSE, c.Name().c_str()), FILE_MAP_READ);
@@ -179,12 +171,12 @@ std::string HoldImage(Context& c) {
                                   OPEN_EXISTING, 0, nullptr);
   if (file == INVALID_HANDLE_VALUE) return LastError();
   SetLastError(0);
-  return Keep(c, CreateFileMappingW(file, nullptr, PAGE_READONLY | SEC_IMAGE, 0, 0, c.Name().c_str()));
+  return c.KeepNew(CreateFileMappingW(file, nullptr, PAGE_READONLY | SEC_IMAGE, 0, 0, c.Name().c_str()));
 }
 CHECK(section, of_image, HoldImage, [](Context& c) {
   const HANDLE h = OpenFileMappingW(FILE_MAP_READ, FALSE, c.Name().c_str());
   const auto* view = static_cast<const char*>(h ? MapViewOfFile(h, FILE_MAP_READ, 0, 0, 0) : nullptr);
-  return Seen(view && view[0] == 'M' && view[1] == 'Z', LastError());
+  return VisibleIf(view && view[0] == 'M' && view[1] == 'Z', LastError());
 });
 
 // --- Jobs ------------------------------------------------------------------------------------------------
@@ -205,7 +197,7 @@ HANDLE Sleeper() {
 HANDLE SameJob(Context& c) { return CreateJobObjectW(nullptr, c.Name().c_str()); }
 std::string HoldJob(Context& c) {
   SetLastError(0);
-  return Keep(c, SameJob(c));
+  return c.KeepNew(SameJob(c));
 }
 std::string HoldMember(Context& c) {
   const std::string failed = HoldJob(c);
@@ -226,32 +218,33 @@ DWORD Total(HANDLE job) {
 }
 
 CHECK(job, open_ansi, HoldJob, [](Context& c) {
-  return Seen(OpenJobObjectA(JOB_OBJECT_QUERY, FALSE, NarrowName(c).c_str()) != nullptr, LastError());
+  return VisibleIf(OpenJobObjectA(JOB_OBJECT_QUERY, FALSE, NarrowName(c).c_str()) != nullptr, LastError());
 });
-CHECK(job, accounting, HoldMember, [](Context& c) { return Seen(Total(SameJob(c)) == 1); });
+CHECK(job, accounting, HoldMember, [](Context& c) { return VisibleIf(Total(SameJob(c)) == 1); });
 CHECK(job, members, HoldMember, [](Context& c) {
   struct {
     JOBOBJECT_BASIC_PROCESS_ID_LIST list;
     ULONG_PTR more[15];
   } ids{};
   QueryInformationJobObject(SameJob(c), JobObjectBasicProcessIdList, &ids, sizeof(ids), nullptr);
-  return Seen(ids.list.NumberOfProcessIdsInList == 1 &&
-              ids.list.ProcessIdList[0] == static_cast<ULONG_PTR>(std::stoul(c.given)));
+  return VisibleIf(ids.list.NumberOfProcessIdsInList == 1 &&
+                   ids.list.ProcessIdList[0] == static_cast<ULONG_PTR>(std::stoul(c.given)));
 });
 CHECK(job, is_member, HoldMember, [](Context& c) {
   const Owned process(OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, std::stoul(c.given)));
   const Owned job(OpenJobObjectW(JOB_OBJECT_QUERY, FALSE, c.Name().c_str()));
   BOOL is = FALSE;
-  return Seen(process.get() && job.get() && IsProcessInJob(process.get(), job.get(), &is) && is, LastError());
+  return VisibleIf(process.get() && job.get() && IsProcessInJob(process.get(), job.get(), &is) && is,
+                   LastError());
 });
 // The prober puts a process of its own into the holder's job.
 Finding PutIn(Context& c) {
   const HANDLE child = Sleeper();
   const bool done = child && AssignProcessToJobObject(SameJob(c), child);
   TerminateProcess(child, 0);
-  return Seen(done, LastError());
+  return VisibleIf(done, LastError());
 }
-CHECK_OBSERVED(job, put_in, HoldJob, PutIn, [](Context& c) { return Seen(Total(c.kept[0]) == 1); });
+CHECK_OBSERVED(job, put_in, HoldJob, PutIn, [](Context& c) { return VisibleIf(Total(c.kept[0]) == 1); });
 std::string HoldNotified(Context& c) {
   const std::string failed = HoldJob(c);
   if (!failed.empty()) return failed;
@@ -273,7 +266,7 @@ CHECK_OBSERVED(job, notified, HoldNotified, PutIn, [](Context& c) {
     if (!GetQueuedCompletionStatus(c.data, &message, &key, &process, 5000) || key == 1) break;
     told |= message == JOB_OBJECT_MSG_NEW_PROCESS;
   }
-  return Seen(told);
+  return VisibleIf(told);
 });
 
 }  // namespace

@@ -6,10 +6,7 @@
 namespace plume::conformance {
 namespace {
 
-Finding Seen(bool seen, std::string detail = {}) {
-  return seen ? Visible(std::move(detail)) : Isolated(std::move(detail));
-}
-Finding SeenNt(NTSTATUS status) { return Seen(status >= 0, Hex(static_cast<unsigned long>(status))); }
+Finding SeenNt(NTSTATUS status) { return VisibleIf(status >= 0, Hex(static_cast<unsigned long>(status))); }
 
 // --- What every kind has
 // -----------------------------------------------------------------------------------------
@@ -47,11 +44,8 @@ constexpr Kind kJob = {[](const wchar_t* n) { return CreateJobObjectW(nullptr, n
                        NtOpenJobObject, JOB_OBJECT_QUERY};
 
 std::string HoldName(Context& c, const Kind& kind, const std::wstring& name) {
-  const HANDLE h = kind.create(name.c_str());
-  if (!h) return LastError();
-  if (GetLastError() == ERROR_ALREADY_EXISTS) return "the name is in use";
-  c.Keep(h);
-  return {};
+  SetLastError(0);
+  return c.KeepNew(kind.create(name.c_str()));
 }
 std::wstring Session(const Context& c) {
   DWORD session = 0;
@@ -69,22 +63,22 @@ struct Of {
   static std::string HoldLocal(Context& c) { return HoldName(c, kind, L"Local\\" + c.Name()); }
   static std::string HoldGlobal(Context& c) { return HoldName(c, kind, L"Global\\" + c.Name()); }
 
-  static Finding Open(Context& c) { return Seen(kind.open(c.Name().c_str()) != nullptr, LastError()); }
+  static Finding Open(Context& c) { return VisibleIf(kind.open(c.Name().c_str()) != nullptr, LastError()); }
   static Finding OpenGlobal(Context& c) {
-    return Seen(kind.open((L"Global\\" + c.Name()).c_str()) != nullptr, LastError());
+    return VisibleIf(kind.open((L"Global\\" + c.Name()).c_str()) != nullptr, LastError());
   }
   static Finding OpenSession(Context& c) {
-    return Seen(kind.open(Session(c).c_str()) != nullptr, LastError());
+    return VisibleIf(kind.open(Session(c).c_str()) != nullptr, LastError());
   }
   static Finding Create(Context& c) {
     SetLastError(0);
     const HANDLE h = kind.create(c.Name().c_str());
-    return Seen(h && GetLastError() == ERROR_ALREADY_EXISTS, h ? "made" : LastError());
+    return VisibleIf(h && GetLastError() == ERROR_ALREADY_EXISTS, h ? "made" : LastError());
   }
   static Finding WrongKind(Context& c) {
     const HANDLE h =
         kind.create == kEvent.create ? kMutex.create(c.Name().c_str()) : kEvent.create(c.Name().c_str());
-    return Seen(h == nullptr, h ? "made" : LastError());
+    return VisibleIf(h == nullptr, h ? "made" : LastError());
   }
   static Finding Absolute(Context& c) {
     HANDLE h = nullptr;
@@ -132,11 +126,11 @@ KIND_CHECKS(job, kJob);
 // --- What one does to the other: the holder looks
 // ----------------------------------------------------------------
 
-Finding Signaled(Context& c) { return Seen(WaitForSingleObject(c.kept[0], 0) == WAIT_OBJECT_0); }
+Finding Signaled(Context& c) { return VisibleIf(WaitForSingleObject(c.kept[0], 0) == WAIT_OBJECT_0); }
 
 Finding SetIt(Context& c) {
   const HANDLE h = kEvent.create(c.Name().c_str());
-  return Seen(h && SetEvent(h));
+  return VisibleIf(h && SetEvent(h));
 }
 CHECK_OBSERVED(event, set, Of<kEvent>::Hold, SetIt, Signaled);
 
@@ -147,13 +141,13 @@ std::string HoldSet(Context& c) {
 }
 Finding ResetIt(Context& c) {
   const HANDLE h = kEvent.create(c.Name().c_str());
-  return Seen(h && ResetEvent(h));
+  return VisibleIf(h && ResetEvent(h));
 }
-Finding NotSignaled(Context& c) { return Seen(WaitForSingleObject(c.kept[0], 0) != WAIT_OBJECT_0); }
+Finding NotSignaled(Context& c) { return VisibleIf(WaitForSingleObject(c.kept[0], 0) != WAIT_OBJECT_0); }
 CHECK_OBSERVED(event, reset, HoldSet, ResetIt, NotSignaled);
 CHECK(event, wait, HoldSet, [](Context& c) {
   const HANDLE h = kEvent.create(c.Name().c_str());
-  return Seen(WaitForSingleObject(h, 0) == WAIT_OBJECT_0);
+  return VisibleIf(WaitForSingleObject(h, 0) == WAIT_OBJECT_0);
 });
 
 std::string HoldOwned(Context& c) {
@@ -164,24 +158,24 @@ std::string HoldOwned(Context& c) {
 }
 Finding IsOwned(Context& c) {
   const HANDLE h = kMutex.create(c.Name().c_str());
-  return Seen(WaitForSingleObject(h, 0) == WAIT_TIMEOUT);
+  return VisibleIf(WaitForSingleObject(h, 0) == WAIT_TIMEOUT);
 }
 CHECK(mutex, owned, HoldOwned, IsOwned);
 CHECK(mutex, single_instance, HoldOwned, [](Context& c) {
   // How programs find out that they run already.
   CreateMutexW(nullptr, TRUE, (L"Local\\" + c.Name()).c_str());
-  return Seen(GetLastError() == ERROR_ALREADY_EXISTS);
+  return VisibleIf(GetLastError() == ERROR_ALREADY_EXISTS);
 });
 Finding TakeIt(Context& c) {
   const HANDLE h = kMutex.create(c.Name().c_str());
-  return Seen(WaitForSingleObject(h, 0) == WAIT_OBJECT_0);
+  return VisibleIf(WaitForSingleObject(h, 0) == WAIT_OBJECT_0);
 }
 CHECK_OBSERVED(mutex, taken, Of<kMutex>::Hold, TakeIt,
-               [](Context& c) { return Seen(WaitForSingleObject(c.kept[0], 0) != WAIT_OBJECT_0); });
+               [](Context& c) { return VisibleIf(WaitForSingleObject(c.kept[0], 0) != WAIT_OBJECT_0); });
 
 Finding ReleaseIt(Context& c) {
   const HANDLE h = kSemaphore.create(c.Name().c_str());
-  return Seen(h && ReleaseSemaphore(h, 1, nullptr));
+  return VisibleIf(h && ReleaseSemaphore(h, 1, nullptr));
 }
 CHECK_OBSERVED(semaphore, release, Of<kSemaphore>::Hold, ReleaseIt, Signaled);
 
@@ -189,10 +183,10 @@ Finding StartIt(Context& c) {
   const HANDLE h = kTimer.create(c.Name().c_str());
   LARGE_INTEGER at;
   at.QuadPart = -1;
-  return Seen(h && SetWaitableTimer(h, &at, 0, nullptr, nullptr, FALSE));
+  return VisibleIf(h && SetWaitableTimer(h, &at, 0, nullptr, nullptr, FALSE));
 }
 CHECK_OBSERVED(timer, set, Of<kTimer>::Hold, StartIt,
-               [](Context& c) { return Seen(WaitForSingleObject(c.kept[0], 200) == WAIT_OBJECT_0); });
+               [](Context& c) { return VisibleIf(WaitForSingleObject(c.kept[0], 200) == WAIT_OBJECT_0); });
 
 constexpr char kText[] = "the holder's memory", kOther[] = "the prober's memory";
 std::string HoldText(Context& c) {
@@ -206,7 +200,7 @@ std::string HoldText(Context& c) {
 CHECK(section, read, HoldText, [](Context& c) {
   const HANDLE h = kSection.create(c.Name().c_str());
   const void* view = h ? MapViewOfFile(h, FILE_MAP_READ, 0, 0, 0) : nullptr;
-  return Seen(view && !memcmp(view, kText, sizeof(kText)));
+  return VisibleIf(view && !memcmp(view, kText, sizeof(kText)));
 });
 CHECK_OBSERVED(
     section, write, HoldText,
@@ -214,9 +208,9 @@ CHECK_OBSERVED(
       const HANDLE h = kSection.create(c.Name().c_str());
       void* view = h ? MapViewOfFile(h, FILE_MAP_WRITE, 0, 0, 0) : nullptr;
       if (view) memcpy(view, kOther, sizeof(kOther));
-      return Seen(view != nullptr);
+      return VisibleIf(view != nullptr);
     },
-    [](Context& c) { return Seen(!memcmp(c.data, kOther, sizeof(kOther))); });
+    [](Context& c) { return VisibleIf(!memcmp(c.data, kOther, sizeof(kOther))); });
 
 std::string HoldChild(Context& c) {
   const std::string failed = Of<kJob>::Hold(c);
@@ -234,12 +228,12 @@ std::string HoldChild(Context& c) {
 }
 Finding EndJob(Context& c) {
   const HANDLE h = kJob.create(c.Name().c_str());
-  return Seen(h && TerminateJobObject(h, 7));
+  return VisibleIf(h && TerminateJobObject(h, 7));
 }
 Finding HasEnded(Context& c) {
   const bool ended = WaitForSingleObject(c.data, 500) == WAIT_OBJECT_0;
   if (!ended) TerminateProcess(c.data, 0);
-  return Seen(ended);
+  return VisibleIf(ended);
 }
 CHECK_OBSERVED(job, terminate, HoldChild, EndJob, HasEnded);
 
@@ -265,7 +259,7 @@ CHECK(keyed, open, HoldKeyed, [](Context& c) {
 CHECK(keyed, create, HoldKeyed, [](Context& c) {
   HANDLE h = nullptr;
   NtName name(SessionDirectory() + L"\\" + c.Name());
-  return Seen(NtCreateKeyedEvent(&h, GENERIC_ALL, name.get(), 0) == static_cast<NTSTATUS>(0xC0000035));
+  return VisibleIf(NtCreateKeyedEvent(&h, GENERIC_ALL, name.get(), 0) == static_cast<NTSTATUS>(0xC0000035));
 });
 std::string HoldCompletion(Context& c) {
   HANDLE h = nullptr;
@@ -290,7 +284,7 @@ CHECK_OBSERVED(
       ULONG_PTR key;
       OVERLAPPED* overlapped;
       const bool got = GetQueuedCompletionStatus(c.kept[0], &count, &key, &overlapped, 500);
-      return Seen(got, LastError());
+      return VisibleIf(got, LastError());
     });
 
 // --- Directories and links
@@ -312,11 +306,11 @@ bool Lists(HANDLE directory, const std::wstring& text) {
   return false;
 }
 CHECK(listing, session, Of<kEvent>::Hold,
-      [](Context& c) { return Seen(Lists(OpenDirectory(SessionDirectory()), c.Name())); });
+      [](Context& c) { return VisibleIf(Lists(OpenDirectory(SessionDirectory()), c.Name())); });
 CHECK(listing, machine, Of<kSection>::HoldGlobal,
-      [](Context& c) { return Seen(Lists(OpenDirectory(L"\\BaseNamedObjects"), c.Name())); });
+      [](Context& c) { return VisibleIf(Lists(OpenDirectory(L"\\BaseNamedObjects"), c.Name())); });
 CHECK(listing, through_link, Of<kMutex>::HoldGlobal,
-      [](Context& c) { return Seen(Lists(OpenDirectory(SessionDirectory() + L"\\Global"), c.Name())); });
+      [](Context& c) { return VisibleIf(Lists(OpenDirectory(SessionDirectory() + L"\\Global"), c.Name())); });
 
 std::string HoldDirectory(Context& c) {
   HANDLE h = nullptr, event = nullptr;
@@ -327,14 +321,15 @@ std::string HoldDirectory(Context& c) {
   return HoldNt(c, NtCreateEvent(&event, EVENT_ALL_ACCESS, in.get(), 0, FALSE), event);
 }
 CHECK(directory, open, HoldDirectory,
-      [](Context& c) { return Seen(OpenDirectory(SessionDirectory() + L"\\" + c.Name()) != nullptr); });
+      [](Context& c) { return VisibleIf(OpenDirectory(SessionDirectory() + L"\\" + c.Name()) != nullptr); });
 CHECK(directory, create, HoldDirectory, [](Context& c) {
   HANDLE h = nullptr;
   NtName name(SessionDirectory() + L"\\" + c.Name());
-  return Seen(NtCreateDirectoryObject(&h, 0xf, name.get()) == static_cast<NTSTATUS>(0xC0000035));
+  return VisibleIf(NtCreateDirectoryObject(&h, 0xf, name.get()) == static_cast<NTSTATUS>(0xC0000035));
 });
-CHECK(directory, inside, HoldDirectory,
-      [](Context& c) { return Seen(kEvent.open((c.Name() + L"\\inside").c_str()) != nullptr, LastError()); });
+CHECK(directory, inside, HoldDirectory, [](Context& c) {
+  return VisibleIf(kEvent.open((c.Name() + L"\\inside").c_str()) != nullptr, LastError());
+});
 CHECK(directory, inside_relative, HoldDirectory, [](Context& c) {
   HANDLE h = nullptr;
   NtName name(L"inside", OpenDirectory(SessionDirectory() + L"\\Local\\" + c.Name()));
@@ -342,7 +337,7 @@ CHECK(directory, inside_relative, HoldDirectory, [](Context& c) {
 });
 CHECK(directory, lists, HoldDirectory, [](Context& c) {
   const HANDLE h = OpenDirectory(SessionDirectory() + L"\\" + c.Name());
-  return Seen(h && Lists(h, L"inside"));
+  return VisibleIf(h && Lists(h, L"inside"));
 });
 CHECK(directory, below_the_root, HoldDirectory, [](Context& c) {
   HANDLE h = nullptr;
@@ -359,7 +354,8 @@ CHECK(directory, root, HoldTop, [](Context& c) {
   NtName name(L"\\" + c.Name());
   return SeenNt(NtOpenEvent(&h, SYNCHRONIZE, name.get()));
 });
-CHECK(directory, root_lists, HoldTop, [](Context& c) { return Seen(Lists(OpenDirectory(L"\\"), c.Name())); });
+CHECK(directory, root_lists, HoldTop,
+      [](Context& c) { return VisibleIf(Lists(OpenDirectory(L"\\"), c.Name())); });
 
 std::string HoldLink(Context& c) {
   HANDLE h = nullptr, event = nullptr;
@@ -382,11 +378,11 @@ Finding ReadTarget(Context& c) {
   UNICODE_STRING target = {0, sizeof(text) - 2, text};
   if (NtOpenSymbolicLinkObject(&h, 1, name.get()) < 0 || NtQuerySymbolicLinkObject(h, &target, nullptr) < 0)
     return Isolated();
-  return Seen(SessionDirectory() + L"\\" + c.Name(L"target") == text);
+  return VisibleIf(SessionDirectory() + L"\\" + c.Name(L"target") == text);
 }
 CHECK(symlink, target, HoldLink, ReadTarget);
 CHECK(symlink, follow, HoldLink,
-      [](Context& c) { return Seen(kEvent.open(c.Name().c_str()) != nullptr, LastError()); });
+      [](Context& c) { return VisibleIf(kEvent.open(c.Name().c_str()) != nullptr, LastError()); });
 // The prober lays a link of its own onto the holder's object.
 Finding LayLink(Context& c) {
   HANDLE h = nullptr;
@@ -394,7 +390,7 @@ Finding LayLink(Context& c) {
   NtName to(SessionDirectory() + L"\\" + c.Name());
   if (NtCreateSymbolicLinkObject(&h, GENERIC_ALL, name.get(), to.string()) < 0)
     return Unsupported("no links");
-  return Seen(kEvent.open(c.Name(L"link").c_str()) != nullptr, LastError());
+  return VisibleIf(kEvent.open(c.Name(L"link").c_str()) != nullptr, LastError());
 }
 CHECK(symlink, onto, Of<kEvent>::Hold, LayLink);
 

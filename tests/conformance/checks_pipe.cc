@@ -7,10 +7,6 @@
 namespace plume::conformance {
 namespace {
 
-Finding Seen(bool seen, std::string detail = {}) {
-  return seen ? Visible(std::move(detail)) : Isolated(std::move(detail));
-}
-
 std::wstring PipeName(const Context& c) { return L"\\\\.\\pipe\\" + c.Name(); }
 std::wstring SlotName(const Context& c) { return L"\\\\.\\mailslot\\" + c.Name(); }
 
@@ -33,7 +29,7 @@ std::string HoldNested(Context& c) {
 Finding Opens(const std::wstring& name, DWORD access = GENERIC_READ | GENERIC_WRITE) {
   const HANDLE h = CreateFileW(name.c_str(), access, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
   const std::string why = LastError();
-  return Seen(h != INVALID_HANDLE_VALUE, why);
+  return VisibleIf(h != INVALID_HANDLE_VALUE, why);
 }
 Finding OpensNt(const std::wstring& path, HANDLE root = nullptr) {
   HANDLE h = nullptr;
@@ -41,7 +37,7 @@ Finding OpensNt(const std::wstring& path, HANDLE root = nullptr) {
   NtName name(path, root);
   const NTSTATUS status =
       NtOpenFile(&h, GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE, name.get(), &io, 3, 0x20);
-  return Seen(status >= 0, Hex(static_cast<unsigned long>(status)));
+  return VisibleIf(status >= 0, Hex(static_cast<unsigned long>(status)));
 }
 HANDLE PipeDevice() {
   HANDLE h = nullptr;
@@ -70,7 +66,7 @@ CHECK(pipe, relative, HoldPipe, [](Context& c) {
   return IsWine() ? Unsupported("no relative opens of pipes") : OpensNt(c.Name(), PipeDevice());
 });
 CHECK(pipe, wait, HoldPipe,
-      [](Context& c) { return Seen(WaitNamedPipeW(PipeName(c).c_str(), 100), LastError()); });
+      [](Context& c) { return VisibleIf(WaitNamedPipeW(PipeName(c).c_str(), 100), LastError()); });
 CHECK(pipe, wait_code, HoldPipe, [](Context& c) {
   const std::wstring name = c.Name();
   std::vector<char> buffer(16 + name.size() * 2);
@@ -83,7 +79,7 @@ CHECK(pipe, wait_code, HoldPipe, [](Context& c) {
   IO_STATUS_BLOCK io = {};
   const NTSTATUS status = NtFsControlFile(PipeDevice(), nullptr, nullptr, nullptr, &io, 0x110018,
                                           buffer.data(), 14 + length, nullptr, 0);
-  return Seen(status >= 0, Hex(static_cast<unsigned long>(status)));
+  return VisibleIf(status >= 0, Hex(static_cast<unsigned long>(status)));
 });
 // The holder allows one instance; another one would be a server that the holder's clients might get.
 CHECK(
@@ -97,18 +93,18 @@ CHECK(
     [](Context& c) {
       const HANDLE h = Serve(PipeName(c), PIPE_ACCESS_DUPLEX, 1);
       const std::string why = LastError();
-      return Seen(h == INVALID_HANDLE_VALUE, why);
+      return VisibleIf(h == INVALID_HANDLE_VALUE, why);
     });
 CHECK(pipe, instance_count, HoldPipe, [](Context& c) {
   const HANDLE h = Serve(PipeName(c));
   DWORD count = 0;
   GetNamedPipeHandleStateW(h, nullptr, &count, nullptr, nullptr, nullptr, 0);
-  return Seen(count == 2, std::to_string(count) + " instances");
+  return VisibleIf(count == 2, std::to_string(count) + " instances");
 });
 CHECK(pipe, direction, HoldPipe, [](Context& c) {
   // All instances have one direction; another one is refused.
   const HANDLE h = Serve(PipeName(c), PIPE_ACCESS_INBOUND);
-  return Seen(h == INVALID_HANDLE_VALUE, LastError());
+  return VisibleIf(h == INVALID_HANDLE_VALUE, LastError());
 });
 CHECK_OBSERVED(
     pipe, message, HoldPipe,
@@ -116,25 +112,25 @@ CHECK_OBSERVED(
       const HANDLE h = CreateFileW(PipeName(c).c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr,
                                    OPEN_EXISTING, 0, nullptr);
       DWORD done = 0;
-      return Seen(h != INVALID_HANDLE_VALUE && WriteFile(h, "hello", 5, &done, nullptr));
+      return VisibleIf(h != INVALID_HANDLE_VALUE && WriteFile(h, "hello", 5, &done, nullptr));
     },
     [](Context& c) {
       DWORD waiting = 0;
-      return Seen(PeekNamedPipe(c.kept[0], nullptr, 0, nullptr, &waiting, nullptr) && waiting == 5);
+      return VisibleIf(PeekNamedPipe(c.kept[0], nullptr, 0, nullptr, &waiting, nullptr) && waiting == 5);
     });
 // The prober serves the name that the holder then connects to.
 CHECK_OBSERVED(
     pipe, squat, [](Context&) { return std::string(); },
     [](Context& c) {
       const HANDLE h = Serve(PipeName(c));
-      return Seen(h != INVALID_HANDLE_VALUE);
+      return VisibleIf(h != INVALID_HANDLE_VALUE);
     },
     [](Context& c) { return Opens(PipeName(c)); });
 CHECK(pipe, server_process, HoldPipe, [](Context& c) {
   const HANDLE h = CreateFileW(PipeName(c).c_str(), GENERIC_READ, 0, nullptr, OPEN_EXISTING, 0, nullptr);
   ULONG pid = 0;
-  return Seen(h != INVALID_HANDLE_VALUE && GetNamedPipeServerProcessId(h, &pid) &&
-              pid != GetCurrentProcessId());
+  return VisibleIf(h != INVALID_HANDLE_VALUE && GetNamedPipeServerProcessId(h, &pid) &&
+                   pid != GetCurrentProcessId());
 });
 
 std::string HoldSlot(Context& c) {
@@ -147,7 +143,7 @@ CHECK(mailslot, open, HoldSlot, [](Context& c) { return Opens(SlotName(c), GENER
 CHECK(mailslot, create, HoldSlot, [](Context& c) {
   const HANDLE h = CreateMailslotW(SlotName(c).c_str(), 0, 0, nullptr);
   const std::string why = LastError();
-  return Seen(h == INVALID_HANDLE_VALUE, why);
+  return VisibleIf(h == INVALID_HANDLE_VALUE, why);
 });
 CHECK(mailslot, other_case, HoldSlot, [](Context& c) {
   std::wstring name = SlotName(c);
@@ -159,7 +155,7 @@ CHECK(mailslot, device_name, HoldSlot, [](Context& c) {
   IO_STATUS_BLOCK io = {};
   NtName name(L"\\Device\\MailSlot\\" + c.Name());
   const NTSTATUS status = NtOpenFile(&h, GENERIC_WRITE | SYNCHRONIZE, name.get(), &io, 3, 0x20);
-  return Seen(status >= 0, Hex(static_cast<unsigned long>(status)));
+  return VisibleIf(status >= 0, Hex(static_cast<unsigned long>(status)));
 });
 CHECK(
     mailslot, nested,
@@ -176,11 +172,11 @@ CHECK_OBSERVED(
       const HANDLE h = CreateFileW(SlotName(c).c_str(), GENERIC_WRITE, FILE_SHARE_READ, nullptr,
                                    OPEN_EXISTING, 0, nullptr);
       DWORD done = 0;
-      return Seen(h != INVALID_HANDLE_VALUE && WriteFile(h, "letter", 6, &done, nullptr));
+      return VisibleIf(h != INVALID_HANDLE_VALUE && WriteFile(h, "letter", 6, &done, nullptr));
     },
     [](Context& c) {
       DWORD next = 0;
-      return Seen(GetMailslotInfo(c.kept[0], nullptr, &next, nullptr, nullptr) && next == 6);
+      return VisibleIf(GetMailslotInfo(c.kept[0], nullptr, &next, nullptr, nullptr) && next == 6);
     });
 
 // --- Ports: an endpoint of remote procedure calls, local (a port, on Wine a pipe) and over pipes
@@ -206,7 +202,7 @@ CHECK(port, connect, HoldPort, [](Context& c) {
   const NTSTATUS status =
       connect(&h, name.string(), nullptr, nullptr, 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
   // Without a proper greeting the server refuses; a port that is not there is something else.
-  return Seen(status != static_cast<NTSTATUS>(0xC0000034), Hex(static_cast<unsigned long>(status)));
+  return VisibleIf(status != static_cast<NTSTATUS>(0xC0000034), Hex(static_cast<unsigned long>(status)));
 });
 CHECK(
     port, named_pipe, [](Context& c) { return HoldEndpoint(c, L"ncacn_np", L"\\pipe\\" + c.Name()); },

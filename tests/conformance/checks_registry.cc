@@ -5,9 +5,6 @@ namespace plume::conformance {
 namespace {
 
 std::wstring Path(const Context& c) { return L"Software\\PlumeConf\\" + c.Name(L"k"); }
-Finding Seen(bool seen, std::string detail = {}) {
-  return seen ? Visible(std::move(detail)) : Isolated(std::move(detail));
-}
 Finding Act(LONG error) { return error == 0 ? Visible() : Isolated("error " + std::to_string(error)); }
 
 HKEY Make(HKEY root, const Context& c) {
@@ -60,7 +57,7 @@ HKEY Root() {
 
 template <bool kMachine>
 Finding ProbeValue(Context& c) {
-  return Seen(Value(Open(Root<kMachine>(), c), L"v") == 7);
+  return VisibleIf(Value(Open(Root<kMachine>(), c), L"v") == 7);
 }
 BOTH_SEEN(value, ProbeValue);
 
@@ -68,7 +65,7 @@ template <bool kMachine>
 Finding ProbeSubkey(Context& c) {
   wchar_t name[64];
   HKEY key = Open(Root<kMachine>(), c);
-  return Seen(key && RegEnumKeyW(key, 0, name, 64) == 0 && std::wstring(name) == L"sub");
+  return VisibleIf(key && RegEnumKeyW(key, 0, name, 64) == 0 && std::wstring(name) == L"sub");
 }
 BOTH_SEEN(subkey, ProbeSubkey);
 
@@ -89,7 +86,7 @@ Finding ProbeInformation(Context& c) {
   if (HKEY key = Open(Root<kMachine>(), c))
     RegQueryInfoKeyW(key, nullptr, nullptr, nullptr, &keys, nullptr, nullptr, &values, nullptr, nullptr,
                      nullptr, nullptr);
-  return Seen(keys == 1 && values == 1);
+  return VisibleIf(keys == 1 && values == 1);
 }
 BOTH_SEEN(information, ProbeInformation);
 
@@ -99,7 +96,7 @@ Finding SetOld(Context& c) {
 }
 template <bool kMachine>
 Finding OldChanged(Context& c) {
-  return Seen(Value(Open(Root<kMachine>(), c), L"v") != 7);
+  return VisibleIf(Value(Open(Root<kMachine>(), c), L"v") != 7);
 }
 BOTH_DONE(set, SetOld, OldChanged);
 
@@ -109,7 +106,7 @@ Finding SetNew(Context& c) {
 }
 template <bool kMachine>
 Finding NewThere(Context& c) {
-  return Seen(Value(Open(Root<kMachine>(), c), L"new") == 5);
+  return VisibleIf(Value(Open(Root<kMachine>(), c), L"new") == 5);
 }
 BOTH_DONE(new_value, SetNew, NewThere);
 
@@ -132,7 +129,7 @@ Finding DeleteKey(Context& c) {
 }
 template <bool kMachine>
 Finding KeyGone(Context& c) {
-  return Seen(!Below<kMachine>(c, L"\\sub"));
+  return VisibleIf(!Below<kMachine>(c, L"\\sub"));
 }
 BOTH_DONE(delete_key, DeleteKey, KeyGone);
 
@@ -145,7 +142,7 @@ Finding MakeKey(Context& c) {
 }
 template <bool kMachine>
 Finding KeyMade(Context& c) {
-  return Seen(Below<kMachine>(c, L"\\made") != nullptr);
+  return VisibleIf(Below<kMachine>(c, L"\\made") != nullptr);
 }
 BOTH_DONE(new_key, MakeKey, KeyMade);
 
@@ -166,7 +163,7 @@ std::string HoldNotify(Context& c) {
 CHECK_OBSERVED(
     registry, notification, HoldNotify,
     [](Context& c) { return Act(SetValue(Make(HKEY_CURRENT_USER, c), L"n", 3)); },
-    [](Context& c) { return Seen(WaitForSingleObject(c.data, 300) == WAIT_OBJECT_0); });
+    [](Context& c) { return VisibleIf(WaitForSingleObject(c.data, 300) == WAIT_OBJECT_0); });
 // Volatile keys live as long as the machine: a VM's are its own.
 std::string HoldVolatile(Context& c) {
   HKEY key = nullptr;
@@ -175,7 +172,7 @@ std::string HoldVolatile(Context& c) {
   return SetValue(key, L"v", 7) == 0 ? "" : "no volatile key";
 }
 CHECK_WITH(registry, volatile_key, kMachineSeen, kWhy, HoldVolatile,
-           [](Context& c) { return Seen(Value(Open(HKEY_CURRENT_USER, c), L"v") == 7); });
+           [](Context& c) { return VisibleIf(Value(Open(HKEY_CURRENT_USER, c), L"v") == 7); });
 // Classes: one merged view of two trees.
 std::string HoldClass(Context& c) {
   HKEY key = nullptr;

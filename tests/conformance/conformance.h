@@ -29,6 +29,9 @@ struct Finding {
 };
 inline Finding Visible(std::string detail = {}) { return {Reach::kVisible, std::move(detail)}; }
 inline Finding Isolated(std::string detail = {}) { return {Reach::kIsolated, std::move(detail)}; }
+inline Finding VisibleIf(bool seen, std::string detail = {}) {
+  return seen ? Visible(std::move(detail)) : Isolated(std::move(detail));
+}
 // This system cannot do it at all: the check is counted apart.
 inline Finding Unsupported(std::string detail) { return {Reach::kUnsupported, std::move(detail)}; }
 // "error 5" of GetLastError(), "status c0000022".
@@ -47,6 +50,13 @@ struct Context {
   void Give(std::string text) { given = std::move(text); }
   // Keeps a handle open until the holder ends.
   void Keep(HANDLE handle) { kept.push_back(handle); }
+  // The same of one that a call has just made by name, or what was wrong with it.
+  std::string KeepNew(HANDLE handle) {
+    if (!handle) return LastError();
+    if (GetLastError() == ERROR_ALREADY_EXISTS) return "the name is in use";
+    Keep(handle);
+    return {};
+  }
   // Something of the check's own that must live on between Hold and Observe.
   void* data = nullptr;
   std::vector<HANDLE> kept;
