@@ -5,8 +5,8 @@ namespace plume::vl {
 namespace key {
 namespace {
 
-// Watchers hear of a change that happened only in the VM index: something is made and deleted below the deepest
-// ancestor that is in the upper layer. (An ancestor that is not there has no watchers.)
+// Watchers hear of a change that happened only in the VM index: something is made and deleted below the
+// deepest ancestor that is in the upper layer. (An ancestor that is not there has no watchers.)
 void Touch(const VlState& vl, CallScratch& scratch, const VPath& path) {
   for (int depth = path.depth - 1; depth > 0; --depth) {
     if (!(vl.index.Flags(path, depth) & VmIndex::kUpper)) continue;
@@ -27,7 +27,7 @@ void Touch(const VlState& vl, CallScratch& scratch, const VPath& path) {
 void DeleteTemporaries(CallScratch& scratch, WView parent) {
   Handle key = nullptr;
   if (!nt::Ok(OpenReal(parent, nt::kKeyEnumerateSubKeys | kNative, nt::kObjOpenLink, &key))) return;
-  for (Ulong index = 0;; ) {
+  for (Ulong index = 0;;) {
     uint8_t* data = nullptr;
     Ulong size = 0;
     if (!nt::Ok(QueryWhole(scratch, key, index, nt::kKeyBasicInformation, &data, &size))) break;
@@ -71,7 +71,8 @@ NtStatus Delete(const VlState& vl, CallScratch& scratch, Handle handle) {
   if (!nt::Ok(status)) return status;
   if (has_subkeys) return vl.is_wine ? nt::kAccessDenied : nt::kCannotDelete;
   // From here on lower layers are hidden; what the upper layer has under this name stays until the next step.
-  status = SetFlags(vl, *path, path->depth, VmIndex::kWhiteout, use.lower ? BaseOfLower(vl, scratch, *path) : 0);
+  status =
+      SetFlags(vl, *path, path->depth, VmIndex::kWhiteout, use.lower ? BaseOfLower(vl, scratch, *path) : 0);
   if (!nt::Ok(status)) return status;
   if (use.lower) {
     BumpNames(vl);
@@ -98,19 +99,20 @@ NtStatus LogRename(const VlState& vl, CallScratch& scratch, const VPath& from, c
   Handle key = nullptr;
   if (nt::Ok(status)) status = OpenReal(log, nt::kKeySetValue | kNative, 0, &key);
   if (!nt::Ok(status)) return status;
-  // The number is taken before the entry is there: a handle that looks in between misses this rename, which is the
-  // state it was in anyway. Numbers are never reused.
+  // The number is taken before the entry is there: a handle that looks in between misses this rename, which
+  // is the state it was in anyway. Numbers are never reused.
   const uint32_t number = vl.index.Renames().fetch_add(1, std::memory_order_acq_rel) + 1;
   char16_t digits[8];
   for (int i = 0; i < 8; ++i) digits[i] = u"0123456789abcdef"[(number >> (28 - 4 * i)) & 15];
   nt::UnicodeString name{16, 16, digits};
-  status = orig.NtSetValueKey(key, &name, 0, nt::kRegBinary, entry.data(), static_cast<Ulong>(entry.size() * 2));
+  status =
+      orig.NtSetValueKey(key, &name, 0, nt::kRegBinary, entry.data(), static_cast<Ulong>(entry.size() * 2));
   orig.NtClose(key);
   return status;
 }
 
-// Wine's NtRenameKey overwrites the next sibling when the new place is directly behind the old one. A key made in
-// between for the moment keeps them apart.
+// Wine's NtRenameKey overwrites the next sibling when the new place is directly behind the old one. A key
+// made in between for the moment keeps them apart.
 struct Spacer {
   Handle key = nullptr;
   void Make(const VlState& vl, CallScratch& scratch, const VPath& path) {
@@ -134,7 +136,8 @@ NtStatus Rename(const VlState& vl, CallScratch& scratch, Handle handle, WView ne
   HandleInfo* info = use.info();
   if (status == nt::kKeyDeleted && info && !Grants(info->access, nt::kKeyWrite)) return nt::kAccessDenied;
   if (!nt::Ok(status)) return status;
-  nt::UnicodeString string{static_cast<uint16_t>(new_name.size() * 2), static_cast<uint16_t>(new_name.size() * 2),
+  nt::UnicodeString string{static_cast<uint16_t>(new_name.size() * 2),
+                           static_cast<uint16_t>(new_name.size() * 2),
                            const_cast<char16_t*>(new_name.data())};
   if (!info || info->entry == kDirect) return orig.NtRenameKey(handle, &string);
   if (!Grants(info->access, nt::kKeyWrite)) return nt::kAccessDenied;

@@ -1,5 +1,5 @@
-// Copy-up. An upper key that exists is complete: class name and all values of the key it covers. Subkeys stay where
-// they are and are merged.
+// Copy-up. An upper key that exists is complete: class name and all values of the key it covers. Subkeys stay
+// where they are and are merged.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl::key {
@@ -26,7 +26,8 @@ NtStatus FillFromKey(void* context, Handle key) {
 bool IsVolatile(const VlState& vl, Handle key) {
   if (vl.is_wine) return false;
   Ulong flags[3] = {}, size = 0;
-  return nt::Ok(orig.NtQueryKey(key, nt::kKeyFlagsInformation, flags, sizeof(flags), &size)) && (flags[1] & 1) != 0;
+  return nt::Ok(orig.NtQueryKey(key, nt::kKeyFlagsInformation, flags, sizeof(flags), &size)) &&
+         (flags[1] & 1) != 0;
 }
 
 NtStatus BuildRoot(const VlState& vl, CallScratch& scratch, const VPath& path) {
@@ -51,7 +52,8 @@ NtStatus BuildFrom(const VlState& vl, CallScratch& scratch, const VPath& path, c
   builder.name = WView(node->name, node->name_length / 2);
   if (lower.mount >= 0 && MountDepth(vl, path, lower.mount) == path.depth) builder.name = path.Name();
   if (node->class_length) {
-    builder.class_name = WView(reinterpret_cast<const char16_t*>(data + node->class_offset), node->class_length / 2);
+    builder.class_name =
+        WView(reinterpret_cast<const char16_t*>(data + node->class_offset), node->class_length / 2);
   }
   builder.parent = UpperName(vl, scratch, path, path.depth - 1);
   if (Failed(builder.parent)) return nt::kNoMemory;
@@ -128,7 +130,8 @@ NtStatus CopyUpOne(const VlState& vl, CallScratch& outer, const VPath& whole, in
 bool UpperExists(const VlState& vl, CallScratch& scratch, const VPath& path, int components) {
   const WView name = UpperName(vl, scratch, path, components);
   Handle handle = nullptr;
-  if (Failed(name) || !nt::Ok(OpenReal(name, nt::kKeyQueryValue | kNative, nt::kObjOpenLink, &handle))) return false;
+  if (Failed(name) || !nt::Ok(OpenReal(name, nt::kKeyQueryValue | kNative, nt::kObjOpenLink, &handle)))
+    return false;
   orig.NtClose(handle);
   return true;
 }
@@ -142,7 +145,8 @@ NtStatus SetFlags(const VlState& vl, const VPath& path, int components, uint32_t
 
 uint64_t BaseOfLower(const VlState& vl, CallScratch& scratch, const VPath& path) {
   Opened lower;
-  if (!nt::Ok(OpenTop(vl, scratch, path, LookUp(vl, path), nt::kKeyQueryValue, nt::kObjOpenLink, &lower))) return 0;
+  if (!nt::Ok(OpenTop(vl, scratch, path, LookUp(vl, path), nt::kKeyQueryValue, nt::kObjOpenLink, &lower)))
+    return 0;
   view::KeyStamp stamp;
   uint64_t base = view::kBaseFromImage;
   if (lower.source == Source::kHost) {
@@ -180,7 +184,8 @@ NtStatus CopyUpTree(const VlState& vl, CallScratch& scratch, const VPath& path, 
     CallScratch inner;
     VPath* child = Child(inner, path, listing->keys[i].Name());
     VPath* child_renamed = renamed ? Child(inner, *renamed, listing->keys[i].Name()) : nullptr;
-    status = child && (child_renamed || !renamed) ? CopyUpTree(vl, inner, *child, child_renamed) : nt::kNoMemory;
+    status =
+        child && (child_renamed || !renamed) ? CopyUpTree(vl, inner, *child, child_renamed) : nt::kNoMemory;
     if (status == nt::kObjectNameNotFound) status = nt::kSuccess;  // deleted meanwhile
   }
   FreeListing(listing);

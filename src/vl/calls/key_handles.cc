@@ -20,8 +20,8 @@ bool Move(KeyState* state, WView to) {
   return true;
 }
 
-// Applies the entries of the rename log this handle has not seen. Each is a value of the key "R" beside the upper
-// roots: name = number (8 hexadecimal digits), data = old path, 0, new path.
+// Applies the entries of the rename log this handle has not seen. Each is a value of the key "R" beside the
+// upper roots: name = number (8 hexadecimal digits), data = old path, 0, new path.
 void ApplyRenames(const VlState& vl, CallScratch& scratch, HandleInfo* info, KeyState* state) {
   const uint32_t last = vl.index.Renames().load(std::memory_order_acquire);
   if (state->renames == last) return;
@@ -36,7 +36,8 @@ void ApplyRenames(const VlState& vl, CallScratch& scratch, HandleInfo* info, Key
     for (int i = 0; i < 8; ++i) digits[i] = u"0123456789abcdef"[(number >> (28 - 4 * i)) & 15];
     nt::UnicodeString name{16, 16, digits};
     Ulong needed = 0;
-    if (!nt::Ok(orig.NtQueryValueKey(key, &name, nt::kKeyValuePartialInformation, data, kRoom, &needed))) continue;
+    if (!nt::Ok(orig.NtQueryValueKey(key, &name, nt::kKeyValuePartialInformation, data, kRoom, &needed)))
+      continue;
     const auto* value = reinterpret_cast<const nt::KeyValuePartialInformation*>(data);
     const WView both(reinterpret_cast<const char16_t*>(value->data), value->data_length / 2);
     size_t split = 0;
@@ -71,7 +72,11 @@ NtStatus Adopt(const VlState& vl, CallScratch& scratch, Handle handle, HandleRef
   VPath* path = ParsePath(scratch, canonical);
   if (!path) return nt::kSuccess;  // the layer's own keys ("R", scratch): nothing a guest can have
   opened.direct = LookUp(vl, *path).mode == view::Mode::kHost;
-  struct { Ulong attributes; AccessMask granted; Ulong counts[12]; } basic = {};
+  struct {
+    Ulong attributes;
+    AccessMask granted;
+    Ulong counts[12];
+  } basic = {};
   Ulong size = 0;
   orig.NtQueryObject(handle, nt::kObjectBasicInformation, &basic, 56, &size);
   // A lower key that was copied up before counts as changed.
@@ -88,7 +93,8 @@ NtStatus FindOrAdopt(const VlState& vl, CallScratch& scratch, Handle handle, Han
 }
 
 // The upper key of `path` for a lower handle, if there is one.
-NtStatus OpenShadow(const VlState& vl, CallScratch& scratch, const VPath& path, const HandleInfo& info, KeyState* state) {
+NtStatus OpenShadow(const VlState& vl, CallScratch& scratch, const VPath& path, const HandleInfo& info,
+                    KeyState* state) {
   const WView name = UpperName(vl, scratch, path, path.depth);
   if (Failed(name)) return nt::kNoMemory;
   Handle shadow = nullptr;
@@ -99,7 +105,8 @@ NtStatus OpenShadow(const VlState& vl, CallScratch& scratch, const VPath& path, 
 
 // Looks at the layers again for a lower handle. REQUIRES info.lock.
 NtStatus Look(const VlState& vl, CallScratch& scratch, HandleInfo* info, KeyState* state, uint32_t changes) {
-  if (state->shadow.load(std::memory_order_relaxed) || state->dead.load(std::memory_order_relaxed)) return nt::kSuccess;
+  if (state->shadow.load(std::memory_order_relaxed) || state->dead.load(std::memory_order_relaxed))
+    return nt::kSuccess;
   ApplyRenames(vl, scratch, info, state);
   VPath* path = ParsePath(scratch, CurrentPath(*info, *state));
   if (!path) return nt::kNoMemory;
@@ -180,7 +187,8 @@ NtStatus BringUpToDate(const VlState& vl, CallScratch& scratch, Handle handle, A
 }  // namespace
 
 uint32_t Changes(const VlState& vl) {
-  return vl.index.Generation().load(std::memory_order_acquire) + vl.index.CopyUps().load(std::memory_order_acquire) +
+  return vl.index.Generation().load(std::memory_order_acquire) +
+         vl.index.CopyUps().load(std::memory_order_acquire) +
          vl.index.Renames().load(std::memory_order_acquire);
 }
 

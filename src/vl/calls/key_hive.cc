@@ -1,5 +1,5 @@
-// Hives. Saving works on the merged subtree. Loading, replacing and restoring would bring a file's keys into the
-// host's registry: a guest has not the privilege to do that, and is told so in the system's own words.
+// Hives. Saving works on the merged subtree. Loading, replacing and restoring would bring a file's keys into
+// the host's registry: a guest has not the privilege to do that, and is told so in the system's own words.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl {
@@ -52,18 +52,24 @@ nt::NtStatus PLUME_NTAPI HookNtRestoreKey(nt::Handle, nt::Handle, nt::Ulong) { r
 nt::NtStatus PLUME_NTAPI HookNtReplaceKey(nt::ObjectAttributes*, nt::Handle, nt::ObjectAttributes*) {
   return nt::kPrivilegeNotHeld;
 }
-nt::NtStatus PLUME_NTAPI HookNtLoadKey(nt::ObjectAttributes*, nt::ObjectAttributes*) { return nt::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtLoadKey(nt::ObjectAttributes*, nt::ObjectAttributes*) {
+  return nt::kPrivilegeNotHeld;
+}
 nt::NtStatus PLUME_NTAPI HookNtLoadKey2(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong) {
   return nt::kPrivilegeNotHeld;
 }
-nt::NtStatus PLUME_NTAPI HookNtLoadKeyEx(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong, nt::Handle, nt::Handle,
-                                         nt::AccessMask, nt::Handle*, nt::IoStatusBlock*) {
+nt::NtStatus PLUME_NTAPI HookNtLoadKeyEx(nt::ObjectAttributes*, nt::ObjectAttributes*, nt::Ulong, nt::Handle,
+                                         nt::Handle, nt::AccessMask, nt::Handle*, nt::IoStatusBlock*) {
   return nt::kPrivilegeNotHeld;
 }
 nt::NtStatus PLUME_NTAPI HookNtUnloadKey(nt::ObjectAttributes*) { return nt::kPrivilegeNotHeld; }
 nt::NtStatus PLUME_NTAPI HookNtUnloadKey2(nt::ObjectAttributes*, nt::Ulong) { return nt::kPrivilegeNotHeld; }
-nt::NtStatus PLUME_NTAPI HookNtUnloadKeyEx(nt::ObjectAttributes*, nt::Handle) { return nt::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtUnloadKeyEx(nt::ObjectAttributes*, nt::Handle) {
+  return nt::kPrivilegeNotHeld;
+}
 // Counts open handles below a key: of the host's key, which a guest has no business with.
-nt::NtStatus PLUME_NTAPI HookNtQueryOpenSubKeys(nt::ObjectAttributes*, nt::Ulong*) { return nt::kPrivilegeNotHeld; }
+nt::NtStatus PLUME_NTAPI HookNtQueryOpenSubKeys(nt::ObjectAttributes*, nt::Ulong*) {
+  return nt::kPrivilegeNotHeld;
+}
 
 }  // namespace plume::vl

@@ -1,5 +1,6 @@
-// Image keys become real keys when they are first touched: top-down, each complete before it has its name. The tree is
-// shared by all VMs of the image and by racing processes; whoever is first wins, the others' work is thrown away.
+// Image keys become real keys when they are first touched: top-down, each complete before it has its name.
+// The tree is shared by all VMs of the image and by racing processes; whoever is first wins, the others' work
+// is thrown away.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl::key {
@@ -16,8 +17,9 @@ NtStatus FillFromCatalog(void* context, Handle key) {
   const auto& filling = *static_cast<const Filling*>(context);
   const catalog::Reader& reader = *filling.reader;
   const catalog::Key& k = reader.key(filling.key);
-  // The machine's values first: an application that adds a value to a key of the system (a font, a file type's list of
-  // programs) leaves the others as they are. What the machine changes there later, the image's key does not follow.
+  // The machine's values first: an application that adds a value to a key of the system (a font, a file
+  // type's list of programs) leaves the others as they are. What the machine changes there later, the image's
+  // key does not follow.
   if (filling.host) {
     const NtStatus status = CopyValues(*filling.scratch, filling.host, key);
     if (!nt::Ok(status)) return status;
@@ -27,15 +29,16 @@ NtStatus FillFromCatalog(void* context, Handle key) {
     const WView name = reader.name(value);
     nt::UnicodeString string{static_cast<uint16_t>(name.size() * 2), static_cast<uint16_t>(name.size() * 2),
                              const_cast<char16_t*>(name.data())};
-    const NtStatus status = orig.NtSetValueKey(key, &string, 0, value.type(), reader.raw().data()->data() + value.data(),
-                                               value.data_size());
+    const NtStatus status = orig.NtSetValueKey(key, &string, 0, value.type(),
+                                               reader.raw().data()->data() + value.data(), value.data_size());
     if (!nt::Ok(status)) return status;
   }
   return nt::kSuccess;
 }
 
 // The machine's key below an image's one, if the policy lets the VM see it.
-NtStatus OpenHostBelow(const VlState& vl, CallScratch& scratch, const VPath& path, int components, Handle* out) {
+NtStatus OpenHostBelow(const VlState& vl, CallScratch& scratch, const VPath& path, int components,
+                       Handle* out) {
   *out = nullptr;
   VPath* prefix = Prefix(scratch, path, components);
   if (!prefix) return nt::kNoMemory;
@@ -96,7 +99,8 @@ NtStatus Materialise(const VlState& vl, CallScratch& scratch, const VPath& path,
     Filling filling{&reader, entry, &scratch, nullptr};
     KeyBuilder builder;
     builder.parent = view::Sub(place, 0, separator);
-    builder.name = i == first ? view::Sub(place, separator + 1, place.size() - separator - 1) : reader.name(reader.key(entry));
+    builder.name = i == first ? view::Sub(place, separator + 1, place.size() - separator - 1)
+                              : reader.name(reader.key(entry));
     if (reader.key(entry).value_count() != 0) {
       builder.fill = FillFromCatalog;
       builder.context = &filling;

@@ -1,10 +1,10 @@
 // The registry space from inside: what the key_*.cc files share. ARCHITECTURE.md has the rules.
 //
-// A key handle of a guest is a real handle of the upper key, of a materialised image key, or of the host key. The last
-// two are "lower" handles: they never have write rights. The first operation through a lower handle that needs them
-// copies the key up and from then on works on a second, upper handle, the shadow, kept in the HandleInfo. So opening
-// for write costs nothing until something is written. A read through a lower handle moves to the shadow as soon as the
-// VM index says that the key was copied up by anyone in the VM.
+// A key handle of a guest is a real handle of the upper key, of a materialised image key, or of the host key.
+// The last two are "lower" handles: they never have write rights. The first operation through a lower handle
+// that needs them copies the key up and from then on works on a second, upper handle, the shadow, kept in the
+// HandleInfo. So opening for write costs nothing until something is written. A read through a lower handle
+// moves to the shadow as soon as the VM index says that the key was copied up by anyone in the VM.
 #pragma once
 #include <initializer_list>
 
@@ -30,22 +30,24 @@ using view::WView;
 inline constexpr NtStatus kResolveAgain = nt::kRetry;
 inline constexpr int kMaxAttempts = 16;
 
-inline constexpr AccessMask kWriteRights = nt::kKeySetValue | nt::kKeyCreateSubKey | nt::kKeyCreateLink | nt::kDelete |
-                                           nt::kWriteDac | nt::kWriteOwner | nt::kGenericWrite | nt::kGenericAll |
-                                           nt::kMaximumAllowed | nt::kAccessSystemSecurity;
+inline constexpr AccessMask kWriteRights = nt::kKeySetValue | nt::kKeyCreateSubKey | nt::kKeyCreateLink |
+                                           nt::kDelete | nt::kWriteDac | nt::kWriteOwner | nt::kGenericWrite |
+                                           nt::kGenericAll | nt::kMaximumAllowed | nt::kAccessSystemSecurity;
 inline constexpr AccessMask kWow64Rights = nt::kKeyWow64_64Key | nt::kKeyWow64_32Key;
 // The layer computes the 32-bit view by itself and then always names keys of the 64-bit one.
 inline constexpr AccessMask kNative = sizeof(void*) == 4 ? nt::kKeyWow64_64Key : 0;
 
-// --- Names (key_names.cc) -------------------------------------------------------------------------------------------
+// --- Names (key_names.cc)
+// -------------------------------------------------------------------------------------------
 
 // What a name given to a call means.
 struct Target {
   enum Kind : uint8_t { kPath, kRegistryRoot, kOtherHive } kind = kPath;
   VPath path;
 };
-// Resolves OBJECT_ATTRIBUTES to a target: root handle, parsing, the 32-bit view, links made known so far (the last
-// component only if `follow_last`). kOtherHive and kRegistryRoot: pass the captured attributes on as they are.
+// Resolves OBJECT_ATTRIBUTES to a target: root handle, parsing, the 32-bit view, links made known so far (the
+// last component only if `follow_last`). kOtherHive and kRegistryRoot: pass the captured attributes on as
+// they are.
 NtStatus ResolveTarget(const VlState& vl, CallScratch& scratch, const Captured& attributes, AccessMask access,
                        bool follow_last, Target* out);
 
@@ -62,7 +64,8 @@ int MountDepth(const VlState& vl, const VPath& path, int mount);
 
 // Maps a real key name back. `source` says which layer the name lies in; `canonical` is "M\Software\..".
 enum class RealKind : uint8_t { kKey, kRegistryRoot, kOtherHive };
-RealKind RealToCanonical(const VlState& vl, CallScratch& scratch, WView real, WView* canonical, Source* source, int* mount);
+RealKind RealToCanonical(const VlState& vl, CallScratch& scratch, WView real, WView* canonical,
+                         Source* source, int* mount);
 // "M\Software\x" as the system would say it: "\REGISTRY\Machine\Software\x".
 WView DisplayName(const VlState& vl, CallScratch& scratch, WView canonical);
 
@@ -72,12 +75,15 @@ VPath* ParsePath(CallScratch& scratch, WView canonical);
 VPath* Prefix(CallScratch& scratch, const VPath& path, int components);
 VPath* Child(CallScratch& scratch, const VPath& parent, WView name);
 
-// Temporary keys of copy-up and materialising are siblings under names no program uses; they sort last (wine's
-// NtRenameKey damages the neighbour of a key that moves forward by one place) and are never shown.
+// Temporary keys of copy-up and materialising are siblings under names no program uses; they sort last
+// (wine's NtRenameKey damages the neighbour of a key that moves forward by one place) and are never shown.
 inline constexpr char16_t kTemporaryMark = 0xffff;
-inline bool IsTemporary(WView name) { return name.size() > 1 && name[0] == kTemporaryMark && name[1] == kTemporaryMark; }
+inline bool IsTemporary(WView name) {
+  return name.size() > 1 && name[0] == kTemporaryMark && name[1] == kTemporaryMark;
+}
 
-// --- Real keys (key_layers.cc) --------------------------------------------------------------------------------------
+// --- Real keys (key_layers.cc)
+// --------------------------------------------------------------------------------------
 
 NtStatus OpenReal(WView name, AccessMask access, Ulong attributes, Handle* out);
 // Whatever was asked, as rights of a lower handle: reading only.
@@ -94,18 +100,20 @@ struct Opened {
 };
 // Opens the topmost layer that has `path`: the upper key with all of `access`, a lower one with LowerAccess.
 // kObjectNameNotFound if no layer has it.
-NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, AccessMask access,
-                 Ulong attributes, Opened* out);
-inline view::Lookup LookUp(const VlState& vl, const VPath& path) { return view::LookUp(vl.space, path, true); }
+NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
+                 AccessMask access, Ulong attributes, Opened* out);
+inline view::Lookup LookUp(const VlState& vl, const VPath& path) {
+  return view::LookUp(vl.space, path, true);
+}
 
 // The name a real key handle has; with its own buffer in scratch.
 NtStatus RealNameOf(CallScratch& scratch, Handle handle, WView* name);
 // NtQueryKey / NtEnumerateKey into scratch, as large as it takes. `index` -1: the key itself.
-NtStatus QueryWhole(CallScratch& scratch, Handle handle, int64_t index, nt::KeyInformationClass information_class,
-                    uint8_t** data, Ulong* size);
+NtStatus QueryWhole(CallScratch& scratch, Handle handle, int64_t index,
+                    nt::KeyInformationClass information_class, uint8_t** data, Ulong* size);
 
-// Builds a key with its values under a temporary name next to its place and renames it there. `fill` sets the values.
-// kSuccess also when another process was first.
+// Builds a key with its values under a temporary name next to its place and renames it there. `fill` sets the
+// values. kSuccess also when another process was first.
 struct KeyBuilder {
   WView parent;  // real name of the parent, which exists
   WView name;
@@ -123,17 +131,20 @@ NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to, view::KeyStamp
 // key_image.cc: makes the image key behind `path` (and its ancestors) exist as real keys.
 NtStatus Materialise(const VlState& vl, CallScratch& scratch, const VPath& path, int mount);
 
-// --- Links (key_links.cc) -------------------------------------------------------------------------------------------
+// --- Links (key_links.cc)
+// -------------------------------------------------------------------------------------------
 
-// Replaces `*path` by what its symbolic links lead to. Costs one index probe when no link is known in that hive.
+// Replaces `*path` by what its symbolic links lead to. Costs one index probe when no link is known in that
+// hive.
 NtStatus FollowLinks(const VlState& vl, CallScratch& scratch, VPath* path, bool follow_last);
 // Records that component `components` of `path` may be a link.
 void MarkLink(const VlState& vl, const VPath& path, int components);
 
-// --- Copy-up (key_copyup.cc) ----------------------------------------------------------------------------------------
+// --- Copy-up (key_copyup.cc)
+// ----------------------------------------------------------------------------------------
 
-// Makes the first `components` components of `path` complete keys of the upper layer. kObjectNameNotFound if one does
-// not exist, kResolveAgain if one turned out to be a link.
+// Makes the first `components` components of `path` complete keys of the upper layer. kObjectNameNotFound if
+// one does not exist, kResolveAgain if one turned out to be a link.
 NtStatus CopyUp(const VlState& vl, CallScratch& scratch, const VPath& path, int components);
 // The whole merged subtree.
 // With `renamed`, the index also learns that each of its keys will be in the upper layer below that path.
@@ -146,7 +157,8 @@ void BumpCopyUps(const VlState& vl);
 // Sets index flags; kInsufficientResources if the index is full. `base`: see view/base_stamp.h.
 NtStatus SetFlags(const VlState& vl, const VPath& path, int components, uint32_t flags, uint64_t base = 0);
 
-// --- Handles (key_handles.cc) ---------------------------------------------------------------------------------------
+// --- Handles (key_handles.cc)
+// ---------------------------------------------------------------------------------------
 
 // HandleInfo.entry of handles whose real key is used as it is, whatever happens: policy mode host.
 inline constexpr uint32_t kDirect = 0xfffffffe;
@@ -156,11 +168,11 @@ void FreeListing(Listing* listing);
 
 // The extension of a key's HandleInfo.
 struct KeyState {
-  std::atomic<uint32_t> seen{0};       // value of Changes() when the layers were last looked at
+  std::atomic<uint32_t> seen{0};  // value of Changes() when the layers were last looked at
   std::atomic<Handle> shadow{nullptr};
-  std::atomic<bool> dead{false};       // the key this lower handle meant was deleted
-  uint32_t renames = 0;                // entries of the rename log applied so far
-  char16_t* moved = nullptr;           // path after renames, if it changed
+  std::atomic<bool> dead{false};  // the key this lower handle meant was deleted
+  uint32_t renames = 0;           // entries of the rename log applied so far
+  char16_t* moved = nullptr;      // path after renames, if it changed
   uint32_t moved_units = 0;
   Listing* listing = nullptr;
   ~KeyState();
@@ -168,35 +180,43 @@ struct KeyState {
 
 // A handle in use by one call.
 struct Use {
-  HandleRef ref;           // empty: not a virtual key, pass on
-  Handle real = nullptr;   // what the original is given
-  bool lower = false;      // real is a lower handle
+  HandleRef ref;          // empty: not a virtual key, pass on
+  Handle real = nullptr;  // what the original is given
+  bool lower = false;     // real is a lower handle
   HandleInfo* info() const { return ref.get(); }
 };
-// Finds the handle and brings it up to date. `right` is what the call needs. If that is a write right and the handle
-// carries it, the key is copied up first; if it does not, `real` is the handle itself and the original will refuse.
-// For a deleted key: kAccessDenied without the right, else kKeyDeleted.
+// Finds the handle and brings it up to date. `right` is what the call needs. If that is a write right and the
+// handle carries it, the key is copied up first; if it does not, `real` is the handle itself and the original
+// will refuse. For a deleted key: kAccessDenied without the right, else kKeyDeleted.
 NtStatus Begin(const VlState& vl, CallScratch& scratch, Handle handle, AccessMask right, Use* out);
-// The handle given is none, or not a key's: the original is asked all the same, because it may object to something else.
-inline bool NotAKey(NtStatus status) { return status == nt::kInvalidHandle || status == nt::kObjectTypeMismatch; }
+// The handle given is none, or not a key's: the original is asked all the same, because it may object to
+// something else.
+inline bool NotAKey(NtStatus status) {
+  return status == nt::kInvalidHandle || status == nt::kObjectTypeMismatch;
+}
 // The current virtual path of a handle from Begin. Null when out of memory.
 VPath* PathOf(const VlState& vl, CallScratch& scratch, HandleInfo* info);
-// The same for a root directory; kSuccess with *path null: the handle is outside M and U (*root: \REGISTRY itself).
+// The same for a root directory; kSuccess with *path null: the handle is outside M and U (*root: \REGISTRY
+// itself).
 NtStatus PathOfHandle(const VlState& vl, CallScratch& scratch, Handle handle, VPath** path, bool* root);
 KeyState* StateOf(HandleInfo* info);
 // Enters a handle. HandleInfo.hash holds `changes`, HandleInfo.options the renames known when it was opened.
-void Remember(const VlState& vl, Handle handle, const VPath& path, const Opened& opened, AccessMask access, uint32_t changes);
-// Differs from an earlier value when a lower handle may have to look at the layers again. Taken before opening.
+void Remember(const VlState& vl, Handle handle, const VPath& path, const Opened& opened, AccessMask access,
+              uint32_t changes);
+// Differs from an earlier value when a lower handle may have to look at the layers again. Taken before
+// opening.
 uint32_t Changes(const VlState& vl);
-// Whether an upper handle at `path` may mean a key that is deleted. The whiteout is at the name the key was deleted under; a
-// parent renamed since has moved the path away from it.
+// Whether an upper handle at `path` may mean a key that is deleted. The whiteout is at the name the key was
+// deleted under; a parent renamed since has moved the path away from it.
 inline bool MaybeDeleted(const VlState& vl, const VPath& path) {
   return vl.index.Renames().load(std::memory_order_acquire) != 0 ||
          (vl.index.Flags(path, path.depth) & VmIndex::kWhiteout) != 0;
 }
-// As Changes(), for listings: names come and go, and a subkey that is copied up (with a new class or time) is elsewhere.
+// As Changes(), for listings: names come and go, and a subkey that is copied up (with a new class or time) is
+// elsewhere.
 inline uint32_t ListingStamp(const VlState& vl) {
-  return vl.index.Generation().load(std::memory_order_acquire) + vl.index.CopyUps().load(std::memory_order_acquire);
+  return vl.index.Generation().load(std::memory_order_acquire) +
+         vl.index.CopyUps().load(std::memory_order_acquire);
 }
 
 // --- Trace (key_trace.cc)
@@ -210,7 +230,8 @@ void TellUse(const VlState& vl, CallScratch& scratch, const Use& use);
 // The value of the key that was told.
 void TellValue(CallScratch& scratch, const nt::UnicodeString* name);
 
-// --- Listings (key_listing.cc) --------------------------------------------------------------------------------------
+// --- Listings (key_listing.cc)
+// --------------------------------------------------------------------------------------
 
 // The merged subkeys of a key at one moment.
 struct ListedKey {
@@ -226,14 +247,18 @@ struct Listing {
   uint32_t generation = 0;
   uint32_t count = 0, capacity = 0;
   ListedKey* keys = nullptr;
-  struct Block { Block* next; size_t used, size; };
+  struct Block {
+    Block* next;
+    size_t used, size;
+  };
   Block* names = nullptr;
   Handle upper = nullptr, host = nullptr;  // enumerable handles of those layers, or null
   Ulong max_name_bytes = 0, max_class_bytes = 0;
 };
 // Does the listing of this key need merging?
 bool NeedsListing(const VlState& vl, const VPath& path, const view::Lookup& look);
-NtStatus MakeListing(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, Listing** out);
+NtStatus MakeListing(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
+                     Listing** out);
 // True if the merged key has subkeys.
 NtStatus HasSubkeys(const VlState& vl, CallScratch& scratch, const VPath& path, bool* has);
 

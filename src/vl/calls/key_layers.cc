@@ -23,11 +23,12 @@ struct Named {
 NtStatus Create(WView name, Handle root, WView class_name, Ulong options, Handle* out) {
   Named named;
   if (!named.Set(name, root, nt::kObjCaseInsensitive)) return nt::kObjectNameInvalid;
-  nt::UnicodeString class_string{static_cast<uint16_t>(class_name.size() * 2), static_cast<uint16_t>(class_name.size() * 2),
+  nt::UnicodeString class_string{static_cast<uint16_t>(class_name.size() * 2),
+                                 static_cast<uint16_t>(class_name.size() * 2),
                                  const_cast<char16_t*>(class_name.data())};
   Ulong disposition = 0;
-  return orig.NtCreateKey(out, kBuildAccess, &named.attributes, 0, class_name.empty() ? nullptr : &class_string, options,
-                          &disposition);
+  return orig.NtCreateKey(out, kBuildAccess, &named.attributes, 0,
+                          class_name.empty() ? nullptr : &class_string, options, &disposition);
 }
 
 // "\uffff\uffff" and 16 hexadecimal digits of process and number.
@@ -49,8 +50,10 @@ NtStatus OpenReal(WView name, AccessMask access, Ulong attributes, Handle* out) 
 }
 
 AccessMask LowerAccess(AccessMask wanted) {
-  AccessMask access = wanted & (nt::kKeyQueryValue | nt::kKeyEnumerateSubKeys | nt::kKeyNotify | nt::kReadControl);
-  if (wanted & (nt::kGenericRead | nt::kGenericExecute | nt::kGenericAll | nt::kMaximumAllowed)) access |= nt::kKeyRead;
+  AccessMask access =
+      wanted & (nt::kKeyQueryValue | nt::kKeyEnumerateSubKeys | nt::kKeyNotify | nt::kReadControl);
+  if (wanted & (nt::kGenericRead | nt::kGenericExecute | nt::kGenericAll | nt::kMaximumAllowed))
+    access |= nt::kKeyRead;
   if (wanted & nt::kGenericWrite) access |= nt::kReadControl;
   if (!access && (wanted & ~kWow64Rights)) access = nt::kReadControl;
   return access | kNative;
@@ -63,8 +66,8 @@ bool Grants(AccessMask wanted, AccessMask right) {
   return (wanted & right) == right;
 }
 
-NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, AccessMask access,
-                 Ulong attributes, Opened* out) {
+NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
+                 AccessMask access, Ulong attributes, Opened* out) {
   if (look.mode == view::Mode::kDeny) return nt::kObjectNameNotFound;
   out->direct = look.mode == view::Mode::kHost;
   if (look.upper_possible) {
@@ -75,8 +78,8 @@ NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, con
     if (status != nt::kObjectNameNotFound) return status;
   }
   if (look.lower_hidden) return nt::kObjectNameNotFound;
-  // An image's key without values of its own is there for its subkeys (every ancestor of an image's key is such a one):
-  // the machine's key of that name keeps its values.
+  // An image's key without values of its own is there for its subkeys (every ancestor of an image's key is
+  // such a one): the machine's key of that name keeps its values.
   const bool only_subkeys =
       look.mount >= 0 && look.host_visible &&
       vl.space.catalogs[vl.space.mounts[look.mount].layer].key(look.entry).value_count() == 0;
@@ -113,16 +116,16 @@ NtStatus OpenTop(const VlState& vl, CallScratch& scratch, const VPath& path, con
   return Failed(name) ? nt::kNoMemory : OpenReal(name, UpperAccess(access), attributes, &out->handle);
 }
 
-NtStatus QueryWhole(CallScratch& scratch, Handle handle, int64_t index, nt::KeyInformationClass information_class,
-                    uint8_t** data, Ulong* size) {
+NtStatus QueryWhole(CallScratch& scratch, Handle handle, int64_t index,
+                    nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
   Ulong room = 1024;
   for (int attempt = 0; attempt < 4; ++attempt) {
     *data = static_cast<uint8_t*>(scratch.Alloc(room));
     if (!*data) return nt::kNoMemory;
     Ulong needed = 0;
-    const NtStatus status = index < 0
-        ? orig.NtQueryKey(handle, information_class, *data, room, &needed)
-        : orig.NtEnumerateKey(handle, static_cast<Ulong>(index), information_class, *data, room, &needed);
+    const NtStatus status = index < 0 ? orig.NtQueryKey(handle, information_class, *data, room, &needed)
+                                      : orig.NtEnumerateKey(handle, static_cast<Ulong>(index),
+                                                            information_class, *data, room, &needed);
     *size = needed;
     if (status != nt::kBufferOverflow && status != nt::kBufferTooSmall) return status;
     room = needed + 256;
@@ -146,8 +149,8 @@ NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to, view::KeyStamp
   if (!data) return nt::kNoMemory;
   for (Ulong index = 0;; ++index) {
     Ulong needed = 0;
-    NtStatus status =
-        orig.NtEnumerateValueKey(from, index, nt::kKeyValueFullInformation, data, static_cast<Ulong>(room), &needed);
+    NtStatus status = orig.NtEnumerateValueKey(from, index, nt::kKeyValueFullInformation, data,
+                                               static_cast<Ulong>(room), &needed);
     if (status == nt::kNoMoreEntries) return nt::kSuccess;
     if (status == nt::kBufferOverflow || status == nt::kBufferTooSmall) {
       // Somebody may be enlarging the value: ask again with room to spare.
@@ -159,10 +162,14 @@ NtStatus CopyValues(CallScratch& scratch, Handle from, Handle to, view::KeyStamp
     }
     if (!nt::Ok(status)) return status;
     auto* value = reinterpret_cast<nt::KeyValueFullInformation*>(data);
-    if (stamp) stamp->Add(WView(value->name, value->name_length / 2), value->type, data + value->data_offset, value->data_length);
+    if (stamp)
+      stamp->Add(WView(value->name, value->name_length / 2), value->type, data + value->data_offset,
+                 value->data_length);
     if (!to) continue;
-    nt::UnicodeString name{static_cast<uint16_t>(value->name_length), static_cast<uint16_t>(value->name_length), value->name};
-    status = orig.NtSetValueKey(to, &name, value->title_index, value->type, data + value->data_offset, value->data_length);
+    nt::UnicodeString name{static_cast<uint16_t>(value->name_length),
+                           static_cast<uint16_t>(value->name_length), value->name};
+    status = orig.NtSetValueKey(to, &name, value->title_index, value->type, data + value->data_offset,
+                                value->data_length);
     if (!nt::Ok(status)) return status;
   }
 }
@@ -182,7 +189,8 @@ NtStatus BuildKey(const VlState& vl, CallScratch& scratch, const KeyBuilder& bui
   if (builder.fill) status = builder.fill(builder.context, key);
   if (nt::Ok(status)) {
     nt::UnicodeString final_name{static_cast<uint16_t>(builder.name.size() * 2),
-                                 static_cast<uint16_t>(builder.name.size() * 2), const_cast<char16_t*>(builder.name.data())};
+                                 static_cast<uint16_t>(builder.name.size() * 2),
+                                 const_cast<char16_t*>(builder.name.data())};
     status = orig.NtRenameKey(key, &final_name);
     if (!nt::Ok(status)) {
       // Another process was first? Then its key is complete.

@@ -1,6 +1,6 @@
-// Symbolic links. A link's value is a virtual name, so the layer follows links itself: the system would follow them
-// past the upper layer. Links made in the VM are known from the start (VmIndex::kLink); one of the host becomes known
-// when something below it is first copied up.
+// Symbolic links. A link's value is a virtual name, so the layer follows links itself: the system would
+// follow them past the upper layer. Links made in the VM are known from the start (VmIndex::kLink); one of
+// the host becomes known when something below it is first copied up.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl::key {
@@ -12,7 +12,8 @@ constexpr WView kLinkValue = u"SymbolicLinkValue";
 enum class LinkKind : uint8_t { kNone, kLink, kDangling };
 
 // What the key of the first `components` components is. `target` is the link's value.
-NtStatus ReadLink(const VlState& vl, CallScratch& scratch, const VPath& path, int components, LinkKind* kind, WView* target) {
+NtStatus ReadLink(const VlState& vl, CallScratch& scratch, const VPath& path, int components, LinkKind* kind,
+                  WView* target) {
   *kind = LinkKind::kNone;
   VPath* link = Prefix(scratch, path, components);
   if (!link) return nt::kNoMemory;
@@ -21,7 +22,8 @@ NtStatus ReadLink(const VlState& vl, CallScratch& scratch, const VPath& path, in
   Opened opened;
   NtStatus status = OpenTop(vl, scratch, *link, look, nt::kKeyQueryValue, nt::kObjOpenLink, &opened);
   if (!nt::Ok(status)) return nt::kSuccess;  // nothing there: the caller will find that out
-  nt::UnicodeString name{kLinkValue.size() * 2, kLinkValue.size() * 2, const_cast<char16_t*>(kLinkValue.data())};
+  nt::UnicodeString name{kLinkValue.size() * 2, kLinkValue.size() * 2,
+                         const_cast<char16_t*>(kLinkValue.data())};
   Ulong room = 1024, needed = 0;
   uint8_t* data = nullptr;
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -74,7 +76,8 @@ NtStatus FollowLinks(const VlState& vl, CallScratch& scratch, VPath* path, bool 
       const size_t units = whole.size() + 16;
       char16_t* storage = scratch.Units(units);
       if (!storage) return nt::kNoMemory;
-      if (view::ParseKeyName(whole, {storage, units}, path) != view::NameKind::kKeyPath) return nt::kObjectNameNotFound;
+      if (view::ParseKeyName(whole, {storage, units}, path) != view::NameKind::kKeyPath)
+        return nt::kObjectNameNotFound;
       followed = true;
     }
     if (!followed) return nt::kSuccess;

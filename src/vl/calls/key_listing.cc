@@ -4,8 +4,9 @@
 namespace plume::vl::key {
 namespace {
 
-// The order in which the system lists: Windows sorts by upper case, Wine by lower case, which differs for the signs
-// between the two ('_', '[', ...). `c` is upper case already; the ranges are the ones where lower case sorts apart.
+// The order in which the system lists: Windows sorts by upper case, Wine by lower case, which differs for the
+// signs between the two ('_', '[', ...). `c` is upper case already; the ranges are the ones where lower case
+// sorts apart.
 char16_t SortUnit(const VlState& vl, char16_t unit) {
   const char16_t c = view::Upcase(unit);
   if (!vl.is_wine) return c;
@@ -89,8 +90,8 @@ bool Add(Listing* listing, WView name, Source source, uint32_t index, int mount,
   }
   const char16_t* text = KeepName(listing, name);
   if (!text) return false;
-  listing->keys[listing->count++] = {text, static_cast<uint16_t>(name.size()), static_cast<uint16_t>(class_bytes), source,
-                                     index, mount};
+  listing->keys[listing->count++] = {
+      text, static_cast<uint16_t>(name.size()), static_cast<uint16_t>(class_bytes), source, index, mount};
   return true;
 }
 
@@ -120,8 +121,8 @@ NtStatus AddReal(CallScratch& scratch, Listing* listing, Handle key, Source sour
   }
 }
 
-NtStatus AddImages(const VlState& vl, const VPath& path, const view::Lookup& look, const view::ChildFilter& filter,
-                   Listing* listing) {
+NtStatus AddImages(const VlState& vl, const VPath& path, const view::Lookup& look,
+                   const view::ChildFilter& filter, Listing* listing) {
   for (view::Contributor at; view::NextContributor(vl.space, path, true, look, &at);) {
     const catalog::Reader& reader = vl.space.catalogs[vl.space.mounts[at.mount].layer];
     const catalog::Key& key = reader.key(at.entry);
@@ -135,7 +136,8 @@ NtStatus AddImages(const VlState& vl, const VPath& path, const view::Lookup& loo
   WView name;
   while (view::NextMountChild(vl.space, path, true, &next, &name)) {
     // No layer's own key: comes last among equals.
-    if (filter.ShowsImage(name) && !Add(listing, name, Source::kHost, UINT32_MAX, INT32_MAX, 0)) return nt::kNoMemory;
+    if (filter.ShowsImage(name) && !Add(listing, name, Source::kHost, UINT32_MAX, INT32_MAX, 0))
+      return nt::kNoMemory;
   }
   return nt::kSuccess;
 }
@@ -153,7 +155,8 @@ void Unite(const VlState& vl, Listing* listing) {
   listing->count = kept;
 }
 
-NtStatus Fill(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, Listing* listing) {
+NtStatus Fill(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
+              Listing* listing) {
   const view::ChildFilter filter(vl.space, path, true, look);
   constexpr AccessMask kAccess = nt::kKeyEnumerateSubKeys | nt::kKeyQueryValue | kNative;
   NtStatus status;
@@ -162,7 +165,8 @@ NtStatus Fill(const VlState& vl, CallScratch& scratch, const VPath& path, const 
     if (Failed(name)) return nt::kNoMemory;
     status = OpenReal(name, kAccess, nt::kObjOpenLink, &listing->upper);
     if (nt::Ok(status)) {
-      status = AddReal(scratch, listing, listing->upper, Source::kUpper, [&](WView n) { return filter.ShowsUpper(n); });
+      status = AddReal(scratch, listing, listing->upper, Source::kUpper,
+                       [&](WView n) { return filter.ShowsUpper(n); });
     } else if (status == nt::kObjectNameNotFound) {
       status = nt::kSuccess;
     }
@@ -175,7 +179,8 @@ NtStatus Fill(const VlState& vl, CallScratch& scratch, const VPath& path, const 
     if (Failed(name)) return nt::kNoMemory;
     status = OpenReal(name, kAccess, 0, &listing->host);
     if (nt::Ok(status)) {
-      status = AddReal(scratch, listing, listing->host, Source::kHost, [&](WView n) { return filter.ShowsHost(n); });
+      status = AddReal(scratch, listing, listing->host, Source::kHost,
+                       [&](WView n) { return filter.ShowsHost(n); });
     } else if (status == nt::kObjectNameNotFound || status == nt::kAccessDenied) {
       status = nt::kSuccess;  // the host has none, or none that this user may see
     }
@@ -204,7 +209,8 @@ bool NeedsListing(const VlState& vl, const VPath& path, const view::Lookup& look
   return look.mode != view::Mode::kDeny && look.merge_listing;
 }
 
-NtStatus MakeListing(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, Listing** out) {
+NtStatus MakeListing(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
+                     Listing** out) {
   auto* listing = HeapNew<Listing>();
   if (!listing) return nt::kNoMemory;
   // Taken first: a change while the layers are read makes the listing old at once.

@@ -28,12 +28,14 @@ NtStatus LongNameStatus(const VlState& vl, CallScratch& scratch, const VPath* ba
   char16_t* storage = scratch.Units((base ? base->text.size() : 0) + parent.size() + 2);
   if (!path || !storage) return nt::kNoMemory;
   const std::span<char16_t> room(storage, (base ? base->text.size() : 0) + parent.size() + 2);
-  const view::NameKind kind = base ? view::ParseRelative(*base, parent, room, path) : view::ParseKeyName(parent, room, path);
+  const view::NameKind kind =
+      base ? view::ParseRelative(*base, parent, room, path) : view::ParseKeyName(parent, room, path);
   if (kind != view::NameKind::kKeyPath) return nt::kObjectNameInvalid;
   NtStatus status = FollowLinks(vl, scratch, path, true);
   if (!nt::Ok(status)) return status;
   Opened opened;
-  status = OpenTop(vl, scratch, *path, LookUp(vl, *path), nt::kKeyQueryValue, nt::kObjCaseInsensitive, &opened);
+  status =
+      OpenTop(vl, scratch, *path, LookUp(vl, *path), nt::kKeyQueryValue, nt::kObjCaseInsensitive, &opened);
   if (!nt::Ok(status)) return nt::kObjectNameNotFound;
   orig.NtClose(opened.handle);
   return nt::kInvalidParameter;
@@ -55,7 +57,8 @@ WView Component(const VPath& path, int i) {  // 1-based
 NtStatus RedirectTo32(CallScratch& scratch, VPath* path) {
   const bool machine = path->end[0] == 1 && view::Upcase(path->text[0]) == u'M';
   const int software = machine ? 1 : 2;
-  if (path->depth <= software || !view::EqualFolded(Component(*path, software), u"Software")) return nt::kSuccess;
+  if (path->depth <= software || !view::EqualFolded(Component(*path, software), u"Software"))
+    return nt::kSuccess;
   int insert_after = software;  // Wow6432Node goes behind this component
   const WView next = Component(*path, software + 1);
   if (view::EqualFolded(next, u"Wow6432Node")) return nt::kSuccess;
@@ -65,7 +68,8 @@ NtStatus RedirectTo32(CallScratch& scratch, VPath* path) {
   } else if (!machine) {
     return nt::kSuccess;
   }
-  WView text = Join(scratch, {path->Prefix(insert_after), u"\\Wow6432Node", From(path->text, path->end[insert_after])});
+  WView text = Join(
+      scratch, {path->Prefix(insert_after), u"\\Wow6432Node", From(path->text, path->end[insert_after])});
   if (Failed(text)) return nt::kNoMemory;
   VPath* redirected = ParsePath(scratch, text);
   if (!redirected) return nt::kObjectNameInvalid;
@@ -92,7 +96,9 @@ VPath* ParsePath(CallScratch& scratch, WView canonical) {
   auto* path = scratch.New<VPath>();
   char16_t* storage = scratch.Units(canonical.size() + 1);
   if (!path || !storage) return nullptr;
-  return view::ParseCanonical(canonical, {storage, canonical.size() + 1}, path) == view::NameKind::kKeyPath ? path : nullptr;
+  return view::ParseCanonical(canonical, {storage, canonical.size() + 1}, path) == view::NameKind::kKeyPath
+             ? path
+             : nullptr;
 }
 
 VPath* Prefix(CallScratch& scratch, const VPath& path, int components) {
@@ -109,7 +115,8 @@ VPath* Child(CallScratch& scratch, const VPath& parent, WView name) {
   const size_t units = parent.text.size() + name.size() + 2;
   char16_t* storage = scratch.Units(units);
   if (!child || !storage) return nullptr;
-  return view::ParseRelative(parent, name, {storage, units}, child) == view::NameKind::kKeyPath ? child : nullptr;
+  return view::ParseRelative(parent, name, {storage, units}, child) == view::NameKind::kKeyPath ? child
+                                                                                                : nullptr;
 }
 
 NtStatus ResolveTarget(const VlState& vl, CallScratch& scratch, const Captured& attributes, AccessMask access,
@@ -120,7 +127,8 @@ NtStatus ResolveTarget(const VlState& vl, CallScratch& scratch, const Captured& 
   bool absolute = attributes.root == nullptr;
   if (!absolute) {
     bool registry_root = false;
-    if (NtStatus status = PathOfHandle(vl, scratch, attributes.root, &base, &registry_root); !nt::Ok(status)) return status;
+    if (NtStatus status = PathOfHandle(vl, scratch, attributes.root, &base, &registry_root); !nt::Ok(status))
+      return status;
     if (!base && !registry_root) {
       out->kind = Target::kOtherHive;
       return nt::kSuccess;
@@ -147,12 +155,14 @@ NtStatus ResolveTarget(const VlState& vl, CallScratch& scratch, const Captured& 
       out->kind = Target::kRegistryRoot;
       return nt::kSuccess;
     case view::NameKind::kDevice:
-      // Other hives (\REGISTRY\A) are passed on; any other object name could lead to the registry by an object link.
+      // Other hives (\REGISTRY\A) are passed on; any other object name could lead to the registry by an
+      // object link.
       if (!StartsWith(name, kRegistry)) return nt::kObjectPathNotFound;
       out->kind = Target::kOtherHive;
       return nt::kSuccess;
     default:
-      if (absolute ? name.empty() || name[0] != u'\\' : !name.empty() && name[0] == u'\\') return nt::kObjectPathSyntaxBad;
+      if (absolute ? name.empty() || name[0] != u'\\' : !name.empty() && name[0] == u'\\')
+        return nt::kObjectPathSyntaxBad;
       return LongNameStatus(vl, scratch, absolute ? nullptr : base, name);
   }
   out->kind = Target::kPath;
@@ -173,7 +183,8 @@ WView UpperName(const VlState& vl, CallScratch& scratch, const VPath& path, int 
 WView HostName(const VlState& vl, CallScratch& scratch, const VPath& path, int components) {
   const bool machine = view::Upcase(path.text[0]) == u'M';
   const WView prefix = path.Prefix(components);
-  return Join(scratch, {machine ? WView(u"\\REGISTRY\\MACHINE") : WView(u"\\REGISTRY\\USER"), From(prefix, 1)});
+  return Join(scratch,
+              {machine ? WView(u"\\REGISTRY\\MACHINE") : WView(u"\\REGISTRY\\USER"), From(prefix, 1)});
 }
 
 int MountDepth(const VlState& vl, const VPath& path, int mount) {
@@ -189,8 +200,8 @@ WView ImageName(const VlState& vl, CallScratch& scratch, const VPath& path, int 
   return Join(scratch, {vl.mount_real[mount], skip < prefix.size() ? From(prefix, skip) : WView(u"")});
 }
 
-RealKind RealToCanonical(const VlState& vl, CallScratch& scratch, WView real, WView* canonical, Source* source,
-                         int* mount) {
+RealKind RealToCanonical(const VlState& vl, CallScratch& scratch, WView real, WView* canonical,
+                         Source* source, int* mount) {
   *mount = -1;
   if (StartsWith(real, vl.registry_upper) && real.size() > vl.registry_upper.size()) {
     *source = Source::kUpper;
@@ -242,7 +253,8 @@ nt::NtStatus KeyHandleToVirtual(const VlState& vl, CallScratch& scratch, nt::Han
   int mount = -1;
   if (!use.ref || use.info()->entry == key::kDirect) return nt::kSuccess;
   if (const nt::NtStatus s = key::RealNameOf(scratch, use.real, &real); !nt::Ok(s)) return s;
-  if (key::RealToCanonical(vl, scratch, real, &canonical, &source, &mount) != key::RealKind::kKey) return nt::kSuccess;
+  if (key::RealToCanonical(vl, scratch, real, &canonical, &source, &mount) != key::RealKind::kKey)
+    return nt::kSuccess;
   if (source == Source::kHost) return nt::kSuccess;
   *virtual_name = key::DisplayName(vl, scratch, canonical);
   *ours = true;

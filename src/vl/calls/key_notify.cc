@@ -1,12 +1,14 @@
-// Notifications. What a guest changes, it changes in the upper layer: a watched key is copied up and the upper key is
-// watched. Copying a subkey up later is a change of its own there, so a watch may fire without cause, never miss one.
+// Notifications. What a guest changes, it changes in the upper layer: a watched key is copied up and the
+// upper key is watched. Copying a subkey up later is a change of its own there, so a watch may fire without
+// cause, never miss one.
 #include "vl/calls/key_internal.h"
 
 namespace plume::vl {
 namespace key {
 namespace {
 
-// The key to watch: the upper one. Needs no write right of the caller, so it works on a handle of the layer's own.
+// The key to watch: the upper one. Needs no write right of the caller, so it works on a handle of the layer's
+// own.
 NtStatus BeginWatch(const VlState& vl, CallScratch& scratch, Handle handle, Use* use) {
   NtStatus status = Begin(vl, scratch, handle, 0, use);
   if (!nt::Ok(status) || !use->lower || !Grants(use->info()->access, nt::kKeyNotify)) return status;
@@ -29,9 +31,10 @@ NtStatus BeginWatch(const VlState& vl, CallScratch& scratch, Handle handle, Use*
 }  // namespace
 }  // namespace key
 
-nt::NtStatus PLUME_NTAPI HookNtNotifyChangeKey(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc, void* context,
-                                               nt::IoStatusBlock* io, nt::Ulong filter, uint8_t subtree, void* buffer,
-                                               nt::Ulong length, uint8_t asynchronous) {
+nt::NtStatus PLUME_NTAPI HookNtNotifyChangeKey(nt::Handle handle, nt::Handle event, nt::ApcRoutine* apc,
+                                               void* context, nt::IoStatusBlock* io, nt::Ulong filter,
+                                               uint8_t subtree, void* buffer, nt::Ulong length,
+                                               uint8_t asynchronous) {
   const VlState& vl = Enter();
   nt::Handle real;
   key::Use use;  // keeps the watched handle open during a synchronous wait
@@ -44,10 +47,12 @@ nt::NtStatus PLUME_NTAPI HookNtNotifyChangeKey(nt::Handle handle, nt::Handle eve
   return orig.NtNotifyChangeKey(real, event, apc, context, io, filter, subtree, buffer, length, asynchronous);
 }
 
-nt::NtStatus PLUME_NTAPI HookNtNotifyChangeMultipleKeys(nt::Handle handle, nt::Ulong count, nt::ObjectAttributes* others,
-                                                        nt::Handle event, nt::ApcRoutine* apc, void* context,
-                                                        nt::IoStatusBlock* io, nt::Ulong filter, uint8_t subtree,
-                                                        void* buffer, nt::Ulong length, uint8_t asynchronous) {
+nt::NtStatus PLUME_NTAPI HookNtNotifyChangeMultipleKeys(nt::Handle handle, nt::Ulong count,
+                                                        nt::ObjectAttributes* others, nt::Handle event,
+                                                        nt::ApcRoutine* apc, void* context,
+                                                        nt::IoStatusBlock* io, nt::Ulong filter,
+                                                        uint8_t subtree, void* buffer, nt::Ulong length,
+                                                        uint8_t asynchronous) {
   const VlState& vl = Enter();
   CallScratch scratch;
   key::Use use;
@@ -76,8 +81,8 @@ nt::NtStatus PLUME_NTAPI HookNtNotifyChangeMultipleKeys(nt::Handle handle, nt::U
     if (!nt::Ok(status)) return status;
     real_others = &captured->own;
   }
-  return orig.NtNotifyChangeMultipleKeys(use.real, count, real_others, event, apc, context, io, filter, subtree, buffer,
-                                         length, asynchronous);
+  return orig.NtNotifyChangeMultipleKeys(use.real, count, real_others, event, apc, context, io, filter,
+                                         subtree, buffer, length, asynchronous);
 }
 
 }  // namespace plume::vl

@@ -5,8 +5,8 @@ namespace plume::vl {
 namespace key {
 namespace {
 
-constexpr Ulong kKeptAttributes = nt::kObjInherit | nt::kObjCaseInsensitive | nt::kObjOpenLink | nt::kObjExclusive |
-                                  nt::kObjDontReparse;
+constexpr Ulong kKeptAttributes =
+    nt::kObjInherit | nt::kObjCaseInsensitive | nt::kObjOpenLink | nt::kObjExclusive | nt::kObjDontReparse;
 
 // One call of either kind, captured.
 struct Call {
@@ -28,13 +28,15 @@ NtStatus PassOn(const Call& call, const Target& target, Call* result) {
 }
 
 // An existing key: upper, image, host, whichever is on top.
-NtStatus OpenExisting(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look, Call* call) {
+NtStatus OpenExisting(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
+                      Call* call) {
   const uint32_t changes = Changes(vl);
   const Ulong attributes = call->attributes.own.attributes & kKeptAttributes;
   Opened opened;
   NtStatus status = OpenTop(vl, scratch, path, look, call->access, attributes, &opened);
   if (!nt::Ok(status)) return status;
-  // Copying up waits for the first change, unless another process inherits the handle and could not do it by itself.
+  // Copying up waits for the first change, unless another process inherits the handle and could not do it by
+  // itself.
   const bool at_once = opened.source != Source::kUpper && !opened.direct && (attributes & nt::kObjInherit) &&
                        (call->access & kWriteRights);
   if (at_once) {
@@ -59,7 +61,8 @@ NtStatus CreateReal(CallScratch& scratch, WView name, Call* call, Handle root = 
                                  static_cast<uint16_t>(call->class_name.size() * 2),
                                  const_cast<char16_t*>(call->class_name.data())};
   return orig.NtCreateKey(&call->handle, UpperAccess(call->access), &attributes, call->title_index,
-                          call->class_name.data() ? &class_string : nullptr, call->options, &call->disposition);
+                          call->class_name.data() ? &class_string : nullptr, call->options,
+                          &call->disposition);
 }
 
 NtStatus CreateUpper(const VlState& vl, CallScratch& scratch, const VPath& path, Call* call) {
@@ -200,7 +203,8 @@ NtStatus Create(Handle* handle, AccessMask access, nt::ObjectAttributes* attribu
   call->options = options;
   status = OpenOrCreate(vl, scratch, call);
   if (!nt::Ok(status)) return status;
-  if (WriteUser(handle, call->handle) && (!disposition || WriteUser(disposition, call->disposition))) return status;
+  if (WriteUser(handle, call->handle) && (!disposition || WriteUser(disposition, call->disposition)))
+    return status;
   Handles().Remove(call->handle);
   orig.NtClose(call->handle);
   return nt::kAccessViolation;
@@ -209,36 +213,41 @@ NtStatus Create(Handle* handle, AccessMask access, nt::ObjectAttributes* attribu
 }  // namespace
 }  // namespace key
 
-nt::NtStatus PLUME_NTAPI HookNtOpenKey(nt::Handle* handle, nt::AccessMask access, nt::ObjectAttributes* attributes) {
+nt::NtStatus PLUME_NTAPI HookNtOpenKey(nt::Handle* handle, nt::AccessMask access,
+                                       nt::ObjectAttributes* attributes) {
   return key::Open(handle, access, attributes);
 }
 
-// The options (backup, open link) are about rights and a last link; the link flag that counts is in the attributes.
-nt::NtStatus PLUME_NTAPI HookNtOpenKeyEx(nt::Handle* handle, nt::AccessMask access, nt::ObjectAttributes* attributes,
-                                         nt::Ulong options) {
+// The options (backup, open link) are about rights and a last link; the link flag that counts is in the
+// attributes.
+nt::NtStatus PLUME_NTAPI HookNtOpenKeyEx(nt::Handle* handle, nt::AccessMask access,
+                                         nt::ObjectAttributes* attributes, nt::Ulong options) {
   return key::Open(handle, access, attributes);
 }
 
-nt::NtStatus PLUME_NTAPI HookNtCreateKey(nt::Handle* handle, nt::AccessMask access, nt::ObjectAttributes* attributes,
-                                         nt::Ulong title_index, nt::UnicodeString* class_name, nt::Ulong options,
+nt::NtStatus PLUME_NTAPI HookNtCreateKey(nt::Handle* handle, nt::AccessMask access,
+                                         nt::ObjectAttributes* attributes, nt::Ulong title_index,
+                                         nt::UnicodeString* class_name, nt::Ulong options,
                                          nt::Ulong* disposition) {
   return key::Create(handle, access, attributes, title_index, class_name, options, disposition);
 }
 
-// A transaction cannot span the layers. Callers are told that transactions are not to be had here, as on a system
-// without the transaction manager (docs/nt-compat.md).
+// A transaction cannot span the layers. Callers are told that transactions are not to be had here, as on a
+// system without the transaction manager (docs/nt-compat.md).
 namespace {
 constexpr nt::NtStatus kTransactionalConflict = nt::Status(0xC0190001);
 }
-nt::NtStatus PLUME_NTAPI HookNtOpenKeyTransacted(nt::Handle*, nt::AccessMask, nt::ObjectAttributes*, nt::Handle) {
+nt::NtStatus PLUME_NTAPI HookNtOpenKeyTransacted(nt::Handle*, nt::AccessMask, nt::ObjectAttributes*,
+                                                 nt::Handle) {
   return Enter().is_wine ? nt::kNotImplemented : kTransactionalConflict;
 }
-nt::NtStatus PLUME_NTAPI HookNtOpenKeyTransactedEx(nt::Handle*, nt::AccessMask, nt::ObjectAttributes*, nt::Ulong,
-                                                   nt::Handle) {
+nt::NtStatus PLUME_NTAPI HookNtOpenKeyTransactedEx(nt::Handle*, nt::AccessMask, nt::ObjectAttributes*,
+                                                   nt::Ulong, nt::Handle) {
   return Enter().is_wine ? nt::kNotImplemented : kTransactionalConflict;
 }
-nt::NtStatus PLUME_NTAPI HookNtCreateKeyTransacted(nt::Handle*, nt::AccessMask, nt::ObjectAttributes*, nt::Ulong,
-                                                   nt::UnicodeString*, nt::Ulong, nt::Handle, nt::Ulong*) {
+nt::NtStatus PLUME_NTAPI HookNtCreateKeyTransacted(nt::Handle*, nt::AccessMask, nt::ObjectAttributes*,
+                                                   nt::Ulong, nt::UnicodeString*, nt::Ulong, nt::Handle,
+                                                   nt::Ulong*) {
   return Enter().is_wine ? nt::kNotImplemented : kTransactionalConflict;
 }
 

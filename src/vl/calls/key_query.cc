@@ -47,8 +47,8 @@ void CountWhatFits(nt::KeyInformationClass information_class, uint8_t* data, Ulo
 }
 
 // Puts a whole answer of `size` bytes, in memory of the layer, into the caller's buffer as the system does.
-NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, uint8_t* data, Ulong size, void* buffer,
-                Ulong length, Ulong* result_length) {
+NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, uint8_t* data, Ulong size,
+                void* buffer, Ulong length, Ulong* result_length) {
   const Ulong fixed = FixedPart(information_class), bytes = length < size ? length : size;
   if (vl.is_wine && length < size && length >= fixed) CountWhatFits(information_class, data, length - fixed);
   if (bytes && !CopyOut(buffer, data, bytes)) return nt::kAccessViolation;
@@ -57,11 +57,11 @@ NtStatus Answer(const VlState& vl, nt::KeyInformationClass information_class, ui
   return length < size ? nt::kBufferOverflow : nt::kSuccess;
 }
 
-// The listing of a handle, made or renewed. `renew`: whatever its age. REQUIRES the lock of the handle's info.
+// The listing of a handle, made or renewed. `renew`: whatever its age. REQUIRES the lock of the handle's
+// info.
 NtStatus CurrentListing(const VlState& vl, CallScratch& scratch, KeyState* state, const VPath& path,
                         const view::Lookup& look, bool renew, Listing** out) {
-  if (state->listing && !renew &&
-      state->listing->generation == ListingStamp(vl)) {
+  if (state->listing && !renew && state->listing->generation == ListingStamp(vl)) {
     *out = state->listing;
     return nt::kSuccess;
   }
@@ -74,7 +74,8 @@ NtStatus CurrentListing(const VlState& vl, CallScratch& scratch, KeyState* state
 }
 
 // A whole answer with `name` in place of the name it has. Basic and node only.
-NtStatus Renamed(CallScratch& scratch, nt::KeyInformationClass information_class, WView name, uint8_t** data, Ulong* size) {
+NtStatus Renamed(CallScratch& scratch, nt::KeyInformationClass information_class, WView name, uint8_t** data,
+                 Ulong* size) {
   const bool node = information_class == nt::kKeyNodeInformation;
   const auto* old = reinterpret_cast<const nt::KeyNodeInformation*>(*data);
   const Ulong fixed = FixedPart(information_class), name_bytes = static_cast<Ulong>(name.size() * 2);
@@ -110,11 +111,14 @@ void PutCounts(nt::KeyInformationClass information_class, uint8_t* data, const L
   }
 }
 
-bool Counts(nt::KeyInformationClass c) { return c == nt::kKeyFullInformation || c == nt::kKeyCachedInformation; }
+bool Counts(nt::KeyInformationClass c) {
+  return c == nt::kKeyFullInformation || c == nt::kKeyCachedInformation;
+}
 
 // The name a key shows where its real one differs: the roots, and the root of an image's mount.
 bool HasOwnName(const VlState& vl, const VPath& path, Source source, int mount) {
-  return path.depth == 0 || (source == Source::kImage && mount >= 0 && MountDepth(vl, path, mount) == path.depth);
+  return path.depth == 0 ||
+         (source == Source::kImage && mount >= 0 && MountDepth(vl, path, mount) == path.depth);
 }
 WView OwnName(const VlState& vl, const VPath& path) {
   if (path.depth != 0) return path.Name();
@@ -131,7 +135,8 @@ NtStatus NameAnswer(const VlState& vl, CallScratch& scratch, Handle real_key, ui
   const NtStatus status = RealNameOf(scratch, real_key, &real);
   if (!nt::Ok(status)) return status;
   WView name = real;
-  if (RealToCanonical(vl, scratch, real, &canonical, &source, &mount) == RealKind::kKey && source != Source::kHost) {
+  if (RealToCanonical(vl, scratch, real, &canonical, &source, &mount) == RealKind::kKey &&
+      source != Source::kHost) {
     name = DisplayName(vl, scratch, canonical);
   }
   const Ulong fixed = FixedPart(nt::kKeyNameInformation);
@@ -145,8 +150,8 @@ NtStatus NameAnswer(const VlState& vl, CallScratch& scratch, Handle real_key, ui
 }
 
 // Everything about one key, seen from outside, in scratch.
-NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path, nt::KeyInformationClass information_class,
-                  uint8_t** data, Ulong* size) {
+NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path,
+                  nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
   const view::Lookup look = LookUp(vl, path);
   Opened opened;
   NtStatus status = OpenTop(vl, scratch, path, look, nt::kKeyRead, nt::kObjOpenLink, &opened);
@@ -174,7 +179,9 @@ NtStatus Describe(const VlState& vl, CallScratch& scratch, const VPath& path, nt
 // The answer for a subkey without opening it: its entry in the layer's own key, if it still is at that index.
 NtStatus FromLayer(CallScratch& scratch, const Listing& listing, const ListedKey& key,
                    nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
-  const Handle layer = key.source == Source::kUpper ? listing.upper : key.source == Source::kHost ? listing.host : nullptr;
+  const Handle layer = key.source == Source::kUpper  ? listing.upper
+                       : key.source == Source::kHost ? listing.host
+                                                     : nullptr;
   if (!layer || key.index == UINT32_MAX) return nt::kNoMoreEntries;
   const NtStatus status = QueryWhole(scratch, layer, key.index, information_class, data, size);
   if (!nt::Ok(status)) return status;
@@ -205,8 +212,9 @@ NtStatus FromCatalog(const VlState& vl, CallScratch& scratch, const ListedKey& k
   return Renamed(scratch, information_class, key.Name(), data, size);
 }
 
-NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, const VPath& path, const view::Lookup& look,
-                   Ulong index, nt::KeyInformationClass information_class, uint8_t** data, Ulong* size) {
+NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, const VPath& path,
+                   const view::Lookup& look, Ulong index, nt::KeyInformationClass information_class,
+                   uint8_t** data, Ulong* size) {
   KeyState* state = StateOf(info);
   if (!state) return nt::kNoMemory;
   LockGuard guard(info->lock);
@@ -217,8 +225,9 @@ NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, co
     if (index >= listing->count) return nt::kNoMoreEntries;
     const ListedKey& key = listing->keys[index];
     if (!Counts(information_class) && information_class != nt::kKeyNameInformation) {
-      status = key.source == Source::kImage ? FromCatalog(vl, scratch, key, information_class, data, size)
-                                            : FromLayer(scratch, *listing, key, information_class, data, size);
+      status = key.source == Source::kImage
+                   ? FromCatalog(vl, scratch, key, information_class, data, size)
+                   : FromLayer(scratch, *listing, key, information_class, data, size);
       if (nt::Ok(status)) return status;
     }
     VPath* child = Child(scratch, path, key.Name());
@@ -233,8 +242,9 @@ NtStatus Enumerate(const VlState& vl, CallScratch& scratch, HandleInfo* info, co
 }  // namespace
 }  // namespace key
 
-nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, nt::KeyInformationClass information_class,
-                                            void* buffer, nt::Ulong length, nt::Ulong* result_length) {
+nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index,
+                                            nt::KeyInformationClass information_class, void* buffer,
+                                            nt::Ulong length, nt::Ulong* result_length) {
   using namespace key;
   const VlState& vl = Enter();
   CallScratch scratch;
@@ -242,11 +252,16 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   NtStatus status = Begin(vl, scratch, handle, nt::kKeyEnumerateSubKeys, &use);
   if (TraceNote* note = TraceNow()) note->Detail(index);
   if (!nt::Ok(status) && !NotAKey(status) && FixedPart(information_class)) return status;
-  const auto pass_on = [&] { return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length); };
-  const bool ours = information_class == nt::kKeyBasicInformation || information_class == nt::kKeyNodeInformation ||
-                    Counts(information_class) || (information_class == nt::kKeyNameInformation && vl.is_wine);
+  const auto pass_on = [&] {
+    return orig.NtEnumerateKey(use.real, index, information_class, buffer, length, result_length);
+  };
+  const bool ours = information_class == nt::kKeyBasicInformation ||
+                    information_class == nt::kKeyNodeInformation || Counts(information_class) ||
+                    (information_class == nt::kKeyNameInformation && vl.is_wine);
   // The system judges rights and unknown classes.
-  if (!use.ref || use.info()->entry == kDirect || !ours || !Grants(use.info()->access, nt::kKeyEnumerateSubKeys)) return pass_on();
+  if (!use.ref || use.info()->entry == kDirect || !ours ||
+      !Grants(use.info()->access, nt::kKeyEnumerateSubKeys))
+    return pass_on();
   VPath* path = PathOf(vl, scratch, use.info());
   if (!path) return nt::kNoMemory;
   const view::Lookup look = LookUp(vl, *path);
@@ -263,15 +278,17 @@ nt::NtStatus PLUME_NTAPI HookNtEnumerateKey(nt::Handle handle, nt::Ulong index, 
   return nt::Ok(status) ? Answer(vl, information_class, data, size, buffer, length, result_length) : status;
 }
 
-nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationClass information_class, void* buffer,
-                                        nt::Ulong length, nt::Ulong* result_length) {
+nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationClass information_class,
+                                        void* buffer, nt::Ulong length, nt::Ulong* result_length) {
   using namespace key;
   const VlState& vl = Enter();
   CallScratch scratch;
   Use use;
   NtStatus status = Begin(vl, scratch, handle, 0, &use);
   if (!nt::Ok(status) && !NotAKey(status) && FixedPart(information_class)) return status;
-  const auto pass_on = [&] { return orig.NtQueryKey(use.real, information_class, buffer, length, result_length); };
+  const auto pass_on = [&] {
+    return orig.NtQueryKey(use.real, information_class, buffer, length, result_length);
+  };
   if (!use.ref || use.info()->entry == kDirect || FixedPart(information_class) == 0) return pass_on();
   HandleInfo* info = use.info();
   const bool host = info->source == Source::kHost && use.lower;
@@ -297,7 +314,8 @@ nt::NtStatus PLUME_NTAPI HookNtQueryKey(nt::Handle handle, nt::KeyInformationCla
     data = static_cast<uint8_t*>(scratch.Alloc(room + kLongestFixedPart));
     if (!data) return nt::kNoMemory;
     const NtStatus answered = orig.NtQueryKey(use.real, information_class, data, room, &size);
-    if (answered != nt::kBufferOverflow && answered != nt::kBufferTooSmall && !nt::Ok(answered)) return answered;
+    if (answered != nt::kBufferOverflow && answered != nt::kBufferTooSmall && !nt::Ok(answered))
+      return answered;
     KeyState* state = StateOf(info);
     if (!state) return nt::kNoMemory;
     LockGuard guard(info->lock);

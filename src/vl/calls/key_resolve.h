@@ -5,8 +5,8 @@
 
 namespace plume::vl {
 
-// The virtual name of a key handle for ObjectNameInformation ("\REGISTRY\MACHINE\Software\.."). *ours false: the
-// original answer is right. kKeyDeleted: the key was deleted in the VM.
+// The virtual name of a key handle for ObjectNameInformation ("\REGISTRY\MACHINE\Software\.."). *ours false:
+// the original answer is right. kKeyDeleted: the key was deleted in the VM.
 nt::NtStatus KeyHandleToVirtual(const VlState& vl, CallScratch& scratch, nt::Handle handle, bool* ours,
                                 view::WView* virtual_name);
 
