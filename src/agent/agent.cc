@@ -74,7 +74,9 @@ Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
   agent->lock_ = std::make_unique<os::FileLock>(std::move(lock));
   bool moved = false;
   TRY(ClaimState(agent->state_, agent->facts_.user_sid, &moved));
-  ASSIGN(agent->cache_, cache::Cache::Open(HostPath(state.root())));
+  cache::Options cache_options;
+  cache_options.variables = ImageMeanings(agent->facts_);
+  ASSIGN(agent->cache_, cache::Cache::Open(HostPath(state.root()), cache_options));
   agent->apps_ = std::make_unique<Apps>(agent->state_, *agent->cache_);
   TRY(agent->apps_->Load());
   Agent* self = agent.get();

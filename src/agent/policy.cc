@@ -54,10 +54,17 @@ bool IsDocumentFolder(std::u16string_view name) {
                      [&](std::u16string_view n) { return view::EqualFolded(n, name); });
 }
 
+// A drive may have the letter that is the name of the machine's registry: M.
+uint32_t FileRoot(const catalog::Reader& image, std::string_view name) {
+  for (const catalog::Root* root : *image.raw().roots())
+    if (!root->registry() && root->name()->string_view() == name) return root->index();
+  return catalog::kNone;
+}
+
 // Merge rules for the top-level entries of one root of an image.
 void AddImageFolders(const catalog::Reader& image, const char* root, const std::u16string& prefix,
                      const MachineFacts& facts, std::vector<PolicyRule>& rules) {
-  const uint32_t top = image.RootIndex(root);
+  const uint32_t top = FileRoot(image, root);
   if (top == catalog::kNone) return;
   const catalog::Entry& folder = image.entry(top);
   for (uint32_t i = 0; i < folder.child_count(); ++i) {

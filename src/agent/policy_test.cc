@@ -70,6 +70,27 @@ TEST(Policy, ServicesAreTheVmsOwnWhereItHasAManager) {
   EXPECT_EQ(ModeOf(CompletePolicy(user, facts, {}).keys, services + u"\\winebus"), Mode::kHost);
 }
 
+// Of roots, "M" is a drive's letter and the machine's registry; keys are no folders of a drive M.
+TEST(Policy, TheMachinesKeysAreNoDrive) {
+  catalog::Input input;
+  catalog::FileNode file;
+  file.root = "Profile";
+  file.path = u"AppData\\x";
+  input.files.push_back(file);
+  for (const char16_t* name : {u"a", u"b", u"c", u"d"})
+    input.keys.push_back({"CU", std::u16string(u"Software\\") + name, 0, {}});
+  input.keys.push_back({"M", u"Software\\x", 0, {}});
+  const auto bytes = catalog::Write(input);
+  ASSERT_TRUE(bytes.ok()) << bytes.error().message;
+  catalog::Reader reader;
+  ASSERT_TRUE(reader.Attach(bytes->data(), bytes->size()));
+  Policy user;
+  user.base = BasePolicy::kApplication;
+  const Policy p = CompletePolicy(user, Facts(), {&reader});
+  for (const PolicyRule& rule : p.files) EXPECT_FALSE(rule.prefix.starts_with(u"M:"));
+  EXPECT_EQ(ModeOf(p.files, u"C:\\users\\ann\\AppData\\x"), Mode::kMerge);
+}
+
 TEST(Policy, ApplicationKeepsDocumentsLocal) {
   catalog::Input input;
   for (const char16_t* path :

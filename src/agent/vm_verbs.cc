@@ -8,6 +8,8 @@
 #include "agent/text.h"
 #include "agent/win/machine.h"
 #include "agent/win/thread.h"
+#include "capture/capture.h"
+#include "capture/environment.h"
 
 namespace plume::agent {
 namespace {
@@ -146,6 +148,22 @@ Result<VmRecord> Agent::TakeVm(const Json& args, const std::string& name, const 
   }
 }
 
+// What set-ups that ran in the VM made of the environment, as a user finds it after the next logon.
+std::vector<image::EnvVar> VmVariables(const std::u16string& upper_key, const std::u16string& user_sid) {
+  std::vector<image::EnvVar> out;
+  const auto upper = capture::OpenUpperKeys(upper_key);
+  const auto host = capture::OpenHostKeys();
+  for (const std::u16string& key :
+       {std::u16string(u"M\\System\\CurrentControlSet\\Control\\Session Manager\\Environment"),
+        u"U\\" + user_sid + u"\\Environment"}) {
+    capture::KeyContent now, before;
+    if (!upper->Read(key, &now)) continue;
+    host->Read(key, &before);
+    capture::MergeVariables(capture::NewVariables(now.values, before.values), &out);
+  }
+  return out;
+}
+
 // Everything that has to be true before a guest is started; the session then holds a lease on the VM.
 Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   std::string name = OptionalString(args, "name");
@@ -186,6 +204,9 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
             {{"id", e.id}, {"name", e.name}, {"path", e.path}, {"arguments", e.arguments}, {"cwd", e.cwd}});
     }
   }
+  for (const image::EnvVar& v :
+       VmVariables(state_.WorkspaceKey(ToUtf16(vm.id), vm.workspace), facts_.user_sid))
+    environment.push_back({{"name", v.name}, {"value", v.value}, {"join", v.join}});
   Json variables = Json::object();
   for (const auto& [key, value] : ImageVariables(facts_)) variables[ToUtf8(key)] = ToUtf8(value);
   return Json{{"id", vm.id},
@@ -376,7 +397,11 @@ Result<Json> Agent::VmWorkspace(Session&, const Json& args) {
   Json deleted = Json::array();
   for (const std::u16string& path : space->Whiteouts()) deleted.push_back(ToUtf8(path));
   const std::u16string id = ToUtf16(vm.id);
+  Json machine = Json::object();
+  for (const auto& [means, value] : ImageMeanings(facts_)) machine[means] = ToUtf8(value);
   return Json{{"id", vm.id},
+              {"created", vm.created},
+              {"machine", std::move(machine)},
               {"upper", ToUtf8(state_.WorkspaceFile(id, vm.workspace, u"upper"))},
               {"key", ToUtf8(state_.WorkspaceKey(id, vm.workspace))},
               {"profile", ToUtf8(facts_.profile)},

@@ -172,7 +172,7 @@ Result<const Image*> CacheImpl::Attach(std::shared_ptr<repository::Repository> r
       if (loaded.error().code != Errc::kNotFound && loaded.error().code != Errc::kCorrupt)
         return loaded.error();
       if (source == nullptr) return loaded.error();
-      TRY(ImageData::Fetch(files_, places_, *source, digest));
+      TRY(ImageData::Fetch(files_, places_, *source, digest, options_.variables));
       loaded = ImageData::Load(files_, places_, digest);
       if (!loaded.ok()) return loaded.error();
     }
@@ -329,7 +329,7 @@ Status CacheImpl::RepairCatalog(const std::string& digest) {
     const os::Path catalog = places_.Catalog(digest.substr(7));
     return os::Exists(files_, catalog) ? files_.Remove(catalog) : Ok();
   }
-  TRY(ImageData::Fetch(files_, places_, *source, digest));
+  TRY(ImageData::Fetch(files_, places_, *source, digest, options_.variables));
   ASSIGN(auto fresh, ImageData::Load(files_, places_, digest));
   fresh->set_source(source);
   fresh->attached = image->attached.load();

@@ -37,6 +37,8 @@ struct Options {
   uint64_t read_ahead = 128u << 10;      // a request asks for at least this much of a pack ...
   uint64_t read_ahead_kept = 16u << 20;  // ... and what was not needed yet is kept in memory, up to this much
   uint32_t offline_millis = 5000;  // how long a failed connection is remembered before it is tried again
+  // What this machine puts in place of an image's variables, by their meaning ("profile").
+  std::vector<std::pair<std::string, std::u16string>> variables{};
   bool probe = true;               // reconnect in the background while offline
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/utf16.h"
+#include "catalog/expand.h"
 #include "image/codec.h"
 #include "image/config.h"
 #include "os/sha256.h"
@@ -40,6 +41,22 @@ Status CheckAgainstManifest(const catalog::Reader& catalog, const image::Manifes
   return Ok();
 }
 
+Result<catalog::Replacements> ReplacementsFor(
+    const image::Config& config, const std::vector<std::pair<std::string, std::u16string>>& known,
+    const std::string& digest) {
+  catalog::Replacements out;
+  for (const image::Variable& variable : config.variables) {
+    const auto found =
+        std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.first == variable.means; });
+    if (found == known.end()) {
+      return Malformed(digest, "it wants to know '" + variable.means +
+                                   "' of this machine, which this version cannot tell (update Plume)");
+    }
+    out.emplace_back(FromUtf8Lossy(variable.token), found->second);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<os::Bytes> FetchBlob(Source& source, const std::string& digest, uint64_t size, uint64_t limit,
@@ -59,7 +76,8 @@ Result<os::Bytes> FetchBlob(Source& source, const std::string& digest, uint64_t 
 }
 
 Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& source,
-                        const std::string& digest) {
+                        const std::string& digest,
+                        const std::vector<std::pair<std::string, std::u16string>>& variables) {
   ASSIGN(const repository::ManifestBlob blob, source.GetManifest(digest));
   if (os::DigestText(os::Sha256::Of(blob.bytes)) != digest) {
     return Error{Errc::kCorrupt, "fetching the manifest of image " + digest + " failed: the repository " +
@@ -70,17 +88,23 @@ Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& sou
   ASSIGN(const os::Bytes config, FetchBlob(source, parsed->config.digest, parsed->config.size,
                                            image::kMaxConfigBytes, "the config of image " + digest));
   const std::string config_text(config.begin(), config.end());
-  if (auto checked = image::ParseConfig(config_text); !checked.ok())
-    return Malformed(digest, checked.error().message);
+  const auto parsed_config = image::ParseConfig(config_text);
+  if (!parsed_config.ok()) return Malformed(digest, parsed_config.error().message);
   ASSIGN(const os::Bytes layer, FetchBlob(source, parsed->catalog.digest, parsed->catalog.size,
                                           image::kMaxCatalogBytes, "the catalog of image " + digest));
-  ASSIGN(const os::Bytes catalog, image::UnpackCatalog(layer));
+  ASSIGN(os::Bytes catalog, image::UnpackCatalog(layer));
   if (!catalog::Reader::Verify(catalog.data(), catalog.size()))
     return Malformed(digest, "its catalog is malformed");
   catalog::Reader reader;
   if (!reader.Attach(catalog.data(), catalog.size()))
     return Malformed(digest, "its catalog has an unknown version");
   TRY(CheckAgainstManifest(reader, *parsed, digest));
+  if (!parsed_config->variables.empty()) {
+    ASSIGN(const catalog::Replacements replacements, ReplacementsFor(*parsed_config, variables, digest));
+    auto expanded = catalog::Expand(reader, replacements);
+    if (!expanded.ok()) return Malformed(digest, expanded.error().message);
+    catalog = std::move(*expanded);
+  }
 
   const std::string hex = HexOf(digest);
   TRY(os::WriteAtomic(files, places.Manifest(hex), std::string_view(blob.bytes)));

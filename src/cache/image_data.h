@@ -34,7 +34,9 @@ class ImageData {
                                                  const std::string& digest);
   // Fetches manifest, config and catalog, verifies them, and puts them into the state folder; the catalog
   // last.
-  static Status Fetch(os::FileSystem& files, const Places& places, Source& source, const std::string& digest);
+  // `variables` as in Options.
+  static Status Fetch(os::FileSystem& files, const Places& places, Source& source, const std::string& digest,
+                      const std::vector<std::pair<std::string, std::u16string>>& variables);
 
   const Image& image() const { return image_; }
   const catalog::Reader& catalog() const { return image_.catalog; }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/utf16.h"
+#include "capture/drivers.h"
 #include "capture/entry_points.h"
 #include "capture/environment.h"
 #include "capture/files.h"
@@ -184,7 +185,20 @@ void NoteDeleted(const Workspace& workspace, const Captured& captured, std::vect
   }
 }
 
-// Copies of packages, and where they came from: of no use if nothing is installed later.
+// Where packages came from: a folder of the machine that ran the set-up.
+void DropSources(std::vector<image::KeyItem>* keys, Capture* out) {
+  out->dropped_keys += std::erase_if(*keys, [](const image::KeyItem& key) {
+    return key.root == "M" && IsPackageSourceKey(key.path);
+  });
+  for (auto& key : *keys) {
+    if (key.root != "M") continue;
+    std::erase_if(key.values, [&](const image::ValueItem& value) {
+      return IsPackageSourceValue(key.path, value.name) && !SameFolded(value.name, u"LocalPackage");
+    });
+  }
+}
+
+// Copies of packages: of no use if nothing is installed later.
 void DropPackages(std::vector<image::FileItem>* files, std::vector<image::KeyItem>* keys, Capture* out) {
   out->dropped_files += std::erase_if(*files, [](const image::FileItem& item) {
     return !item.directory && item.root == "C" && IsCachedPackage(item.path);
@@ -197,13 +211,25 @@ void DropPackages(std::vector<image::FileItem>* files, std::vector<image::KeyIte
       return item.root == "C" && SameFolded(item.path, u"Windows\\Installer");
     });
   }
-  out->dropped_keys += std::erase_if(*keys, [](const image::KeyItem& key) {
-    return key.root == "M" && IsPackageSourceKey(key.path);
-  });
   for (auto& key : *keys) {
     if (key.root != "M") continue;
     std::erase_if(key.values, [&](const image::ValueItem& value) { return IsPackageSourceValue(key.path, value.name); });
   }
+}
+
+Status CheckDrivers(const Options& options, Capture* out) {
+  const auto drivers = FindDrivers(out->content);
+  if (drivers.empty()) return Ok();
+  std::string names;
+  for (const std::string& driver : drivers) names += (names.empty() ? "" : ", ") + driver;
+  if (!options.without_drivers) {
+    return Error{Errc::kInvalid, "capturing " + options.name + " failed: it installs drivers (" + names +
+                                     "), which no image can bring (install them on the clients with their own set-up, and "
+                                     "capture with --without-drivers)"};
+  }
+  DropDrivers(&out->content);
+  out->notes.push_back("drivers were left out (" + names + "): the clients need them installed");
+  return Ok();
 }
 
 // What both ways of capturing end with.
@@ -276,6 +302,7 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
     return s.link.advertised;
   });
   if (!on_demand) DropPackages(&files.files, &sifted.keys, &out);
+  DropSources(&sifted.keys, &out);
   PruneDirectories(
       [&](const image::FileItem& item) {
         if (!workspace.host_file) return false;
@@ -291,6 +318,17 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
   out.content.files = std::move(files.files);
   out.content.keys = std::move(sifted.keys);
   out.content.config.environment = std::move(sifted.environment);
+  TRY(CheckDrivers(options, &out));
+  Machine machine = workspace.machine;
+  machine.profile = workspace.profile;
+  machine.user_sid = workspace.user_sid;
+  TRY(MakePortable(
+      machine, options.scratch,
+      [&](const image::FileItem& item) {
+        return workspace.host_file &&
+               os::Exists(os::SystemFiles(), workspace.host_file(VirtualPath(item.root, item.path, workspace.profile)));
+      },
+      &out.content, &out.notes));
   TRY(Finish(options, product, workspace.profile, std::move(candidates), &out));
   return out;
 }

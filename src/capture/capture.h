@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "capture/portable.h"
 #include "image/content.h"
 
 namespace plume::capture {
@@ -24,6 +25,9 @@ namespace plume::capture {
 struct Options {
   std::string name, version;   // of the image
   std::string entry;           // default entry point: id, file name or path; empty = the best one found
+  // An empty folder for files that are rewritten; it must live until the image is built. Empty: none are.
+  std::filesystem::path scratch{};
+  bool without_drivers = false;  // leave drivers out; else a set-up that installs some is refused
 };
 
 // Where a registry tree is read from: the upper layer or the host. Paths are canonical ("M\Software\A",
@@ -45,6 +49,7 @@ struct Workspace {
   std::filesystem::path upper;       // state/vms/<id>/upper: below it "C\Program Files\..."
   std::u16string profile;            // the user's profile folder as guests saw it: "C:\users\ann"
   std::u16string user_sid;           // "S-1-5-21-..."
+  Machine machine;                   // whose values are replaced by variables; its profile and user_sid are those above
   const KeySource* keys = nullptr;   // the registry upper; null = none
   // The host below the VM, to tell a change from an untouched copy. host_file maps a virtual path to a real one (an
   // empty path = cannot say); both may be missing.
@@ -67,7 +72,7 @@ struct Capture {
   uint64_t dropped_files = 0, dropped_keys = 0, unchanged_files = 0, unchanged_keys = 0;
 };
 
-// Errors: kInvalid (nothing was installed; an entry that does not exist), kNotFound, kDenied (unreadable workspace).
+// Errors: kInvalid (nothing was installed; drivers; an entry that does not exist), kNotFound, kDenied (unreadable workspace).
 Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& options);
 Result<Capture> CaptureFolder(const Folder& folder, const Options& options);
 

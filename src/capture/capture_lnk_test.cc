@@ -110,7 +110,8 @@ Bytes IdList() {
 TEST(Lnk, AllParts) {
   Bytes b = Header(2 | 4 | 8 | 0x10 | 0x20 | 0x40 | 0x80);
   Append(&b, LinkInfo("C:\\Program Files\\A\\a.exe", u""));
-  for (const auto text : {u"An editor", u"..\\a.exe", u"C:\\Program Files\\A", u"-x \"y z\"", u"C:\\i.ico"}) String(&b, text);
+  for (const auto text : {u"An editor", u"..\\a.exe", u"C:\\Program Files\\A", u"-x \"y z\"", u"C:\\i.ico"})
+    String(&b, text);
   Number(&b, 0, 4);
   const auto link = ParseLnk(b);
   ASSERT_TRUE(link.ok()) << link.error().message;
@@ -160,6 +161,48 @@ TEST(Lnk, EnvironmentBlockAndAdvertisement) {
 Bytes Sample(const char* name) {
   std::ifstream in(std::string(PLUME_LNK_SAMPLES) + "/" + name, std::ios::binary);
   return Bytes(std::istreambuf_iterator<char>(in), {});
+}
+
+// The same link, written at another time on another machine.
+TEST(Lnk, PortableOnesAreEqual) {
+  for (const char* name : {"wine-nsis.lnk", "wine-msi.lnk"}) {
+    const Bytes one = Sample(name);
+    Bytes other = one;
+    for (size_t i = 28; i < 52; ++i) other[i] ^= 0x5A;  // times of the header
+    const auto a = PortableLnk(one, u"C:\\users\\ann"), b = PortableLnk(other, u"C:\\users\\bob");
+    ASSERT_TRUE(a.ok() && b.ok());
+    EXPECT_EQ(*a, *b);
+    EXPECT_NE(*a, one);
+    const auto before = ParseLnk(one), after = ParseLnk(*a);
+    ASSERT_TRUE(before.ok() && after.ok());
+    EXPECT_EQ(after->target, before->target);
+    EXPECT_EQ(after->working_directory, before->working_directory);
+    EXPECT_EQ(after->arguments, before->arguments);
+  }
+}
+
+// Wine dates every folder on the way to the target.
+TEST(Lnk, DatesOfTheItemListAreNoPartOfPortableOnes) {
+  const Bytes one = Sample("wine-nsis-dated.lnk");
+  Bytes other = one;
+  for (const size_t at : {0x83u, 0x85u, 0x9Fu, 0xA1u, 0xA3u, 0xA5u, 0xD1u, 0xD3u}) other[at] ^= 1;
+  const auto a = PortableLnk(one, u"C:\\users\\ann"), b = PortableLnk(other, u"C:\\users\\bob");
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ(*a, *b);
+  EXPECT_EQ(ParseLnk(*a)->target, u"C:\\Program Files\\SevenZip\\7z.exe");
+}
+
+TEST(Lnk, TargetsInTheProfileAreNamedByVariable) {
+  const Bytes one = Sample("wine-nsis.lnk");
+  const auto portable = PortableLnk(one, u"C:\\Program Files");
+  ASSERT_TRUE(portable.ok()) << portable.error().message;
+  const auto link = ParseLnk(*portable);
+  ASSERT_TRUE(link.ok()) << link.error().message;
+  EXPECT_EQ(link->target, u"%USERPROFILE%\\7-Zip\\7z.exe");
+  EXPECT_EQ(link->working_directory, u"%USERPROFILE%\\7-Zip");
+  Bytes cut = one;
+  cut.resize(0x60);
+  EXPECT_FALSE(PortableLnk(cut, u"C:\\users\\ann").ok());
 }
 
 // Written by Wine's shell for an NSIS and an MSI installer.

@@ -99,7 +99,8 @@ TEST_F(CaptureTest, FolderIsTakenAsItIs) {
   Write("app/share/a.txt", "a");
   Write("app/Temp/keep.tmp", "t");
   fs::create_directories(root_ / "app/empty");
-  const auto captured = CaptureFolder({root_ / "app", u"C:/Program Files/Tool/", u""}, {"tool", "1.0", ""});
+  const auto captured =
+      CaptureFolder({root_ / "app", u"C:/Program Files/Tool/", u""}, {"tool", "1.0", "", {}, false});
   ASSERT_TRUE(captured.ok()) << captured.error().message;
   const auto& content = captured->content;
   EXPECT_EQ(content.config.name, "tool");
@@ -114,19 +115,22 @@ TEST_F(CaptureTest, FolderIsTakenAsItIs) {
 }
 
 TEST_F(CaptureTest, FolderErrors) {
-  EXPECT_EQ(CaptureFolder({root_ / "none", u"C:\\A", u""}, {"a", "1", ""}).error().code, Errc::kNotFound);
-  EXPECT_EQ(CaptureFolder({root_, u"C:\\A", u""}, {"a", "1", ""}).error().code, Errc::kInvalid);  // empty
+  EXPECT_EQ(CaptureFolder({root_ / "none", u"C:\\A", u""}, {"a", "1", "", {}, false}).error().code,
+            Errc::kNotFound);
+  EXPECT_EQ(CaptureFolder({root_, u"C:\\A", u""}, {"a", "1", "", {}, false}).error().code,
+            Errc::kInvalid);  // empty
   Write("a.exe", Program());
-  EXPECT_EQ(CaptureFolder({root_, u"A", u""}, {"a", "1", ""}).error().code, Errc::kInvalid);
-  EXPECT_EQ(CaptureFolder({root_, u"C:\\A", u""}, {"a", "1", "b.exe"}).error().code, Errc::kInvalid);
-  EXPECT_TRUE(CaptureFolder({root_, u"C:\\A", u""}, {"a", "1", "A.EXE"}).ok());
+  EXPECT_EQ(CaptureFolder({root_, u"A", u""}, {"a", "1", "", {}, false}).error().code, Errc::kInvalid);
+  EXPECT_EQ(CaptureFolder({root_, u"C:\\A", u""}, {"a", "1", "b.exe", {}, false}).error().code,
+            Errc::kInvalid);
+  EXPECT_TRUE(CaptureFolder({root_, u"C:\\A", u""}, {"a", "1", "A.EXE", {}, false}).ok());
 }
 
 TEST_F(CaptureTest, FolderNotesWhatWindowsCannotHold) {
   Write("app/ok.txt", "x");
   Write("app/bad:name", "x");
   fs::create_symlink("ok.txt", root_ / "app/link");
-  const auto captured = CaptureFolder({root_ / "app", u"C:\\A", u""}, {"a", "1", ""});
+  const auto captured = CaptureFolder({root_ / "app", u"C:\\A", u""}, {"a", "1", "", {}, false});
   ASSERT_TRUE(captured.ok());
   EXPECT_EQ(captured->content.config.file_count, 1u);
   EXPECT_EQ(captured->notes.size(), 3u);  // two files, no program
@@ -134,8 +138,8 @@ TEST_F(CaptureTest, FolderNotesWhatWindowsCannotHold) {
 
 TEST_F(CaptureTest, FolderInTheProfile) {
   Write("app/a.exe", Program());
-  const auto captured =
-      CaptureFolder({root_ / "app", u"C:\\users\\ann\\AppData\\Local\\A", u"C:\\Users\\Ann"}, {"a", "1", ""});
+  const auto captured = CaptureFolder(
+      {root_ / "app", u"C:\\users\\ann\\AppData\\Local\\A", u"C:\\Users\\Ann"}, {"a", "1", "", {}, false});
   ASSERT_TRUE(captured.ok());
   EXPECT_TRUE(Find(captured->content, "Profile", u"AppData\\Local\\A\\a.exe"));
   EXPECT_EQ(captured->content.config.entry_points[0].path, "%PROFILE%\\AppData\\Local\\A\\a.exe");
@@ -196,7 +200,7 @@ TEST_F(WorkspaceTest, Installation) {
   Write("host/C/windows/notepad.exe", "n");
   w.deleted = {u"C:\\windows\\notepad.exe", u"C:\\Program Files\\Editor\\editor.exe",
                u"C:\\Program Files\\Editor\\made-and-removed.txt", u"C:\\windows\\Temp\\x"};
-  const auto captured = CaptureWorkspace(w, {"editor", "2.0", ""});
+  const auto captured = CaptureWorkspace(w, {"editor", "2.0", "", {}, false});
   ASSERT_TRUE(captured.ok()) << captured.error().message;
   const auto& content = captured->content;
   EXPECT_EQ(content.config.display_name, "The Editor");
@@ -246,7 +250,7 @@ TEST_F(WorkspaceTest, PackagesStayIfInstalledOnDemand) {
   image::ValueItem darwin = Text(u"command", u"w_1^VX!!!!!!!!!MKKSk");
   darwin.type = 7;
   upper_.Add(u"M\\Software\\Classes\\editor.file\\shell\\open\\command", {darwin});
-  const auto captured = CaptureWorkspace(Make(), {"editor", "1", ""});
+  const auto captured = CaptureWorkspace(Make(), {"editor", "1", "", {}, false});
   ASSERT_TRUE(captured.ok());
   EXPECT_TRUE(Find(captured->content, "C", u"windows\\Installer\\1.msi"));
 }
@@ -259,7 +263,7 @@ TEST_F(WorkspaceTest, PackageSourcesGoWithThePackages) {
   upper_.Add(u"M\\Software\\Classes\\Installer\\Products\\1\\SourceList\\Net", {Text(u"1", u"Z:\\setup")});
   upper_.Add(product + u"\\InstallProperties",
              {Text(u"DisplayName", u"A"), Text(u"LocalPackage", u"C:\\windows\\Installer\\1.msi")});
-  const auto captured = CaptureWorkspace(Make(), {"editor", "1", ""});
+  const auto captured = CaptureWorkspace(Make(), {"editor", "1", "", {}, false});
   ASSERT_TRUE(captured.ok());
   EXPECT_FALSE(Find(captured->content, "C", u"windows\\Installer"));
   EXPECT_TRUE(FindKey(captured->content, "M", u"Software\\Classes\\Installer\\Products\\1"));
@@ -270,10 +274,31 @@ TEST_F(WorkspaceTest, PackageSourcesGoWithThePackages) {
   EXPECT_EQ(properties->values.size(), 1u);
 }
 
+TEST_F(WorkspaceTest, DriversAreRefusedOrLeftOut) {
+  Write("upper/C/Program Files/Editor/editor.exe", Program());
+  Write("upper/C/windows/system32/drivers/editor.sys", "driver");
+  const std::u16string services = u"M\\System\\CurrentControlSet\\Services\\";
+  upper_.Add(services + u"EditorFilter", {{u"Type", 4, {2, 0, 0, 0}}});
+  upper_.Add(services + u"EditorFilter\\Instances", {Text(u"v", u"1")});
+  upper_.Add(services + u"EditorService", {{u"Type", 4, {16, 0, 0, 0}}});
+  const auto refused = CaptureWorkspace(Make(), {"editor", "1", "", {}, false});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Errc::kInvalid);
+  EXPECT_NE(refused.error().message.find("EditorFilter"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("--without-drivers"), std::string::npos);
+  const auto captured = CaptureWorkspace(Make(), {"editor", "1", "", {}, true});
+  ASSERT_TRUE(captured.ok()) << captured.error().message;
+  EXPECT_TRUE(Find(captured->content, "C", u"Program Files\\Editor\\editor.exe"));
+  EXPECT_FALSE(Find(captured->content, "C", u"windows\\system32\\drivers\\editor.sys"));
+  EXPECT_FALSE(
+      FindKey(captured->content, "M", u"System\\CurrentControlSet\\Services\\EditorFilter\\Instances"));
+  EXPECT_TRUE(FindKey(captured->content, "M", u"System\\CurrentControlSet\\Services\\EditorService"));
+}
+
 TEST_F(WorkspaceTest, NothingInstalled) {
   fs::create_directories(root_ / "upper/C/users/ann/AppData/Local/Temp");
   fs::create_directories(root_ / "host/C/users/ann/AppData/Local/Temp");
-  const auto captured = CaptureWorkspace(Make(), {"editor", "1", ""});
+  const auto captured = CaptureWorkspace(Make(), {"editor", "1", "", {}, false});
   ASSERT_FALSE(captured.ok());
   EXPECT_EQ(captured.error().code, Errc::kInvalid);
 }

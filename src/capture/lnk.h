@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -21,5 +23,9 @@ struct Lnk {
 };
 
 Result<Lnk> ParseLnk(std::span<const uint8_t> bytes);
+
+// The same link without what is the machine's that wrote it: times, serial numbers, file numbers, tracking data. One that points
+// into the user's profile folder names it by %USERPROFILE%.
+Result<std::vector<uint8_t>> PortableLnk(std::span<const uint8_t> bytes, std::u16string_view profile);
 
 }  // namespace plume::capture

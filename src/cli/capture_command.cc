@@ -16,7 +16,7 @@ namespace {
 struct CaptureRequest {
   std::string name, version, vm, from_folder, at, from_vm, entry;
   std::vector<std::string> command;
-  bool json = false;
+  bool json = false, without_drivers = false;
 };
 
 Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture::Capture& captured) {
@@ -52,12 +52,31 @@ Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture:
   });
 }
 
+// For what capture rewrites, until the image is built.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(os::Path path) : path_(std::move(path)) {}
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder() { (void)os::RemoveTree(os::SystemFiles(), path_); }
+  const os::Path& path() const { return path_; }
+
+ private:
+  os::Path path_;
+};
+
 Result<int> CaptureVm(Context& context, const CaptureRequest& o, const std::string& vm) {
   ASSIGN(const agent::Json found, context.Ask("vm.workspace", {{"name", vm}}));
   capture::Workspace workspace;
   workspace.upper = os::Path(agent::Wide(agent::ToUtf16(Field(found, "upper"))));
   workspace.profile = agent::ToUtf16(Field(found, "profile"));
   workspace.user_sid = agent::ToUtf16(Field(found, "user_sid"));
+  const agent::Json& machine = found.at("machine");
+  workspace.machine.temp = agent::ToUtf16(Field(machine, "temp"));
+  workspace.machine.user = agent::ToUtf16(Field(machine, "user"));
+  workspace.machine.computer = agent::ToUtf16(Field(machine, "computer"));
+  workspace.machine.guid = agent::ToUtf16(Field(machine, "machine-guid"));
+  workspace.machine.begin = found.at("created").get<int64_t>();
   const auto keys = capture::OpenUpperKeys(agent::ToUtf16(Field(found, "key")));
   const auto host_keys = capture::OpenHostKeys();
   workspace.keys = keys.get();
@@ -65,7 +84,11 @@ Result<int> CaptureVm(Context& context, const CaptureRequest& o, const std::stri
   workspace.host_file = capture::HostFile;
   for (const std::string& path : agent::OptionalStrings(found, "deleted"))
     workspace.deleted.push_back(agent::ToUtf16(path));
-  ASSIGN(const capture::Capture captured, capture::CaptureWorkspace(workspace, {o.name, o.version, o.entry}));
+  ASSIGN(const agent::StatePaths state, context.State());
+  const ScratchFolder scratch(agent::HostPath(state.root()) / ("capture-" + os::RandomHex(8)));
+  TRY(os::SystemFiles().MakeDirectories(scratch.path()));
+  ASSIGN(const capture::Capture captured,
+         capture::CaptureWorkspace(workspace, {o.name, o.version, o.entry, scratch.path(), o.without_drivers}));
   return StoreImage(context, o, captured);
 }
 
@@ -112,7 +135,7 @@ Result<int> CaptureDirectory(Context& context, const CaptureRequest& o) {
     return Error{Errc::kNotFound, "capturing '" + o.name + "' failed: " + o.from_folder + " is not a folder"};
   }
   ASSIGN(const capture::Capture captured,
-         capture::CaptureFolder({folder, at, facts.profile}, {o.name, o.version, o.entry}));
+         capture::CaptureFolder({folder, at, facts.profile}, {o.name, o.version, o.entry, {}, false}));
   return StoreImage(context, o, captured);
 }
 
@@ -153,6 +176,7 @@ void AddCapture(CLI::App& app, Context& context) {
   c->add_option("--at", o->at, "Where guests see the folder");
   c->add_option("--from-vm", o->from_vm, "Take what this VM changed");
   c->add_option("--entry", o->entry, "The program that starts by default");
+  c->add_flag("--without-drivers", o->without_drivers, "Leave drivers out, which no image can bring");
   c->add_flag("--json", o->json, "Print JSON");
 }
 

@@ -36,6 +36,17 @@ void AddReader(CLI::App& group, Context& context, const char* name, const char* 
 
 std::string Plain(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
+// The fields that say something, in one line.
+std::string Row(const json& row) {
+  if (!row.is_object()) return Plain(row);
+  std::string out;
+  for (const auto& [key, value] : row.items()) {
+    if (value == "" || value == false) continue;
+    out += (out.empty() ? "" : ", ") + key + " " + Plain(value);
+  }
+  return out;
+}
+
 }  // namespace
 
 void AddImage(CLI::App& app, Context& context) {
@@ -54,7 +65,15 @@ void AddImage(CLI::App& app, Context& context) {
       *group, context, "inspect", "Show what an image says of itself", true,
       [](image::Store& store, const std::string& ref) { return image::InspectImage(store, ref); },
       [](const json& j) {
-        for (const auto& [key, value] : j.items()) PrintLine(key + ": " + Plain(value));
+        for (const auto& [key, value] : j.items()) {
+          if (!value.is_array()) {
+            PrintLine(key + ": " + Plain(value));
+            continue;
+          }
+          if (value.empty()) continue;
+          PrintLine(key + ": " + std::to_string(value.size()));
+          for (const json& row : value) PrintLine("  " + Row(row));
+        }
       });
   AddReader(
       *group, context, "files", "Show its files", true,

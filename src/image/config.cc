@@ -5,7 +5,8 @@
 namespace plume::image {
 namespace {
 
-constexpr uint64_t kFormat = 1;
+// Variables came with format 2: a reader that does not know them must not use such an image.
+constexpr uint64_t kFormat = 2, kWithoutVariables = 1;
 constexpr char kWhat[] = "the image's config";
 using Ordered = nlohmann::ordered_json;
 
@@ -34,6 +35,14 @@ Result<EnvVar> ParseVariable(const Json& json) {
   return out;
 }
 
+Result<Variable> ParseImageVariable(const Json& json) {
+  Variable out;
+  ASSIGN(out.token, TextMember(json, "token", kWhat));
+  ASSIGN(out.means, TextMember(json, "means", kWhat));
+  if (out.token.empty() || out.means.empty()) return BadConfig("a variable has no token or no meaning");
+  return out;
+}
+
 }  // namespace
 
 std::string ToJson(const Config& config) {
@@ -48,8 +57,8 @@ std::string ToJson(const Config& config) {
   for (const EnvVar& variable : config.environment) {
     environment.push_back({{"name", variable.name}, {"value", variable.value}, {"join", variable.join}});
   }
-  const Ordered json = {
-      {"plume", kFormat},
+  Ordered json = {
+      {"plume", config.variables.empty() ? kWithoutVariables : kFormat},
       {"name", config.name},
       {"version", config.version},
       {"display_name", config.display_name},
@@ -60,6 +69,8 @@ std::string ToJson(const Config& config) {
       {"byte_count", config.byte_count},
       {"key_count", config.key_count},
   };
+  for (const Variable& variable : config.variables)
+    json["variables"].push_back(Ordered{{"token", variable.token}, {"means", variable.means}});
   return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
 }
 
@@ -87,6 +98,12 @@ Result<Config> ParseConfig(std::string_view text) {
     for (const Json& variable : *variables) {
       ASSIGN(EnvVar parsed, ParseVariable(variable));
       out.environment.push_back(std::move(parsed));
+    }
+  }
+  if (const Json* variables = ArrayMember(json, "variables")) {
+    for (const Json& variable : *variables) {
+      ASSIGN(Variable parsed, ParseImageVariable(variable));
+      out.variables.push_back(std::move(parsed));
     }
   }
   return out;

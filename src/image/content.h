@@ -33,12 +33,17 @@ struct EntryPoint { std::string id, name, path, arguments, cwd; };
 // Environment of the image. kJoin: PATH-like, the items are put before the local value's, duplicates dropped.
 struct EnvVar { std::string name, value; bool join = false; };
 
-// The OCI config blob (docs/formats/config.md); JSON with "plume": 1.
+// What stands in the registry for a value that every machine has its own of: `token` is found there literally; `means` says what
+// is put in its place (docs/formats/config.md).
+struct Variable { std::string token, means; };
+
+// The OCI config blob (docs/formats/config.md); JSON with "plume": 1, or 2 if there are variables.
 struct Config {
   std::string name, version;
   std::string display_name, publisher;
   std::vector<EntryPoint> entry_points;   // the first is the default
   std::vector<EnvVar> environment;
+  std::vector<Variable> variables;
   uint64_t file_count = 0, byte_count = 0, key_count = 0;
 };
 

@@ -5,6 +5,7 @@
 #include "base/utf16.h"
 #include "catalog/reader.h"
 #include "image/codec.h"
+#include "image/contents.h"
 #include "image/json.h"
 
 namespace plume::image {
@@ -127,6 +128,36 @@ void WalkFiles(const catalog::Reader& reader, uint32_t root, const std::string& 
   }
 }
 
+// What the image registers, as lists; empty ones are there too.
+void AddContents(const Contents& contents, Json* out) {
+  Json &classes = (*out)["com_classes"] = Json::array(), &services = (*out)["services"] = Json::array(),
+       &drivers = (*out)["drivers"] = Json::array(), &types = (*out)["file_types"] = Json::array(),
+       &protocols = (*out)["protocols"] = Json::array(), &fonts = (*out)["fonts"] = Json::array();
+  for (const ComClass& c : contents.com_classes) {
+    classes.push_back({{"clsid", c.clsid},
+                       {"name", c.name},
+                       {"server", c.server},
+                       {"file", c.file},
+                       {"threading", c.threading},
+                       {"prog_id", c.prog_id},
+                       {"scope", c.user ? "user" : "machine"},
+                       {"wow64", c.wow64}});
+  }
+  for (const auto& [list, to] : {std::pair(&contents.services, &services), {&contents.drivers, &drivers}}) {
+    for (const Service& s : *list)
+      to->push_back(
+          {{"name", s.name}, {"display_name", s.display_name}, {"command", s.command}, {"start", s.start}});
+  }
+  for (const std::string& file : contents.driver_files) drivers.push_back({{"file", file}});
+  for (const FileType& t : contents.file_types)
+    types.push_back({{"extension", t.extension}, {"type", t.type}, {"name", t.name}, {"command", t.command}});
+  for (const Protocol& p : contents.protocols)
+    protocols.push_back({{"scheme", p.scheme}, {"command", p.command}});
+  for (const Font& f : contents.fonts) fonts.push_back({{"name", f.name}, {"file", f.file}});
+  (*out)["scheduled_tasks"] = contents.scheduled_tasks;
+  (*out)["assemblies"] = contents.assemblies;
+}
+
 Json Blob(const Descriptor& blob) { return {{"digest", blob.digest}, {"size", blob.size}}; }
 
 }  // namespace
@@ -193,21 +224,26 @@ Result<Json> InspectImage(const Store& store, const std::string& ref) {
     environment.push_back({{"name", v.name}, {"value", v.value}, {"join", v.join}});
   }
   for (const Descriptor& pack : manifest.packs) packs.push_back(Blob(pack));
-  return Json{{"name", image.name},
-              {"version", image.version},
-              {"digest", image.digest},
-              {"display_name", config.display_name},
-              {"publisher", config.publisher},
-              {"files", config.file_count},
-              {"bytes", config.byte_count},
-              {"keys", config.key_count},
-              {"stored_bytes", manifest.TotalBytes()},
-              {"chunks", open.reader.raw().chunks()->size()},
-              {"config", Blob(manifest.config)},
-              {"catalog", Blob(manifest.catalog)},
-              {"packs", std::move(packs)},
-              {"entry_points", std::move(entries)},
-              {"environment", std::move(environment)}};
+  Json variables = Json::array();
+  for (const Variable& v : config.variables) variables.push_back({{"token", v.token}, {"means", v.means}});
+  Json out{{"name", image.name},
+           {"version", image.version},
+           {"digest", image.digest},
+           {"display_name", config.display_name},
+           {"publisher", config.publisher},
+           {"files", config.file_count},
+           {"bytes", config.byte_count},
+           {"keys", config.key_count},
+           {"stored_bytes", manifest.TotalBytes()},
+           {"chunks", open.reader.raw().chunks()->size()},
+           {"config", Blob(manifest.config)},
+           {"catalog", Blob(manifest.catalog)},
+           {"packs", std::move(packs)},
+           {"entry_points", std::move(entries)},
+           {"environment", std::move(environment)},
+           {"variables", std::move(variables)}};
+  AddContents(ReadContents(open.reader), &out);
+  return out;
 }
 
 Result<Json> ListFiles(const Store& store, const std::string& ref) {

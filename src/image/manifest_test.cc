@@ -113,11 +113,23 @@ TEST(Config, GoldenFile) {
   EXPECT_EQ(ToJson(*read), ToJson(SampleConfig()));
 }
 
+TEST(Config, GoldenFileWithVariables) {
+  Config config = SampleConfig();
+  config.variables = {{"%{plume:profile}", "profile"}, {"%{plume:sid}", "sid"}};
+  const auto golden = os::ReadText(os::SystemFiles(), os::Path(PLUME_GOLDEN) / "config_v2.json");
+  ASSERT_TRUE(golden.ok()) << golden.error().message;
+  EXPECT_EQ(ToJson(config) + "\n", *golden);
+  const Result<Config> read = ParseConfig(*golden);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(ToJson(*read), ToJson(config));
+  EXPECT_FALSE(ParseConfig(Replaced(*golden, "\"means\":\"sid\"", "\"means\":\"\"")).ok());
+}
+
 TEST(Config, NewerAndMalformedOnesAreRefusedUnknownMembersAreNot) {
   const std::string good = ToJson(SampleConfig());
   EXPECT_TRUE(ParseConfig(Replaced(good, "\"publisher\"", "\"future\":{\"a\":[1]},\"publisher\"")).ok());
   for (const std::string& bad :
-       {Replaced(good, "\"plume\":1", "\"plume\":2"), Replaced(good, "\"plume\":1", "\"plume\":\"1\""),
+       {Replaced(good, "\"plume\":1", "\"plume\":3"), Replaced(good, "\"plume\":1", "\"plume\":\"1\""),
         Replaced(good, "\"id\":\"editor\"", "\"id\":\"\""), Replaced(good, "\"join\":true", "\"join\":1"),
         Replaced(good, "\"EDITOR_HOME\"", "\"A=B\""), Replaced(good, "\"file_count\":3", "\"file_count\":-3"),
         std::string("{}"), std::string("x")}) {

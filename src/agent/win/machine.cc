@@ -297,4 +297,31 @@ std::vector<std::pair<std::u16string, std::u16string>> ImageVariables(const Mach
           {u"SystemRoot", facts.system_root}, {u"ProgramData", facts.program_data}};
 }
 
+std::vector<std::pair<std::string, std::u16string>> ImageMeanings(const MachineFacts& facts) {
+  std::wstring user(257, 0), computer(257, 0), guid(64, 0);
+  DWORD size = static_cast<DWORD>(user.size());
+  user.resize(GetUserNameW(user.data(), &size) && size > 0 ? size - 1 : 0);
+  size = static_cast<DWORD>(computer.size());
+  computer.resize(GetComputerNameW(computer.data(), &size) ? size : 0);
+  size = static_cast<DWORD>(guid.size() * sizeof(wchar_t));
+  if (RegGetValueW(HKEY_LOCAL_MACHINE, L"Software\\Microsoft\\Cryptography", L"MachineGuid",
+                   RRF_RT_REG_SZ | RRF_SUBKEY_WOW6464KEY, nullptr, guid.data(), &size) != ERROR_SUCCESS) {
+    size = 0;
+  }
+  guid.resize(wcsnlen(guid.data(), size / sizeof(wchar_t)));
+  SYSTEMTIME now;
+  GetLocalTime(&now);
+  const std::string date = std::to_string(now.wYear * 10000 + now.wMonth * 100 + now.wDay);
+  std::u16string slashes = facts.profile;
+  std::replace(slashes.begin(), slashes.end(), u'\\', u'/');
+  return {{"profile", facts.profile},
+          {"profile/", slashes},
+          {"temp", facts.temp},
+          {"user", FromWide(user)},
+          {"computer", FromWide(computer)},
+          {"sid", facts.user_sid},
+          {"machine-guid", FromWide(guid)},
+          {"date", ToUtf16(date)}};
+}
+
 }  // namespace plume::agent
