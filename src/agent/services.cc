@@ -135,6 +135,8 @@ uint32_t Agent::StartServicesNow(const std::string& vm_id) {
     }
     Sleep(5);
   }
+  // Again: the VM may have been without guests for a moment, if the one that asked ended meanwhile.
+  vms_->BeganServices(vm_id);
   return 0;
 }
 

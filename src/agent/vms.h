@@ -163,6 +163,7 @@ class Vms {
     int leases = 0;
     Services services = Services::kUnknown;
     std::vector<uint32_t> kept_services;  // guests of which it is known that the manager is not idle
+    uint64_t judge_services_at = 0;       // GetTickCount64
     // Numbers of workspaces are never used twice: what is left of an old one may still be on its way out.
     uint32_t last_workspace = 1;
     std::set<std::string> notes;

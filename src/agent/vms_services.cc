@@ -10,6 +10,8 @@
 namespace plume::agent {
 namespace {
 
+constexpr uint64_t kJudgeAgainMillis = 2000;
+
 // The process that started it, and its command line, from its own memory.
 void ReadOrigin(HANDLE process, GuestProcess* guest) {
   PROCESS_BASIC_INFORMATION basic = {};
@@ -57,7 +59,8 @@ void Vms::BeganServices(const std::string& id) {
 void Vms::EndIdleServicesLocked(Vm* vm) const {
   if (vm->services != Services::kMayRun || !vm->job) return;
   const std::vector<uint32_t> pids = vm->job.Processes();
-  if (pids.empty() || pids == vm->kept_services) return;
+  // The same guests are judged again now and then only: what cannot be asked now may be a moment later.
+  if (pids.empty() || (pids == vm->kept_services && GetTickCount64() < vm->judge_services_at)) return;
   // Not before it has started what starts by itself.
   const view::ObjectMark mark = view::MakeObjectMark(
       CurrentUserKey() + u"\\" + state_.WorkspaceKey(ToUtf16(vm->record.id), vm->record.workspace));
@@ -68,6 +71,7 @@ void Vms::EndIdleServicesLocked(Vm* vm) const {
   for (const uint32_t pid : pids) guests.push_back(Describe(pid));
   if (!OnlyManager(guests, facts_.system_root + u"\\System32\\services.exe", facts_.services)) {
     vm->kept_services = pids;
+    vm->judge_services_at = GetTickCount64() + kJudgeAgainMillis;
     return;
   }
   // One by one: a guest that joins at this moment is none of them.
@@ -76,7 +80,7 @@ void Vms::EndIdleServicesLocked(Vm* vm) const {
     if (process && TerminateProcess(process.get(), 0)) WaitForSingleObject(process.get(), 1000);
   }
   vm->kept_services.clear();
-  vm->services = Services::kUnknown;  // the next guest is the VM's first one
+  if (vm->job.Count() == 0) vm->services = Services::kUnknown;  // the next guest is the VM's first one
 }
 
 }  // namespace plume::agent

@@ -43,6 +43,9 @@ run vm run one -- sc query winebus
 check "the machine's drivers are not the VM's" [ "$code" != 0 ]
 run vm run one -- sc query RpcSs
 check "what every system has is there" says RpcSs
+run vm run one -- sc start RpcSs
+check "... and is started in the VM" says RpcSs
+check "... which does not go on for that" wait_guests one
 
 # --- the same service in two VMs -------------------------------------------------------------------------------------
 for vm in one two; do

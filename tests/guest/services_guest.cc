@@ -257,6 +257,8 @@ int All(const std::wstring& prefix) {
   printf("delete: %s\n", Error(DeleteService(two)));
   for (const SC_HANDLE h : {one, two, shared}) CloseServiceHandle(h);
   printf("gone: %s\n", Error(OpenServiceW(g_manager, name.c_str(), SERVICE_ALL_ACCESS) != nullptr));
+  // A deleted one goes with its process.
+  for (int i = 0; i < 200 && CountNamed(prefix, SERVICE_STATE_ALL) != 0; ++i) Sleep(50);
   printf("listed: %d\n", CountNamed(prefix, SERVICE_STATE_ALL));
   return 0;
 }

@@ -101,9 +101,9 @@ std::vector<SystemService> ServicesForVms() {
     SystemService service{FromWide(std::wstring_view(name, size)), u""};
     std::wstring command(32768, 0);
     DWORD bytes = static_cast<DWORD>(command.size() * sizeof(wchar_t));
-    // Expanded, as the service manager starts it.
-    if (type != 0 && RegGetValueW(all, name, L"ImagePath", RRF_RT_REG_SZ | RRF_RT_REG_EXPAND_SZ, nullptr,
-                                  command.data(), &bytes) == 0)
+    // With its variables replaced, as the service manager starts it.
+    if (type != 0 &&
+        RegGetValueW(all, name, L"ImagePath", RRF_RT_REG_SZ, nullptr, command.data(), &bytes) == 0)
       service.command = FromWide(std::wstring_view(command.c_str()));
     out.push_back(std::move(service));
   }
