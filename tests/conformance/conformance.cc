@@ -14,6 +14,8 @@
 #include <map>
 #include <memory>
 
+#include "com_testing.h"
+
 namespace plume::conformance {
 
 std::vector<Check>& Checks() {
@@ -208,6 +210,8 @@ int main(int argc, char** argv) {
       std::printf("%s.%s %u %d %s\n", c.area, c.name, c.flags, c.observe != nullptr, c.why);
     return 0;
   }
+  if (argc == 3 && std::strcmp(argv[1], "create") == 0) return CreateClass(argv[2]);
+  if (argc >= 4 && std::strcmp(argv[1], "serve-class") == 0) return ServeClass(argc, argv);
   if (argc == 3 && std::strcmp(argv[1], "serve") == 0) return Serve(argv[2]);
   std::fputs("conformance list | conformance serve ID   (driven by tests/conformance/run.py)\n", stderr);
   return 2;

@@ -20,6 +20,10 @@ plume agent stop --force </dev/null >/dev/null 2>&1
 machine_before || exit 1
 # What happens in VMs alone leaves the machine as it is. Holders and probers outside leave what they made.
 cat >"$work/between" <<'SH'
+# Servers end after their clients.
+for space in a b; do
+  for i in $(seq 50); do plume vm ps "conformance-$space" </dev/null 2>/dev/null | grep -q '\\' || break; sleep 0.2; done
+done
 plume agent stop --force </dev/null >/dev/null 2>&1
 if out=$(tools/machine_listing.py after "$1" conformance/inside); then
   echo "ok   the machine is as it was before guests ran"

@@ -60,7 +60,7 @@ void WINAPI Main(DWORD argc, wchar_t** argv) {
   Report(SERVICE_START_PENDING);
   Report(SERVICE_RUNNING);
   if (argc == 3 && wcscmp(argv[1], L"code") == 0)
-    g_status.dwWin32ExitCode = static_cast<DWORD>(_wtoi(argv[2]));
+    Sleep(1000), g_status.dwWin32ExitCode = static_cast<DWORD>(_wtoi(argv[2]));  // seen running before
   else
     WaitForSingleObject(g_stop, INFINITE);
   Report(SERVICE_STOPPED);
