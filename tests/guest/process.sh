@@ -10,7 +10,7 @@ export WINEPREFIX=$prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;wined
 wineserver -p600 </dev/null >/dev/null 2>&1
 c=$prefix/drive_c
 mkdir -p "$c/t"
-cp "$bin/process_guest.exe" "$c/t/"
+cp "$bin/process_guest.exe" "$bin/process_in_place.exe" "$c/t/"
 
 passed=0 failed=0
 pass() { passed=$((passed + 1)); echo "ok   $*"; }
@@ -39,6 +39,10 @@ vm "$guest" child 2 guest >"$work/vm"
 grep -qx guest "$work/vm" && pass "children of children are guests" || fail "children of children are guests"
 vm cmd /c "$guest" guest >"$work/vm"
 grep -qx guest "$work/vm" && pass "a child of the system's cmd is a guest" || fail "a child of cmd is a guest"
+in_place='C:\t\process_in_place.exe'
+[ "$(vm "$in_place" guest)" = guest ] && pass "a program in the layer's place is a guest" || fail "a program in the layer's place is a guest"
+vm "$in_place" child 2 guest >"$work/vm"
+grep -qx guest "$work/vm" && pass "so are its children" || fail "children of a program in the layer's place are guests"
 compare names names
 compare "bad pointers" pointers
 compare "exit codes through two levels" child 2 exit 77

@@ -10,6 +10,7 @@
 #include "vl/low/guard.h"
 #include "vl/low/hooks.h"
 #include "vl/low/map_file.h"
+#include "vl/low/memory.h"
 #include "vl/low/trace.h"
 
 namespace plume::vl {
@@ -96,30 +97,42 @@ nt::NtStatus ResolveImage(const VlState& vl, CallScratch& scratch, nt::Attribute
   return nt::kSuccess;
 }
 
-// The layer's own file, mapped once per process, by the first one that starts a child. Never the running
-// image: its data has changed since.
-nt::NtStatus LayerFile(const VlState& vl, std::span<const uint8_t>* out) {
-  static constinit std::atomic<const uint8_t*> g_base{nullptr};
-  static constinit std::atomic<size_t> g_size{0};
-  if (!g_base.load(std::memory_order_acquire)) {
-    void* base;
-    size_t size;
-    if (const nt::NtStatus s = MapFile(vl.vl64, false, &base, &size); !nt::Ok(s)) return s;
-    // A thread that loses the race leaves its mapping behind; it is the same file.
-    g_size.store(size, std::memory_order_relaxed);
-    const uint8_t* none = nullptr;
-    g_base.compare_exchange_strong(none, static_cast<const uint8_t*>(base), std::memory_order_release);
+// The layer's own file, opened and mapped once per process, by the first one that starts a child. Never the
+// running image: its data has changed since.
+struct LayerFile {
+  void* base = nullptr;
+  size_t size = 0;
+  nt::Handle section = nullptr;
+};
+nt::NtStatus OpenLayer(const VlState& vl, const LayerFile** out) {
+  static constinit std::atomic<const LayerFile*> g_file{nullptr};
+  *out = g_file.load(std::memory_order_acquire);
+  if (*out) return nt::kSuccess;
+  auto* file = HeapNew<LayerFile>();
+  if (!file) return nt::kNoMemory;
+  if (const nt::NtStatus s = MapFile(vl.vl64, false, &file->base, &file->size, &file->section); !nt::Ok(s)) {
+    HeapDelete(file);
+    return s;
   }
-  *out = {g_base.load(std::memory_order_acquire), g_size.load(std::memory_order_relaxed)};
+  // The application must not close it by accident: another section under its number would be mapped.
+  const uint8_t flags[2] = {0, 1};  // inherit, protect from close
+  orig.NtSetInformationObject(file->section, nt::kObjectHandleFlagInformation, const_cast<uint8_t*>(flags),
+                              sizeof(flags));
+  // A thread that loses the race leaves its own behind; it is the same file.
+  const LayerFile* none = nullptr;
+  *out = g_file.compare_exchange_strong(none, file, std::memory_order_acq_rel) ? file : none;
   return nt::kSuccess;
 }
 
 nt::NtStatus MakeGuest(const VlState& vl, nt::Handle process, const Start& start) {
   InjectRequest request;
-  if (const nt::NtStatus s = LayerFile(vl, &request.layer); !nt::Ok(s)) {
+  const LayerFile* layer;
+  if (const nt::NtStatus s = OpenLayer(vl, &layer); !nt::Ok(s)) {
     Log("opening the layer for a child failed:", s, vl.vl64);
     return s;
   }
+  request.layer = {static_cast<const uint8_t*>(layer->base), layer->size};
+  request.section = layer->section;
   request.view_path = vl.view_path;
   request.exe = start.exe;
   request.rename = start.renamed;

@@ -141,6 +141,31 @@ bool MapImage(std::span<const uint8_t> file, const ImageInfo& info, uint64_t bas
   return Relocate(info, image, base);
 }
 
+namespace {
+
+bool ImportsNothing(std::span<const uint8_t> image, const ImageInfo& info) {
+  const Directory d = GetDirectory(info, image, kDirectoryImport);
+  uint32_t name_at;  // of the first module
+  return d.rva == 0 || (Read(image, d.rva + 12ull, &name_at) && name_at == 0);
+}
+
+}  // namespace
+
+bool IsLaidOut(std::span<const uint8_t> file, const ImageInfo& info) {
+  constexpr uint32_t kPage = 4096;
+  uint64_t end = info.headers_size;
+  if (info.image_size % kPage || file.size() < info.image_size || info.headers_size > kPage) return false;
+  for (uint32_t i = 0; i < info.section_count; ++i) {
+    Section s;
+    if (!Read(file, info.sections + i * sizeof(Section), &s)) return false;
+    // Of what lies behind the section's own bytes, up to the end of the page, the linker makes zeros.
+    const uint64_t pages = (uint64_t{s.virtual_size} + kPage - 1) / kPage * kPage;
+    if (s.raw_at != s.rva || s.rva % kPage || s.rva < end || s.raw_size < pages) return false;
+    end = s.rva + pages;
+  }
+  return end <= info.image_size && ImportsNothing(file, info);
+}
+
 bool BindImports(const ImageInfo& info, std::span<uint8_t> image, uint64_t (*resolve)(void*, const char*),
                  void* context, const char** missing) {
   *missing = "";

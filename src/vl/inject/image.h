@@ -24,6 +24,10 @@ bool ReadImageInfo(std::span<const uint8_t> headers, ImageInfo* out);
 // Lays the sections of `file` out in `image` (image_size bytes, zero-filled) and relocates them for `base`.
 bool MapImage(std::span<const uint8_t> file, const ImageInfo& info, uint64_t base, std::span<uint8_t> image);
 
+// True if `file` has every byte of the image where MapImage would lay it for the preferred base, so that it
+// can be mapped as it is.
+bool IsLaidOut(std::span<const uint8_t> file, const ImageInfo& info);
+
 // Fills the import address tables of a mapped image. `resolve(context, name)` gives the address of a function
 // of ntdll.dll, or 0. False if another module is imported, or by number, or something is unknown (*missing
 // names it).

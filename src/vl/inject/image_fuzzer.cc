@@ -8,6 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ImageInfo info{};
   const std::span<const uint8_t> file(data, size);
   if (!ReadImageInfo(file, &info) || info.image_size > (1 << 20)) return 0;
+  if (IsLaidOut(file, info) && file.size() < info.image_size) __builtin_trap();
   std::vector<uint8_t> image(info.image_size);
   if (!MapImage(file, info, 0x12340000, image)) return 0;
   const char* missing;

@@ -177,5 +177,66 @@ TEST(Image, SurvivesDamage) {
   }
 }
 
+// A file that is its own image: as TestImage, with pages for everything.
+std::vector<uint8_t> FlatImage() {
+  std::vector<uint8_t> file(0x3000);
+  auto put = [&](size_t at, auto value) { std::memcpy(&file[at], &value, sizeof(value)); };
+  auto section = [&](size_t at, uint32_t rva, uint32_t bytes) {
+    put(at + 8, bytes);
+    put(at + 12, rva);
+    put(at + 16, uint32_t{0x1000});
+    put(at + 20, rva);
+  };
+  put(0, uint16_t{0x5a4d});
+  put(0x3c, uint32_t{0x80});
+  put(0x80, uint32_t{0x4550});
+  put(0x84, uint16_t{0x8664});
+  put(0x86, uint16_t{2});
+  put(0x94, uint16_t{0xf0});
+  put(0x98, uint16_t{0x20b});
+  put(0x98 + 56, uint32_t{0x3000});
+  put(0x98 + 60, uint32_t{0x1000});
+  put(0x98 + 108, uint32_t{16});
+  section(0x188, 0x1000, 0x900);
+  section(0x1b0, 0x2000, 0x1000);
+  return file;
+}
+
+TEST(Image, LaidOutAsAFile) {
+  const std::vector<uint8_t> good = FlatImage();
+  ImageInfo info;
+  ASSERT_TRUE(ReadImageInfo(good, &info));
+  EXPECT_TRUE(IsLaidOut(good, info));
+  // It is exactly what mapping by hand makes of it.
+  std::vector<uint8_t> image(info.image_size);
+  ASSERT_TRUE(MapImage(good, info, info.preferred_base, image));
+  EXPECT_EQ(image, good);
+
+  const auto spoiled = [&](size_t at, uint32_t value) {
+    std::vector<uint8_t> bad = good;
+    std::memcpy(&bad[at], &value, sizeof(value));
+    ImageInfo changed;
+    return ReadImageInfo(bad, &changed) && !IsLaidOut(bad, changed);
+  };
+  EXPECT_TRUE(spoiled(0x188 + 20, 0x800));      // elsewhere in the file
+  EXPECT_TRUE(spoiled(0x188 + 16, 0x800));      // not to the end of its page
+  EXPECT_TRUE(spoiled(0x188 + 8, 0x1001));      // longer than what the file has of it
+  EXPECT_TRUE(spoiled(0x1b0 + 12, 0x1800));     // not on a page
+  EXPECT_TRUE(spoiled(0x1b0 + 8, 0xfffff000));  // beyond the image
+  EXPECT_TRUE(spoiled(0x98 + 56, 0x4000));      // an image longer than its file
+  EXPECT_TRUE(spoiled(0x98 + 60, 0x2000));      // headers where a section is
+
+  std::vector<uint8_t> imports = good;
+  const uint32_t table[] = {0x2000, 40};
+  std::memcpy(&imports[0x98 + 112 + 8], table, sizeof(table));
+  EXPECT_TRUE(IsLaidOut(imports, info)) << "a table that ends at once";
+  imports[0x200c] = 1;
+  EXPECT_FALSE(IsLaidOut(imports, info)) << "something to bind";
+
+  TestImage usual;
+  ASSERT_TRUE(ReadImageInfo(usual.file(), &info));
+  EXPECT_FALSE(IsLaidOut(usual.file(), info));
+}
+
 }  // namespace
 }  // namespace plume::vl

@@ -42,7 +42,9 @@ class Injection {
   bool InspectProcess();
   bool FindChildNtdll();
   bool AllocateLocal();
+  bool MapRemote();
   bool AllocateRemote();
+  bool CopyFilledPages();
   bool BuildLayer();
   bool BindFunctions();
   bool PlanPatches();
@@ -68,12 +70,21 @@ class Injection {
     const nt::NtStatus s = sys_.NtProtectVirtualMemory(process_, &base, &bytes, protect, old);
     return nt::Ok(s) ? true : Bad(InjectError::kState, s);
   }
-  // A pointer into the layer, as the child will see it, turned into one into the local copy.
+  // A pointer into the layer, as the child will see it, turned into one into the local copy. Of a mapped
+  // layer the copy has only the pages that are filled in.
   template <typename T>
   T* Local(T* remote, size_t bytes = sizeof(T)) const {
-    const uint64_t at = reinterpret_cast<uintptr_t>(remote) - remote_;
-    return at <= info_.image_size && bytes <= info_.image_size - at ? reinterpret_cast<T*>(local_ + at)
-                                                                    : nullptr;
+    return reinterpret_cast<T*>(Inside(remote, bytes) ? local_ + Offset(remote) : nullptr);
+  }
+  // The same for what is only read.
+  template <typename T>
+  const T* Constant(const T* remote, size_t bytes = sizeof(T)) const {
+    return reinterpret_cast<const T*>(Inside(remote, bytes) ? constants_ + Offset(remote) : nullptr);
+  }
+  uint64_t Offset(const void* remote) const { return reinterpret_cast<uintptr_t>(remote) - remote_; }
+  bool Inside(const void* remote, size_t bytes) const {
+    const uint64_t at = Offset(remote);
+    return at <= info_.image_size && bytes <= info_.image_size - at;
   }
   uint64_t OwnNtdll() const { return reinterpret_cast<uintptr_t>(request_.ntdll); }
   static uint64_t ResolveImport(void* self, const char* name);
@@ -90,10 +101,18 @@ class Injection {
   std::span<const uint8_t> ntdll_;  // our own
   uint64_t child_ntdll_ = 0;
   Work* work_ = nullptr;
-  uint8_t* local_ = nullptr;  // image and texts as the child gets them
-  uint64_t remote_ = 0;       // where
-  size_t total_ = 0, texts_used_ = 0;
+  uint8_t* local_ = nullptr;            // image and texts as the child gets them
+  uint64_t remote_ = 0;                 // where
+  bool mapped_ = false;                 // the child has a view of the layer's file, at its preferred base
+  const uint8_t* constants_ = nullptr;  // the whole image as the child gets it, but for what is filled in
+  size_t text_bytes_ = 0, text_at_ = 0, total_ = 0;
   const LayerHeader* header_ = nullptr;  // in the local copy
+  struct PageRun {
+    uint64_t begin, end;  // whole pages of the image
+  };
+  static constexpr uint64_t kRunGap = 4 * 4096;
+  PageRun runs_[4];
+  uint32_t run_count_ = 0;
   uint32_t points_ = 0, spans_ = 0;
   uint64_t remote_exe_ = 0, remote_cwd_ = 0;
 };
@@ -105,17 +124,22 @@ Injection::~Injection() {
   sys_.NtFreeVirtualMemory(nt::CurrentProcess(), &base, &size, nt::kMemRelease);
 }
 
+// On Wine, where reading costs as much as ten of the child's own calls, only what will be needed is asked:
+// what has been created suspended has not run.
 bool Injection::InspectProcess() {
-  nt::ProcessBasicInformation basic{};
-  nt::NtStatus s =
-      sys_.NtQueryInformationProcess(process_, nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr);
-  if (!nt::Ok(s)) return Bad(InjectError::kState, s);
 #ifdef __x86_64__
   uintptr_t wow64 = 0;
-  s = sys_.NtQueryInformationProcess(process_, nt::kProcessWow64Information, &wow64, sizeof(wow64), nullptr);
-  if (!nt::Ok(s)) return Bad(InjectError::kState, s);
+  const nt::NtStatus w =
+      sys_.NtQueryInformationProcess(process_, nt::kProcessWow64Information, &wow64, sizeof(wow64), nullptr);
+  if (!nt::Ok(w)) return Bad(InjectError::kState, w);
   if (wow64) return Bad(InjectError::kMachine, nt::kImageMachineTypeMismatch);
 #endif
+  const bool renames = request_.rename || !request_.current_directory.empty();
+  if ((request_.flags & kParamWine) && !renames) return true;
+  nt::ProcessBasicInformation basic{};
+  const nt::NtStatus s =
+      sys_.NtQueryInformationProcess(process_, nt::kProcessBasicInformation, &basic, sizeof(basic), nullptr);
+  if (!nt::Ok(s)) return Bad(InjectError::kState, s);
   nt::Peb peb{};
   peb_ = static_cast<nt::Peb*>(basic.peb);
   if (!peb_ || !Read(peb_, &peb, sizeof(peb))) return Bad(InjectError::kState, nt::kUnsuccessful);
@@ -131,10 +155,9 @@ bool Injection::AllocateLocal() {
   ntdll_ = {ntdll, ntdll_info_.image_size};
   child_ntdll_ = OwnNtdll();  // one base for all processes, as a rule; ReadStubs verifies
 
-  size_t texts =
-      (request_.view_path.size() + request_.exe.size() + request_.current_directory.size() + 8) * 2;
-  for (const ParamVolume& v : request_.volumes) texts += (v.device.units + 4) * 2;
-  total_ = info_.image_size + ((texts + 0xfff) & ~size_t{0xfff});
+  text_bytes_ = (request_.view_path.size() + request_.exe.size() + request_.current_directory.size() + 8) * 2;
+  for (const ParamVolume& v : request_.volumes) text_bytes_ += (v.device.units + 4) * 2;
+  total_ = info_.image_size + ((text_bytes_ + 0xfff) & ~size_t{0xfff});
   constexpr size_t kWork = (sizeof(Work) + 0xfff) & ~size_t{0xfff};
   size_t bytes = kWork + total_;
   void* base = nullptr;
@@ -143,6 +166,29 @@ bool Injection::AllocateLocal() {
   if (!nt::Ok(s)) return Bad(InjectError::kMemory, s);
   work_ = static_cast<Work*>(base);
   local_ = static_cast<uint8_t*>(base) + kWork;
+  return true;
+}
+
+// Wine writes into another process by a system call or two for each page, and reads what is written from a
+// pipe: there the child gets a view of the layer's file, of which only the few pages that are filled in are
+// written. Whatever keeps that from being possible (the place is taken, a file system without mapping, long
+// names) leaves the copy.
+bool Injection::MapRemote() {
+  if (!(request_.flags & kParamWine) || !request_.section || !IsLaidOut(request_.layer, info_)) return false;
+  const uint32_t at = FindExport(info_, request_.layer, kLayerExport);
+  LayerHeader header;
+  if (!at || at + sizeof(header) > info_.image_size) return false;
+  std::memcpy(&header, request_.layer.data() + at, sizeof(header));
+  if (header.magic != kLayerMagic || header.version != kLayerVersion || text_bytes_ > header.text_units * 2)
+    return false;
+  auto* base = reinterpret_cast<void*>(static_cast<uintptr_t>(info_.preferred_base));
+  size_t size = 0;
+  if (!nt::Ok(sys_.NtMapViewOfSection(request_.section, process_, &base, 0, 0, nullptr, &size, nt::kViewUnmap,
+                                      0, nt::kPageExecuteWriteCopy))) {
+    return false;
+  }
+  remote_ = info_.preferred_base;
+  mapped_ = true;
   return true;
 }
 
@@ -168,28 +214,62 @@ uint64_t Injection::ResolveImport(void* self, const char* name) {
 bool Injection::BuildLayer() {
   const std::span<uint8_t> image(local_, info_.image_size);
   const char* missing = "";
-  if (!MapImage(request_.layer, info_, remote_, image)) return Bad(InjectError::kLayer);
-  if (!BindImports(info_, image, &ResolveImport, this, &missing)) {
+  constants_ = mapped_ ? request_.layer.data() : local_;
+  if (!mapped_ && !MapImage(request_.layer, info_, remote_, image)) return Bad(InjectError::kLayer);
+  if (!mapped_ && !BindImports(info_, image, &ResolveImport, this, &missing)) {
     return Bad(InjectError::kImport, nt::kProcedureNotFound, missing);
   }
-  const uint32_t at = FindExport(info_, image, kLayerExport);
+  const uint32_t at = FindExport(info_, {constants_, info_.image_size}, kLayerExport);
   if (!at || at + sizeof(LayerHeader) > info_.image_size) return Bad(InjectError::kLayer);
-  header_ = reinterpret_cast<const LayerHeader*>(local_ + at);
+  header_ = reinterpret_cast<const LayerHeader*>(constants_ + at);
   if (header_->magic != kLayerMagic || header_->version != kLayerVersion ||
       header_->function_count != nt::kFunctionCount || header_->hook_count > kMaxHooks ||
       header_->hook_count * kTrampoline > header_->trampoline_bytes) {
     return Bad(InjectError::kLayer);
   }
+  text_at_ = mapped_ ? Offset(header_->texts) : info_.image_size;
+  return !mapped_ || CopyFilledPages();
+}
+
+// The pages of a mapped layer that get something other than what the file has, a run at a time.
+bool Injection::CopyFilledPages() {
+  const struct {
+    const void* at;
+    size_t bytes;
+  } parts[] = {{header_->trampolines, header_->hook_count * kTrampoline},
+               {header_->originals, sizeof(nt::Functions)},
+               {header_->params, sizeof(Params)},
+               {header_->texts, text_bytes_}};
+  run_count_ = 0;
+  for (const auto& part : parts) {
+    if (!Inside(part.at, part.bytes)) return Bad(InjectError::kLayer);
+    PageRun run{Offset(part.at) & ~uint64_t{0xfff},
+                (Offset(part.at) + part.bytes + 0xfff) & ~uint64_t{0xfff}};
+    // One write of more pages costs less than two writes.
+    for (uint32_t i = 0; i < run_count_;) {
+      if (run.begin <= runs_[i].end + kRunGap && runs_[i].begin <= run.end + kRunGap) {
+        if (runs_[i].begin < run.begin) run.begin = runs_[i].begin;
+        if (runs_[i].end > run.end) run.end = runs_[i].end;
+        runs_[i] = runs_[--run_count_];
+        i = 0;
+      } else {
+        ++i;
+      }
+    }
+    runs_[run_count_++] = run;
+  }
+  for (uint32_t i = 0; i < run_count_; ++i)
+    std::memcpy(local_ + runs_[i].begin, constants_ + runs_[i].begin, runs_[i].end - runs_[i].begin);
   return true;
 }
 
 // The originals: at first every function is its stub; PlanPatches turns the replaced ones into trampolines.
 bool Injection::BindFunctions() {
-  auto* rows = Local(header_->functions, sizeof(FunctionRow) * header_->function_count);
+  auto* rows = Constant(header_->functions, sizeof(FunctionRow) * header_->function_count);
   auto* originals = reinterpret_cast<uintptr_t*>(Local(header_->originals));
   if (!rows || !originals) return Bad(InjectError::kLayer);
   for (uint32_t i = 0; i < header_->function_count; ++i) {
-    const char* name = Local(rows[i].name, 1);
+    const char* name = Constant(rows[i].name, 1);
     if (!name) return Bad(InjectError::kLayer);
     const uint32_t rva = FindExport(ntdll_info_, ntdll_, name);
     if (!rva && rows[i].required) return Bad(InjectError::kMissing, nt::kProcedureNotFound, name);
@@ -199,7 +279,7 @@ bool Injection::BindFunctions() {
 }
 
 bool Injection::PlanPatches() {
-  auto* hooks = Local(header_->hooks, sizeof(HookRow) * header_->hook_count);
+  auto* hooks = Constant(header_->hooks, sizeof(HookRow) * header_->hook_count);
   auto* originals = reinterpret_cast<uintptr_t*>(Local(header_->originals));
   if (!hooks || !originals) return Bad(InjectError::kLayer);
   points_ = 0;
@@ -213,10 +293,10 @@ bool Injection::PlanPatches() {
 
 // Copies every stub of one span into its trampoline and puts the jumps into `bytes`.
 bool Injection::ReadStubs() {
-  auto* hooks = Local(header_->hooks, sizeof(HookRow) * header_->hook_count);
+  auto* hooks = Constant(header_->hooks, sizeof(HookRow) * header_->hook_count);
   auto* originals = reinterpret_cast<uintptr_t*>(Local(header_->originals));
   auto* trampolines = Local(header_->trampolines, header_->trampoline_bytes);
-  auto* rows = Local(header_->functions, sizeof(FunctionRow) * header_->function_count);
+  auto* rows = Constant(header_->functions, sizeof(FunctionRow) * header_->function_count);
   if (!trampolines) return Bad(InjectError::kLayer);
   uint32_t used = 0;
   uint8_t* bytes = work_->span_bytes;
@@ -230,7 +310,7 @@ bool Injection::ReadStubs() {
       const HookRow& hook = hooks[point.hook];
       const StubShape* shape = RecogniseStub(kArch, {stub, kMaxStub});
       if (!shape || shape->room < JumpBytes(kArch)) {
-        return Bad(InjectError::kUnknownStub, nt::kUnsuccessful, Local(rows[hook.slot].name, 1));
+        return Bad(InjectError::kUnknownStub, nt::kUnsuccessful, Constant(rows[hook.slot].name, 1));
       }
       std::memcpy(trampolines + used, stub, shape->length);
       originals[hook.slot] = static_cast<uintptr_t>(reinterpret_cast<uintptr_t>(header_->trampolines) + used);
@@ -247,9 +327,9 @@ bool Injection::ReadStubs() {
 }
 
 uint64_t Injection::PutText(view::WView text, ParamText* out) {
-  const uint64_t at = info_.image_size + texts_used_;
+  const uint64_t at = text_at_;
   std::memcpy(local_ + at, text.data(), text.size() * 2);
-  texts_used_ += text.size() * 2 + 2;
+  text_at_ += text.size() * 2 + 2;
   if (out) {
     *out = ParamText{reinterpret_cast<const char16_t*>(static_cast<uintptr_t>(remote_ + at)),
                      static_cast<uint32_t>(text.size()), 0};
@@ -262,11 +342,11 @@ void Injection::FillParams() {
   *p = Params{};
   p->magic = kLayerMagic;
   p->version = kLayerVersion;
-  p->flags = request_.flags;
+  p->flags = request_.flags | (mapped_ ? kParamMapped : 0);
   p->ntdll = reinterpret_cast<void*>(static_cast<uintptr_t>(child_ntdll_));
   p->base = reinterpret_cast<void*>(static_cast<uintptr_t>(remote_));
   p->image_size = info_.image_size;
-  p->block_size = total_;
+  p->block_size = mapped_ ? info_.image_size : total_;
   PutText(request_.view_path, &p->view_path);
   remote_exe_ = PutText(request_.exe, &p->exe);
   if (!request_.current_directory.empty()) remote_cwd_ = PutText(request_.current_directory, nullptr);
@@ -279,6 +359,11 @@ void Injection::FillParams() {
 }
 
 bool Injection::WriteLayer() {
+  for (uint32_t i = 0; mapped_ && i < run_count_; ++i) {
+    auto* to = reinterpret_cast<void*>(static_cast<uintptr_t>(remote_ + runs_[i].begin));
+    if (!Write(to, local_ + runs_[i].begin, runs_[i].end - runs_[i].begin)) return false;
+  }
+  if (mapped_) return true;
   if (!Write(reinterpret_cast<void*>(static_cast<uintptr_t>(remote_)), local_, total_)) return false;
   if (request_.flags & kParamWine) return true;
   // Code first, then the longest run of read-only sections; the rest stays read-write.
@@ -384,7 +469,7 @@ bool Injection::FindChildNtdll() {
 }
 
 InjectResult Injection::Run() {
-  if (!InspectProcess() || !AllocateLocal() || !AllocateRemote()) return result_;
+  if (!InspectProcess() || !AllocateLocal() || (!MapRemote() && !AllocateRemote())) return result_;
   bool moved = false;
   for (;;) {
     const bool ready = BuildLayer() && BindFunctions() && PlanPatches();

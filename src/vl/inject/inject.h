@@ -18,6 +18,7 @@ namespace plume::vl {
 
 struct InjectRequest {
   std::span<const uint8_t> layer;  // the bytes of plume-vl64.dll / plume-vl32.dll
+  nt::Handle section = nullptr;    // of the same file, to be mapped and run; null: the process gets a copy
   view::WView view_path;           // NT path of the compiled view
   view::WView exe;                 // virtual DOS path of the program
   bool rename = false;             // the file has another real name: `exe` becomes ImagePathName

@@ -50,26 +50,43 @@ Errc CodeOf(DWORD error) {
   }
 }
 
-Result<std::vector<uint8_t>> ReadLayer(const std::u16string& path) {
-  const std::u16string dos = ToDosPath(path);
-  HANDLE file = CreateFileW(Wide(dos), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr,
-                            OPEN_EXISTING, 0, nullptr);
-  if (file == INVALID_HANDLE_VALUE) {
-    const DWORD code = GetLastError();
-    return Error{CodeOf(code), "opening " + ToUtf8(dos) + " failed: " + WindowsReason(code)};
+// The layer's file, mapped.
+class Layer {
+ public:
+  Layer() = default;
+  ~Layer() {
+    if (view_) UnmapViewOfFile(view_);
+    if (section_) CloseHandle(section_);
   }
-  LARGE_INTEGER size{};
-  std::vector<uint8_t> bytes;
-  DWORD got = 0;
-  bool ok = GetFileSizeEx(file, &size) && size.QuadPart < (64 << 20);
-  if (ok) {
-    bytes.resize(static_cast<size_t>(size.QuadPart));
-    ok = ReadFile(file, bytes.data(), static_cast<DWORD>(bytes.size()), &got, nullptr) && got == bytes.size();
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  Status Open(const std::u16string& path) {
+    const std::u16string dos = ToDosPath(path);
+    HANDLE file = CreateFileW(Wide(dos), GENERIC_READ | GENERIC_EXECUTE, FILE_SHARE_READ | FILE_SHARE_DELETE,
+                              nullptr, OPEN_EXISTING, 0, nullptr);
+    if (file == INVALID_HANDLE_VALUE) {
+      const DWORD code = GetLastError();
+      return Error{CodeOf(code), "opening " + ToUtf8(dos) + " failed: " + WindowsReason(code)};
+    }
+    LARGE_INTEGER size{};
+    if (GetFileSizeEx(file, &size) && size.QuadPart > 0 && size.QuadPart < (64 << 20)) {
+      section_ = CreateFileMappingW(file, nullptr, PAGE_EXECUTE_READ, 0, 0, nullptr);
+      if (section_) view_ = MapViewOfFile(section_, FILE_MAP_READ, 0, 0, 0);
+      size_ = static_cast<size_t>(size.QuadPart);
+    }
+    CloseHandle(file);
+    if (!view_) return Error{Errc::kCorrupt, "reading " + ToUtf8(dos) + " failed"};
+    return Ok();
   }
-  CloseHandle(file);
-  if (!ok) return Error{Errc::kCorrupt, "reading " + ToUtf8(dos) + " failed"};
-  return bytes;
-}
+  std::span<const uint8_t> bytes() const { return {static_cast<const uint8_t*>(view_), size_}; }
+  HANDLE section() const { return section_; }
+
+ private:
+  HANDLE section_ = nullptr;
+  void* view_ = nullptr;
+  size_t size_ = 0;
+};
 
 // A standard handle the child may inherit: an inheritable duplicate, closed after the start.
 class Inheritable {
@@ -164,7 +181,8 @@ Status CreateSuspended(const LaunchSpec& spec, PROCESS_INFORMATION* out, bool* f
 }  // namespace
 
 Result<LaunchedProcess> LaunchGuest(const LaunchSpec& spec) {
-  ASSIGN(const std::vector<uint8_t> layer, ReadLayer(spec.layer64));
+  Layer layer;
+  TRY(layer.Open(spec.layer64));
   LARGE_INTEGER t0, t1, t2;
   QueryPerformanceCounter(&t0);
   PROCESS_INFORMATION info{};
@@ -182,7 +200,8 @@ Result<LaunchedProcess> LaunchGuest(const LaunchSpec& spec) {
   std::u16string directory = spec.directory;
   if (!directory.empty() && directory.back() != u'\\') directory += u'\\';
   InjectRequest request;
-  request.layer = layer;
+  request.layer = layer.bytes();
+  request.section = layer.section();
   request.view_path = view;
   request.exe = spec.virtual_exe;
   request.rename = !spec.real_exe.empty() && ToDosPath(spec.real_exe) != spec.virtual_exe;

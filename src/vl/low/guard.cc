@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "vl/low/hooks.h"
 #include "vl/low/layer.h"
 #include "vl/low/teb.h"
 
@@ -19,7 +20,10 @@ namespace {
 enum GuardState : uint32_t { kNone, kRegistering, kRegistered };
 constinit std::atomic<uint32_t> g_guard{kNone};
 
-extern "C" __declspec(dllimport) uint8_t RtlAddFunctionTable(void* functions, uint32_t count, uint64_t base);
+// Where guard_x64.S has exceptions handled.
+extern "C" {
+[[gnu::used]] constinit nt::__C_specific_handlerFn* plume_c_specific_handler = nullptr;
+}
 
 bool RegisterFunctionTable() {
   const auto* peb = static_cast<const nt::Peb*>(CurrentPeb());
@@ -32,7 +36,9 @@ bool RegisterFunctionTable() {
   std::memcpy(&pe, base + 0x3c, 4);
   std::memcpy(&rva, base + pe + 24 + 112 + 3 * 8, 4);
   std::memcpy(&size, base + pe + 24 + 112 + 3 * 8 + 4, 4);
-  const bool done = rva && RtlAddFunctionTable(base + rva, size / 12, reinterpret_cast<uint64_t>(base));
+  plume_c_specific_handler = orig.__C_specific_handler;
+  const bool done = rva && orig.__C_specific_handler && orig.RtlAddFunctionTable &&
+                    orig.RtlAddFunctionTable(base + rva, size / 12, reinterpret_cast<uintptr_t>(base));
   g_guard.store(done ? kRegistered : kNone, std::memory_order_release);
   return done;
 }

@@ -3,6 +3,10 @@
 // Scope tables with the constant filter EXCEPTION_EXECUTE_HANDLER; found through the function table that guard.cc
 // registers, because the layer is not a loaded module.
     .text
+// ntdll's own, which is reached by a pointer because the layer imports nothing.
+plume_exception_handler:
+    jmp *plume_c_specific_handler(%rip)
+
     .globl plume_guarded_copy
     .def plume_guarded_copy; .scl 2; .type 32; .endef
     .seh_proc plume_guarded_copy
@@ -29,7 +33,7 @@ guarded_out:
 guarded_fault:
     xorl %eax, %eax
     jmp guarded_out
-    .seh_handler __C_specific_handler, @except
+    .seh_handler plume_exception_handler, @except
     .seh_handlerdata
     .long 1
     .rva guarded_begin, guarded_end
@@ -55,7 +59,7 @@ touch_out:
 touch_fault:
     xorl %eax, %eax
     jmp touch_out
-    .seh_handler __C_specific_handler, @except
+    .seh_handler plume_exception_handler, @except
     .seh_handlerdata
     .long 1
     .rva touch_begin, touch_end

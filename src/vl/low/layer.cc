@@ -8,12 +8,15 @@ namespace plume::vl {
 extern "C" {
 constinit nt::Functions plume_originals = {};
 constinit Params plume_params = {};
+constinit char16_t plume_texts[1536] = {};
 extern uint8_t plume_trampolines[];
 }
 
-// Room for the verbatim stub copies, inside .text: the injector fills it while the section is still writable,
-// so that no page of the layer is writable and executable once the program runs.
-asm(".text\n"
+// What an injector fills in lies together, so that it is one write: the originals, the parameters and their
+// texts at the beginning of .data (this is the first object file), and before them, in an executable section
+// of its own, room for the verbatim stub copies. No page of the layer is writable and executable once the
+// program runs.
+asm(".section .tramp,\"xr\"\n"
     ".balign 64\n"
 #ifdef __x86_64__
     ".globl plume_trampolines\n"
@@ -22,7 +25,8 @@ asm(".text\n"
     ".globl _plume_trampolines\n"
     "_plume_trampolines:\n"
 #endif
-    ".fill 8192, 1, 0xcc\n");
+    ".fill 8192, 1, 0xcc\n"
+    ".text\n");
 
 namespace {
 
@@ -49,7 +53,7 @@ const HookRow kHooks[] = {
 extern "C" __declspec(dllexport) constinit const LayerHeader plume_layer = {
     kLayerMagic,       kLayerVersion, nt::kFunctionCount, sizeof(kHooks) / sizeof(kHooks[0]),
     kFunctions,        kHooks,        &plume_originals,   &plume_params,
-    plume_trampolines, 8192};
+    plume_trampolines, 8192,          plume_texts,        sizeof(plume_texts) / sizeof(plume_texts[0])};
 
 }  // namespace plume::vl
 

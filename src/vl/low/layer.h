@@ -7,7 +7,7 @@
 namespace plume::vl {
 
 inline constexpr uint32_t kLayerMagic = 0x314c4c50;  // "PLL1"
-inline constexpr uint32_t kLayerVersion = 3;
+inline constexpr uint32_t kLayerVersion = 4;
 
 // A text in the injected block; not zero-terminated by contract (but it is).
 struct ParamText {
@@ -32,12 +32,13 @@ struct Params {
   uint32_t volume_count;
   void* ntdll;                    // base of ntdll in this process
   void* base;                     // base of the layer in this process
-  size_t image_size, block_size;  // the block is the image, and behind it the texts
+  size_t image_size, block_size;  // the block is the image and, unless it is mapped, the texts behind it
   ParamText view_path;            // NT path of the compiled view
   ParamText exe;                  // virtual DOS path of the program
   ParamVolume volumes[kMaxVolumes];
 };
-inline constexpr uint32_t kParamWine = 2;  // ntdll exports wine_get_version
+inline constexpr uint32_t kParamWine = 2;    // ntdll exports wine_get_version
+inline constexpr uint32_t kParamMapped = 4;  // the image is a copy-on-write view of the layer's file
 
 struct FunctionRow {
   const char* name;
@@ -60,9 +61,16 @@ struct LayerHeader {
   Params* params;
   uint8_t* trampolines;  // inside the executable section, filled before it becomes executable
   size_t trampoline_bytes;
+  char16_t* texts;  // room for the texts of a mapped image
+  size_t text_units;
 };
 inline constexpr char kLayerExport[] = "plume_layer";
 
 extern "C" Params plume_params;
+
+// How pages of the layer's own image are made writable: what a copy-on-write view may be is not "read-write".
+inline nt::Ulong OwnWritable() {
+  return plume_params.flags & kParamMapped ? nt::kPageWriteCopy : nt::kPageReadWrite;
+}
 
 }  // namespace plume::vl

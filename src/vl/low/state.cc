@@ -10,6 +10,7 @@
 #include "vl/low/layer.h"
 #include "vl/low/map_file.h"
 #include "vl/low/memory.h"
+#include "vl/low/teb.h"
 #include "vl/low/trace.h"
 #include "wire/view_generated.h"
 
@@ -152,17 +153,22 @@ void SealImage(const Params& params) {
   const std::span<const uint8_t> image(base, params.image_size);
   ImageInfo info;
   if (!ReadImageInfo(image, &info)) Fail(Site::kParams, "the layer's image is damaged");
-  uint8_t* end = base;  // of what has got its protection
+  // Neighbours that get the same are one call.
+  const nt::Ulong writable = OwnWritable();
+  uint8_t *begin = base, *end = base;
+  nt::Ulong protect = nt::kPageReadOnly;  // the headers
   for (uint32_t i = 0; i < info.section_count; ++i) {
     const ImageSection s = SectionAt(info, image, i);
-    if (base + s.begin > end) Protect(end, base + s.begin, nt::kPageReadOnly);  // headers
+    const nt::Ulong wanted = s.executable ? nt::kPageExecuteRead : s.writable ? writable : nt::kPageReadOnly;
+    if (wanted != protect) {
+      if (base + s.begin > begin) Protect(begin, base + s.begin, protect);
+      begin = base + s.begin;
+      protect = wanted;
+    }
     end = base + s.end;
-    Protect(base + s.begin, end,
-            s.executable ? nt::kPageExecuteRead
-            : s.writable ? nt::kPageReadWrite
-                         : nt::kPageReadOnly);
   }
-  if (end < base + params.block_size) Protect(end, base + params.block_size, nt::kPageReadWrite);
+  if (end > begin) Protect(begin, end, protect);
+  if (end < base + params.block_size) Protect(end, base + params.block_size, writable);
 }
 
 const VlState* Build() {
@@ -178,7 +184,7 @@ const VlState* Build() {
   const WView view_path = ParamView(params.view_path);
   void* base;
   size_t size;
-  if (const nt::NtStatus s = MapFile(view_path, false, &base, &size); !nt::Ok(s)) {
+  if (const nt::NtStatus s = ReadOrMapFile(view_path, &base, &size); !nt::Ok(s)) {
     Fail(Site::kViewOpen, "opening the VM's view failed:", s, view_path);
   }
   // The view is written by the agent of the same user, by rename, and trusted like the catalogs.
@@ -230,13 +236,9 @@ const VlState* Build() {
   state->names.volumes = {storage->volumes, params.volume_count};
   state->names.system_root = SystemRoot();
   state->is_wine = params.flags & kParamWine;
-  nt::ProcessBasicInformation basic{};
-  orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessBasicInformation, &basic, sizeof(basic),
-                                 nullptr);
-  state->pid = static_cast<uint32_t>(basic.process_id);
-  state->parent_pid = static_cast<uint32_t>(basic.parent_process_id);
-  orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessSessionInformation, &state->session,
-                                 sizeof(state->session), nullptr);
+  // Before the program's first instruction its environment blocks are what the system wrote.
+  state->pid = CurrentProcessId();
+  state->session = CurrentSession();
   return state;
 }
 

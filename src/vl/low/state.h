@@ -53,7 +53,7 @@ struct VlState {
   bool show_all_processes = false;
   view::WView trace_folder;    // where recordings are, if the VM index says that there is one (low/trace.h)
   const void* view = nullptr;  // the mapped wire::View
-  uint32_t pid = 0, parent_pid = 0;
+  uint32_t pid = 0;
   uint32_t session = 0;
   bool is_wine = false;
 };

@@ -1,5 +1,5 @@
-// What the system keeps for this thread and process in their environment blocks, read in place, without a call. The layout is
-// the same from Windows 7 on and in Wine.
+// What the system keeps for this thread and process in their environment blocks, read in place, without a
+// call. The layout is the same from Windows 7 on and in Wine.
 #pragma once
 #include <cstdint>
 
@@ -32,6 +32,10 @@ inline constexpr uint32_t kProcess = 0x20, kThread = 0x24, kPeb = 0x30, kLastErr
 inline uint32_t CurrentProcessId() { return static_cast<uint32_t>(teb::Read(teb::kProcess)); }
 inline uint32_t CurrentThreadId() { return static_cast<uint32_t>(teb::Read(teb::kThread)); }
 inline const void* CurrentPeb() { return reinterpret_cast<const void*>(teb::Read(teb::kPeb)); }
+inline uint32_t CurrentSession() {
+  constexpr uint32_t kAt = sizeof(void*) == 8 ? 0x2c0 : 0x1d4;
+  return *reinterpret_cast<const volatile uint32_t*>(teb::Read(teb::kPeb) + kAt);
+}
 // LCID of the thread; 0: none was chosen.
 inline uint32_t CurrentLocale() { return static_cast<uint32_t>(teb::Read(teb::kLocale)); }
 // What GetLastError() says next in this thread.

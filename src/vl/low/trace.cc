@@ -105,7 +105,11 @@ Recording* OpenRecording(const VlState& vl, uint32_t word) {
   }
   void* place = PagesAlloc(sizeof(Recording));
   auto* recording = place ? new (place) Recording{{}, &vl, word} : nullptr;
-  const trace::Process process{vl.pid, vl.parent_pid, sizeof(void*) * 8, vl.exe};
+  nt::ProcessBasicInformation basic{};
+  orig.NtQueryInformationProcess(nt::CurrentProcess(), nt::kProcessBasicInformation, &basic, sizeof(basic),
+                                 nullptr);
+  const trace::Process process{vl.pid, static_cast<uint32_t>(basic.parent_process_id), sizeof(void*) * 8,
+                               vl.exe};
   if (recording && recording->writer.Attach(base, size, process, ClearSegment, recording)) {
     g_mapped = base;
     return recording;

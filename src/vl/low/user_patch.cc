@@ -5,6 +5,7 @@
 
 #include "vl/inject/image.h"
 #include "vl/low/fail.h"
+#include "vl/low/layer.h"
 #include "vl/low/patch_plan.h"
 
 namespace plume::vl {
@@ -92,7 +93,7 @@ void Patch(const VlState& vl, uint8_t* base, const ImageInfo& info) {
   if (!begin) return;
   nt::Ulong ignored, old;
   uint8_t* trampoline = plume_user_trampolines;
-  if (!Protect(trampoline, kTrampolineBytes, nt::kPageReadWrite, &ignored) ||
+  if (!Protect(trampoline, kTrampolineBytes, OwnWritable(), &ignored) ||
       !Protect(begin, static_cast<size_t>(end - begin), nt::kPageReadWrite, &old)) {
     Refuse("replacing the stubs of win32u.dll failed", "");
   }

@@ -453,9 +453,9 @@ inline constexpr Ulong kMemCommit = 0x1000, kMemReserve = 0x2000, kMemRelease = 
                        kMemTopDown = 0x100000;
 inline constexpr Ulong kMemImage = 0x1000000;
 inline constexpr Ulong kPageNoAccess = 1, kPageReadOnly = 2, kPageReadWrite = 4, kPageExecuteRead = 0x20,
-                       kPageExecuteReadWrite = 0x40;
+                       kPageExecuteReadWrite = 0x40, kPageWriteCopy = 8, kPageExecuteWriteCopy = 0x80;
 inline constexpr Ulong kSecCommit = 0x8000000;
-inline constexpr AccessMask kSectionMapWrite = 2, kSectionMapRead = 4;
+inline constexpr AccessMask kSectionMapWrite = 2, kSectionMapRead = 4, kSectionMapExecute = 8;
 inline constexpr Ulong kViewShare = 1, kViewUnmap = 2;
 inline constexpr Ulong kAtomBasicInformation = 0;
 enum MemoryInformationClass : Ulong {
