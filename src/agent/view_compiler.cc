@@ -130,10 +130,13 @@ Result<std::vector<uint8_t>> CompileView(const ViewInput& in) {
   const auto network =
       NetworkTable(b, in.policy.network.value_or(NetworkPolicy()), in.network_allow, in.real_ports);
   const auto trace = in.trace.empty() ? Offset<flatbuffers::Vector<uint16_t>>() : Text(b, in.trace);
+  std::u16string font_list;
+  for (const std::u16string& font : in.fonts) font_list += (font_list.empty() ? u"" : u"|") + font;
+  const auto fonts = font_list.empty() ? Offset<flatbuffers::Vector<uint16_t>>() : Text(b, font_list);
   const auto view =
       wire::CreateView(b, 1, vm_id, vm_name, upper, scratch, index, registry_upper, user, pipe, job, vl64,
                        vl32, layers_at, file_rules, key_rules, object_rules, device_rules, window_rules,
-                       in.policy.show_all_processes, clipboard, network, trace);
+                       in.policy.show_all_processes, clipboard, network, trace, fonts);
   wire::FinishViewBuffer(b, view);
   return std::vector<uint8_t>(b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize());
 }

@@ -39,6 +39,7 @@ struct ViewInput {
   std::vector<AddressRange> network_allow;  // policy.network->allow, names resolved
   std::vector<uint16_t> real_ports;         // one for each of policy.network->private_ports
   std::u16string trace;                     // NT path of the folder for traces; empty: never traced
+  std::vector<std::u16string> fonts;        // virtual DOS paths (fonts.h)
 };
 
 // Layer ids are positions. kInvalid if an image has a root that Plume does not know.

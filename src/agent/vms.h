@@ -153,7 +153,7 @@ class Vms {
     std::vector<std::string> images;
     uint64_t view_bytes = 0;
     int64_t view_time = 0;
-    std::vector<std::u16string> hidden_keys = {};
+    std::vector<std::u16string> hidden_keys = {}, fonts = {};
   };
   // A VM's own service manager: not looked at since the VM began to run, not begun, or begun.
   enum class Services : uint8_t { kUnknown, kNone, kMayRun };
@@ -234,6 +234,7 @@ class Vms {
   bool HasChanges(const std::u16string& id) const;
   bool HasChanges(const std::u16string& id, uint32_t workspace) const;
   std::set<uint32_t> Workspaces(const std::u16string& id) const;  // their numbers
+  std::vector<std::u16string> OwnFonts(const VmRecord& vm) const;
   std::string NameInView(const std::u16string& id) const;
   Status MarkUnmade(const VmRecord& vm) const;
   void DropOldWorkspacesLocked(Vm* vm);

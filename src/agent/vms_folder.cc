@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "agent/fonts.h"
 #include "agent/text.h"
 #include "agent/vms.h"
 #include "agent/win/machine.h"
+#include "agent/win/nt_key.h"
 #include "agent/win/registry.h"
 #include "os/file.h"
 #include "os/mapped_file.h"
@@ -142,6 +144,8 @@ Status Vms::WriteView(const VmRecord& vm, const Network& network, bool is_new) c
   if (!vm.policy_text.empty()) {
     ASSIGN(user, ParsePolicy(vm.policy_text, vm.policy_file, facts_, vm.base));
   }
+  for (const catalog::Reader* catalog : catalogs) AddFonts(FontsOf(*catalog, facts_), &input.fonts);
+  AddFonts(OwnFonts(vm), &input.fonts);
   input.policy = CompletePolicy(user, facts_, catalogs, hidden_keys_());
   input.network_allow = network.allow;
   input.real_ports = network.real_ports;
@@ -155,11 +159,43 @@ Status Vms::WriteView(const VmRecord& vm, const Network& network, bool is_new) c
   return is_new ? WriteNew(path, bytes) : WriteReplace(path, bytes);
 }
 
+// Fonts that were installed in the VM itself. A value that the machine has too is one that a copied key brought along.
+std::vector<std::u16string> Vms::OwnFonts(const VmRecord& vm) const {
+  std::vector<std::u16string> out;
+  const std::u16string upper =
+      CurrentUserKey() + u"\\" + state_.WorkspaceKey(ToUtf16(vm.id), vm.workspace) + u"\\";
+  const std::pair<std::u16string, std::u16string> places[] = {
+      {upper + u"M\\" + std::u16string(kFontsKey), u"\\REGISTRY\\MACHINE\\" + std::u16string(kFontsKey)},
+      {upper + u"U\\" + facts_.user_sid + u"\\" + std::u16string(kFontsKey),
+       CurrentUserKey() + u"\\" + std::u16string(kFontsKey)}};
+  for (const auto& [own, machine] : places) {
+    const auto key = NtKey::Open(own, NtKey::kRead);
+    if (!key.ok()) continue;  // as a rule
+    const auto values = key->Values();
+    if (!values.ok()) continue;
+    std::vector<NtKey::Value> known;
+    if (const auto below = NtKey::Open(machine, NtKey::kRead); below.ok())
+      if (auto theirs = below->Values(); theirs.ok()) known = std::move(*theirs);
+    for (const NtKey::Value& v : *values) {
+      if (v.type != REG_SZ && v.type != REG_EXPAND_SZ) continue;
+      if (std::any_of(known.begin(), known.end(), [&](const NtKey::Value& k) {
+            return view::EqualFolded(k.name, v.name) && k.data == v.data;
+          }))
+        continue;
+      std::u16string text(v.data.size() / 2, u'\0');
+      std::memcpy(text.data(), v.data.data(), text.size() * 2);
+      text.resize(std::min(text.find(u'\0'), text.size()));
+      if (std::u16string file = FontFile(text, facts_); !file.empty()) AddFonts({std::move(file)}, &out);
+    }
+  }
+  return out;
+}
+
 // Whether guests can be started in the VM as the agent left it. What a human may have removed since is looked
 // for; what only this agent changes is remembered.
 bool Vms::IsReadyLocked(const Vm& vm) const {
   if (vm.ready.workspace != vm.record.workspace || vm.ready.images != vm.record.images ||
-      vm.ready.hidden_keys != hidden_keys_())
+      vm.ready.hidden_keys != hidden_keys_() || vm.ready.fonts != OwnFonts(vm.record))
     return false;
   const std::u16string id = ToUtf16(vm.record.id);
   os::FileSystem& files = os::SystemFiles();
@@ -179,7 +215,8 @@ void Vms::RememberReady(Vm* vm) const {
   const auto view = os::SystemFiles().Stat(
       HostPath(state_.WorkspaceFile(ToUtf16(vm->record.id), vm->record.workspace, u"view.plv")));
   if (view.ok())
-    vm->ready = {vm->record.workspace, vm->record.images, view->size, view->times.modified, hidden_keys_()};
+    vm->ready = {vm->record.workspace, vm->record.images, view->size, view->times.modified, hidden_keys_(),
+                 OwnFonts(vm->record)};
 }
 
 // Whether a workspace's upper layer, files or registry, has anything in it.

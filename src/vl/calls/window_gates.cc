@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "vl/calls/clipboard.h"
+#include "vl/calls/window_fonts.h"
 #include "vl/calls/window_hook_calls.h"
 #include "vl/calls/window_side.h"
 #include "vl/low/guard.h"
@@ -75,6 +76,17 @@ void* DecideCreate(const VlState& vl, uintptr_t* args, void* original, uintptr_t
   if (!Ask<9>(vl, args, original, value)) return nullptr;
   ExtendHooksToThread(vl);
   return original;
+}
+
+// Whoever makes a font, or asks for the list, finds those of the VM. Under Wine 8 the list is no system call; who asks for
+// it has made a font or had the context of a window or the screen, as a rule.
+void* DecideFont(const VlState& vl, uintptr_t*, void* original, uintptr_t*) {
+  if (__builtin_expect(!vl.fonts.empty(), 0)) LoadVmFonts(vl);
+  return original;
+}
+
+void* DecideDc(const VlState& vl, uintptr_t* args, void* original, uintptr_t* value) {
+  return DecideFont(vl, args, Ask<0>(vl, args, original, value), value);
 }
 
 void* DecideNever(const VlState&, uintptr_t*, void*, uintptr_t*) { return Refuse(nt::kErrorAccessDenied); }

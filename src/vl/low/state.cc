@@ -219,6 +219,7 @@ const VlState* Build() {
   FillClipboard(v.clipboard(), &state->clipboard);
   FillNetwork(v.network(), &state->network);
   if (v.trace()) state->trace_folder = Text(v.trace());
+  if (v.fonts()) state->fonts = Text(v.fonts());
   FillLayers(v, state);
 
   const WView index = Text(v.index());

@@ -52,6 +52,7 @@ struct VlState {
   view::NetworkRules network;
   bool show_all_processes = false;
   view::WView trace_folder;    // where recordings are, if the VM index says that there is one (low/trace.h)
+  view::WView fonts;           // the VM's own: virtual DOS paths, "|" between (calls/window_fonts.cc)
   const void* view = nullptr;  // the mapped wire::View
   uint32_t pid = 0;
   uint32_t session = 0;
