@@ -53,7 +53,7 @@ ARGUMENTS = {
 }
 WANTS_PREFIX = r"^tests/differential/"
 # Scripts that are no tests: what tests and demo share, and what has its own make target.
-HELPERS = {"tests/apps/demo.sh", "tests/bench/run.sh", "tests/conformance/run.py"}
+HELPERS = {"tests/apps/demo.sh", "tests/apps/make_msi.py", "tests/bench/run.sh", "tests/conformance/run.py"}
 HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
 # Kinds whose scripts run programs of tests/, which `make` does not build.
 WITH_PROGRAMS = ["guest", "differential", "conformance", "fault", "apps"]
