@@ -328,6 +328,8 @@ def fix_addresses():
 
 def main():
     fix_addresses()
+    # Wine's own winemenubuilder writes into the home folder, outside every prefix; winedbg waits for a user.
+    os.environ.setdefault("WINEDLLOVERRIDES", "mscoree,mshtml=;winedbg.exe=d;winemenubuilder.exe=d")
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", action="append", choices=KINDS)
     parser.add_argument("--match", default="")

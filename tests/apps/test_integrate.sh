@@ -30,6 +30,9 @@ listing() {
 }
 USER_NAME=$(ls "$client/drive_c/users" | grep -v -i public | head -1)
 query() { bare "$client" reg query "$@" 2>&1 | tr -d '\r'; }
+mkdir -p "$work/empty/applications"
+XDG_DATA_HOME=$work/empty plume_in "$client" remove nothing >/dev/null 2>&1
+check "what fails touches no folder of the Linux desktop" [ -d "$work/empty/applications" ]
 listing before
 
 # --- what appears ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <shobjidl.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "agent/text.h"
 #include "agent/win/machine.h"
@@ -105,6 +106,31 @@ struct Apartment {
     if (entered) CoUninitialize();
   }
   bool entered;
+};
+
+// Wine would make menu entries of its own for what we tell the shell, which know nothing of Plume and outlive it. One at a
+// time: the environment is the whole process's.
+class NoMenuBuilder {
+ public:
+  NoMenuBuilder() : lock_(Mutex()) {
+    if (!RunningOnWine()) return;
+    had_ = GetEnvironmentVariableW(kName, before_, kUnits);
+    SetEnvironmentVariableW(kName, L"winemenubuilder.exe=d");
+  }
+  ~NoMenuBuilder() {
+    if (RunningOnWine()) SetEnvironmentVariableW(kName, had_ > 0 && had_ < kUnits ? before_ : nullptr);
+  }
+
+ private:
+  static constexpr wchar_t kName[] = L"WINEDLLOVERRIDES";
+  static constexpr DWORD kUnits = 1024;
+  static std::mutex& Mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  const std::lock_guard<std::mutex> lock_;
+  wchar_t before_[kUnits] = {};
+  DWORD had_ = 0;
 };
 
 struct Library {
@@ -219,13 +245,8 @@ Status WriteShortcut(const ShortcutFile& s) {
   if (SUCCEEDED(result)) result = link->SetDescription(Wide(s.description).c_str());
   if (SUCCEEDED(result)) result = link->QueryInterface(IID_IPersistFile, file.out());
   if (SUCCEEDED(result)) {
-    // Wine would make menu entries of its own for it, which know nothing of Plume and outlive the shortcut.
-    static constexpr wchar_t kOverrides[] = L"WINEDLLOVERRIDES";
-    wchar_t before[1024];
-    const DWORD had = GetEnvironmentVariableW(kOverrides, before, 1024);
-    if (RunningOnWine()) SetEnvironmentVariableW(kOverrides, L"winemenubuilder.exe=d");
+    const NoMenuBuilder quiet;
     result = file->Save(Wide(s.file).c_str(), TRUE);
-    if (RunningOnWine()) SetEnvironmentVariableW(kOverrides, had > 0 && had < 1024 ? before : nullptr);
   }
   if (FAILED(result)) return WindowsError("writing the shortcut " + ToUtf8(s.file), static_cast<DWORD>(result));
   return Ok();
@@ -279,6 +300,7 @@ Status SetInSearchPath(const std::u16string& folder, bool present) {
 }
 
 void AnnounceDesktopChange() {
+  const NoMenuBuilder quiet;
   SHChangeNotify(SHCNE_ASSOCCHANGED, SHCNF_IDLIST, nullptr, nullptr);
   DWORD_PTR ignored = 0;
   SendMessageTimeoutW(HWND_BROADCAST, WM_SETTINGCHANGE, 0, reinterpret_cast<LPARAM>(L"Environment"), SMTO_ABORTIFHUNG, 200, &ignored);

@@ -228,11 +228,16 @@ int RunHere(const std::vector<char*>& arguments) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-bool HasFiles(const fs::path& folder, const char* extension) {
+bool HasFiles(const fs::path& folder, const char* extension, const char* prefix = "") {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.path().extension() == extension) return true;
+    if (entry.path().extension() == extension && entry.path().filename().string().starts_with(prefix)) return true;
   return false;
+}
+
+bool HasOurs(const fs::path& data_home) {
+  return HasFiles(data_home / "applications", ".desktop", "plume-") ||
+         HasFiles(data_home / "mime" / "packages", ".xml", "plume-");
 }
 
 // The desktop's own indexes of what an integrated application put below the data home. Where nothing is left of
@@ -303,8 +308,9 @@ int main(int argc, char** argv) {
     setenv("PLUME_DATA_HOME", data_home.c_str(), 1);
     setenv("PLUME_LAUNCHER", (folder / "plume").c_str(), 1);
     setenv("PLUME_CLIENT_PREFIX", prefix.c_str(), 1);
+    const bool had = HasOurs(data_home);
     const int code = RunHere(arguments);
-    if (NeedsAgent(argc, argv)) RefreshDesktop(data_home);
+    if (had || HasOurs(data_home)) RefreshDesktop(data_home);
     return code;
   }
   execv(wine.c_str(), arguments.data());
