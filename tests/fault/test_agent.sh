@@ -99,7 +99,7 @@ for i in $(seq 600); do grep -q over "$work/out" && break; sleep 0.1; done
 took=$((SECONDS - begin))
 check "the guest goes on without the file (${took} s)" grep -q over "$work/out"
 check "the file was not there" sh -c "! grep -q Igor '$work/out'"
-check "the VM's log names the cause" grep -rq 'the agent hangs; hydrating failed' "$(state_of "$client")/vms" --include=guest.log
+check "the VM's log names the cause" grep -rq 'the agent hangs' "$(state_of "$client")/vms" --include=guest.log
 kill -CONT $agent
 wait "$run"
 plume_in "$client" run 7zip -- i >"$work/found" 2>/dev/null
