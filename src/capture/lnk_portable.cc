@@ -105,9 +105,7 @@ std::vector<uint8_t> ByVariable(const std::vector<uint8_t>& header, const Lnk& l
   return out;
 }
 
-}  // namespace
-
-Result<std::vector<uint8_t>> PortableLnk(std::span<const uint8_t> bytes, std::u16string_view profile) {
+Result<std::vector<uint8_t>> Cleaned(std::span<const uint8_t> bytes, std::u16string_view profile) {
   ASSIGN(const Lnk link, ParseLnk(bytes));  // so every size below is inside the bytes
   std::vector<uint8_t> in(bytes.begin(), bytes.end());
   Zero(&in, 28, 24, kHeaderSize);  // created, accessed, written
@@ -142,6 +140,22 @@ Result<std::vector<uint8_t>> PortableLnk(std::span<const uint8_t> bytes, std::u1
   }
   Append(&out, uint32_t{0});
   return out;
+}
+
+}  // namespace
+
+Result<std::vector<uint8_t>> PortableLnk(std::span<const uint8_t> bytes, std::u16string_view profile) {
+  // Parts of a forged link may lie over each other, so that cleaning one changes what another is. Then the link stays as it
+  // is: what is written must be read again, and mean the same.
+  constexpr int kTries = 4;
+  ASSIGN(std::vector<uint8_t> out, Cleaned(bytes, profile));
+  for (int i = 0; i < kTries; ++i) {
+    auto again = Cleaned(out, profile);
+    if (!again.ok()) break;
+    if (*again == out) return out;
+    out = std::move(*again);
+  }
+  return std::vector<uint8_t>(bytes.begin(), bytes.end());
 }
 
 }  // namespace plume::capture
