@@ -4,6 +4,7 @@
   tools/run_tests.py                  all kinds
   tools/run_tests.py --only unit      gates, unit, guest, differential, conformance, fault, apps or fuzz (may be repeated)
   tools/run_tests.py --match REGEX    only tests whose name matches
+  tools/run_tests.py --lanes N        scripts that run at the same time, two if there are as many CPUs
 
 Each test has its own session, time-out and log file (build/log). A test's processes carry a mark in their
 environment; those that are left when the test has ended are ended and counted as its failure. GoogleTest programs
@@ -31,11 +32,11 @@ MARK = "PLUME_TEST_MARK"
 
 # Scripts of each kind, relative to tests/. What matches is run; every other script there must be in HELPERS.
 SCRIPTS = {
-    "guest": (["guest/*.sh", "guest/run*.py", "guest/test_*.py"], 600),
-    "differential": (["differential/run_*.py", "differential/*.sh"], 900),
-    "conformance": (["conformance/test_*.sh"], 900),
-    "fault": (["fault/*.sh", "fault/run_*.py", "fault/test_*.py"], 900),
-    "apps": (["apps/test_*.sh", "apps/test_*.py"], 900),
+    "guest": (["guest/*.sh", "guest/run*.py", "guest/test_*.py"], 1200),
+    "differential": (["differential/run_*.py", "differential/*.sh"], 1800),
+    "conformance": (["conformance/test_*.sh"], 1800),
+    "fault": (["fault/*.sh", "fault/run_*.py", "fault/test_*.py"], 1800),
+    "apps": (["apps/test_*.sh", "apps/test_*.py"], 1800),
 }
 # Arguments of scripts that want some: (suffix of the test's name, arguments). {bin}: the Windows programs; {native}: the
 # Linux ones; {work}: a folder of the test's own. What matches WANTS_PREFIX runs with
@@ -58,7 +59,7 @@ WANTS_PREFIX = r"^tests/differential/"
 HELPERS = {"tests/apps/demo.sh", "tests/apps/make_msi.py", "tests/bench/run.sh", "tests/conformance/run.py"}
 HELPER_PATTERNS = [r"/lib[^/]*$", r"/_[^/]*$", r"^tests/bench/"]
 # Kinds whose scripts run programs of tests/, which `make` does not build.
-WITH_PROGRAMS = ["guest", "differential", "conformance", "fault", "apps"]
+WITH_PROGRAMS = ["conformance", "apps", "fault", "guest", "differential"]
 KINDS = ["gates", "unit", "guest", "differential", "conformance", "fault", "apps", "fuzz"]
 
 
@@ -281,24 +282,34 @@ def unit_tests(programs, match, jobs, report):
             report.add(outcome)
 
 
-def script_tests(kind, match, report):
-    """One at a time: tests measure, and time out, on a machine that may have only two cores."""
-    for script in scripts(kind):
-        for suffix, arguments in ARGUMENTS.get(script, [("", [])]):
-            name = script[len("tests/"):] + (f"-{suffix}" if suffix else "")
-            if not re.search(match, name):
-                continue
-            places = {"bin": os.path.join(ROOT, "build/mingw64/bin"), "native": os.path.join(ROOT, "build/native/bin"),
-                      "work": os.path.join(ROOT, "build/work", name.replace("/", "-"))}
-            interpreter = sys.executable if script.endswith(".py") else "bash"
-            command = [interpreter, os.path.join(ROOT, script)] + [a.format(**places) for a in arguments]
-            if arguments:
-                os.makedirs(places["work"], exist_ok=True)
-            if re.search(WANTS_PREFIX, script):
-                # And the machine must be as it was.
-                command = ["tools/prefix.sh", "with", "tools/machine_listing.py", "around", script[len("tests/"):], *command]
-            report.add(run(name, command, SCRIPTS[kind][1]))
-            shutil.rmtree(places["work"], ignore_errors=True)
+def script_test(kind, script, name, arguments):
+    places = {"bin": os.path.join(ROOT, "build/mingw64/bin"), "native": os.path.join(ROOT, "build/native/bin"),
+              "work": os.path.join(ROOT, "build/work", name.replace("/", "-"))}
+    interpreter = sys.executable if script.endswith(".py") else "bash"
+    command = [interpreter, os.path.join(ROOT, script)] + [a.format(**places) for a in arguments]
+    if arguments:
+        os.makedirs(places["work"], exist_ok=True)
+    if re.search(WANTS_PREFIX, script):
+        # And the machine must be as it was.
+        command = ["tools/prefix.sh", "with", "tools/machine_listing.py", "around", script[len("tests/"):], *command]
+    outcome = run(name, command, SCRIPTS[kind][1])
+    shutil.rmtree(places["work"], ignore_errors=True)
+    return outcome
+
+
+def script_tests(kinds, match, lanes, report):
+    """A test waits more than it computes and has prefixes, ports and folders of its own, so a few run at the same time, the
+    kinds with the longest tests first. None may rest on how fast it is."""
+    with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
+        runs = []
+        for kind in kinds:
+            for script in scripts(kind):
+                for suffix, arguments in ARGUMENTS.get(script, [("", [])]):
+                    name = script[len("tests/"):] + (f"-{suffix}" if suffix else "")
+                    if re.search(match, name):
+                        runs.append(pool.submit(script_test, kind, script, name, arguments))
+        for done in concurrent.futures.as_completed(runs):
+            report.add(done.result())
 
 
 def fuzz_tests(match, seconds, jobs, report):
@@ -332,6 +343,7 @@ def main():
     parser.add_argument("--only", action="append", choices=KINDS)
     parser.add_argument("--match", default="")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--lanes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--fuzz-seconds", type=int, default=10)
     args = parser.parse_args()
     kinds = args.only or KINDS
@@ -350,12 +362,12 @@ def main():
     if set(WITH_PROGRAMS) & set(kinds) and not (
             build("mingw64", report) and build("native", report, ["key_catalog"])):
         kinds = [k for k in kinds if k not in WITH_PROGRAMS]
-    for kind in ("guest", "differential", "conformance", "fault", "apps"):
-        if kind in kinds:
-            if subprocess.run(["tools/prefix.sh", "base"], cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
-                report.add(Outcome("prefix", 0, 1, 0, why="no Wine prefix could be made"))
-                break
-            script_tests(kind, args.match, report)
+    with_programs = [kind for kind in WITH_PROGRAMS if kind in kinds]
+    if with_programs:
+        if subprocess.run(["tools/prefix.sh", "base"], cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
+            report.add(Outcome("prefix", 0, 1, 0, why="no Wine prefix could be made"))
+        else:
+            script_tests(with_programs, args.match, args.lanes, report)
     if "fuzz" in kinds and build("clang-fuzz", report, ["fuzzers"]):
         fuzz_tests(args.match, args.fuzz_seconds, args.jobs, report)
 

@@ -6,8 +6,8 @@
 #include "agent/text.h"
 #include "agent/win/machine.h"
 #include "agent/win/nt_key.h"
+#include "agent/win/service_manager.h"
 #include "agent/win/thread.h"
-#include "view/object_name.h"
 #include "wire/messages.h"
 
 namespace plume::agent {
@@ -35,11 +35,6 @@ bool RunPlume(const std::u16string& arguments, DWORD milliseconds) {
   }
   DWORD code = 1;
   return GetExitCodeProcess(process.get(), &code) && code == 0;
-}
-
-bool PipeIsThere(const std::wstring& name) {
-  return WaitNamedPipeW(name.c_str(), 1) || GetLastError() == ERROR_SEM_TIMEOUT ||
-         GetLastError() == ERROR_PIPE_BUSY;
 }
 
 }  // namespace
@@ -118,8 +113,7 @@ uint32_t Agent::StartServicesNow(const std::string& vm_id) {
   if (!space.ok()) return kUnsuccessful;
   const auto* key = (*space)->view().registry_upper();
   const view::ObjectMark mark = view::MakeObjectMark(std::u16string(key->begin(), key->end()));
-  const std::wstring pipe = L"\\\\.\\pipe\\svcctl" + Wide(std::u16string(mark.View()));
-  if (PipeIsThere(pipe)) return 0;
+  if (ManagerServes(mark)) return 0;
   vms_->BeganServices(vm_id);
   const std::u16string manager = facts_.system_root + u"\\System32\\services.exe";
   if (!RunPlume(u"vm run " + ToUtf16(name) + u" --detach --cwd " + facts_.system_root + u" -- " + manager,
@@ -128,8 +122,10 @@ uint32_t Agent::StartServicesNow(const std::string& vm_id) {
     return kUnsuccessful;
   }
   const ULONGLONG end = GetTickCount64() + kStartMillis;
-  while (!PipeIsThere(pipe)) {
+  // Who asks does not come before what starts by itself, as after the boot of a machine.
+  while (!ManagerHasStarted(mark)) {
     if (GetTickCount64() >= end) {
+      if (ManagerServes(mark)) break;  // such a service takes long
       spdlog::warn("vm {}: its service manager does not answer", name);
       return kTimeout;
     }

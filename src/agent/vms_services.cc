@@ -5,7 +5,7 @@
 #include "agent/text.h"
 #include "agent/vms.h"
 #include "agent/win/registry.h"
-#include "view/object_name.h"
+#include "agent/win/service_manager.h"
 
 namespace plume::agent {
 namespace {
@@ -64,9 +64,7 @@ void Vms::EndIdleServicesLocked(Vm* vm) const {
   // Not before it has started what starts by itself.
   const view::ObjectMark mark = view::MakeObjectMark(
       CurrentUserKey() + u"\\" + state_.WorkspaceKey(ToUtf16(vm->record.id), vm->record.workspace));
-  const std::wstring started = L"__wine_SvcctlStarted" + Wide(std::u16string(mark.View()));
-  const Handle event(OpenEventW(SYNCHRONIZE, FALSE, started.c_str()));
-  if (!event || WaitForSingleObject(event.get(), 0) != WAIT_OBJECT_0) return;
+  if (!ManagerHasStarted(mark)) return;
   std::vector<GuestProcess> guests;
   for (const uint32_t pid : pids) guests.push_back(Describe(pid));
   if (!OnlyManager(guests, facts_.system_root + u"\\System32\\services.exe", facts_.services)) {
