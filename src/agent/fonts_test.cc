@@ -7,21 +7,14 @@
 namespace plume::agent {
 namespace {
 
+using catalog::testing::TextValue;
+
 MachineFacts Facts() {
   MachineFacts f;
   f.system_root = u"C:\\windows";
   f.profile = u"C:\\users\\ann";
   f.local = u"C:\\users\\ann\\AppData\\Local";
   return f;
-}
-
-std::string Utf16Bytes(std::u16string_view text) {
-  std::string out;
-  for (const char16_t c : std::u16string(text) + u'\0') {
-    out.push_back(static_cast<char>(c & 0xff));
-    out.push_back(static_cast<char>(c >> 8));
-  }
-  return out;
 }
 
 TEST(Fonts, FilesOfRegisteredNames) {
@@ -36,9 +29,13 @@ TEST(Fonts, FilesOfRegisteredNames) {
 TEST(Fonts, OfAnImageEachOnce) {
   const std::u16string key(kFontsKey);
   const auto buffer = catalog::testing::Build(
-      {}, {{"M", key, {{u"A (TrueType)", 1, Utf16Bytes(u"a.ttf")}, {u"B", 1, Utf16Bytes(u"A.TTF")}, {u"C", 4, "1234"}, {u"D", 1, "x"}}},
-           {"CU", key, {{u"E", 2, Utf16Bytes(u"C:\\e.ttf")}}}});
-  EXPECT_EQ(FontsOf(buffer.reader(), Facts()), (std::vector<std::u16string>{u"C:\\windows\\Fonts\\a.ttf", u"C:\\e.ttf"}));
+      {},
+      {{"M",
+        key,
+        {TextValue(u"A (TrueType)", u"a.ttf"), TextValue(u"B", u"A.TTF"), {u"C", 4, "1234"}, {u"D", 1, "x"}}},
+       {"CU", key, {TextValue(u"E", u"C:\\e.ttf", 2)}}});
+  EXPECT_EQ(FontsOf(buffer.reader(), Facts()),
+            (std::vector<std::u16string>{u"C:\\windows\\Fonts\\a.ttf", u"C:\\e.ttf"}));
   EXPECT_TRUE(FontsOf(catalog::testing::Build({}, {}).reader(), Facts()).empty());
 }
 

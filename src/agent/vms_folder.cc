@@ -8,6 +8,7 @@
 #include "agent/win/machine.h"
 #include "agent/win/nt_key.h"
 #include "agent/win/registry.h"
+#include "base/utf16_bytes.h"
 #include "os/file.h"
 #include "os/mapped_file.h"
 #include "os/random.h"
@@ -182,10 +183,7 @@ std::vector<std::u16string> Vms::OwnFonts(const VmRecord& vm) const {
             return view::EqualFolded(k.name, v.name) && k.data == v.data;
           }))
         continue;
-      std::u16string text(v.data.size() / 2, u'\0');
-      std::memcpy(text.data(), v.data.data(), text.size() * 2);
-      text.resize(std::min(text.find(u'\0'), text.size()));
-      if (std::u16string file = FontFile(text, facts_); !file.empty()) AddFonts({std::move(file)}, &out);
+      if (std::u16string file = FontFile(TextOf(v.data), facts_); !file.empty()) AddFonts({std::move(file)}, &out);
     }
   }
   return out;

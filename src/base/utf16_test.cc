@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "base/utf16_bytes.h"
+
 namespace plume {
 namespace {
 
@@ -42,6 +44,16 @@ TEST(Utf16, RefusesMalformedBytes) {
         "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC3\x28", "\xED\xA0\x80\xED\xB0\x80", "a\xFF"}) {
     EXPECT_EQ(FromUtf8(bad), std::nullopt) << testing::PrintToString(std::string(bad));
   }
+}
+
+TEST(Utf16, BytesOfUnits) {
+  const std::vector<uint8_t> bytes = {0xe4, 0x00, 0x34, 0xd8, 0x00, 0x00, 0x41, 0x00};
+  EXPECT_EQ(UnitsOf(bytes), std::u16string(u"\u00e4\xd834\0A", 4));
+  EXPECT_EQ(BytesOf(UnitsOf(bytes)), bytes);
+  EXPECT_EQ(TextOf(bytes), u"\u00e4\xd834");
+  EXPECT_EQ(UnitsOf(std::span(bytes).first(3)), u"\u00e4") << "an odd byte";
+  EXPECT_EQ(TextOf(std::span(bytes).last(2)), u"A") << "no zero";
+  EXPECT_EQ(TextOf({}), u"");
 }
 
 TEST(Utf16, LossyReplacesEachBadByte) {

@@ -6,18 +6,13 @@
 #include "capture/product.h"
 #include "capture/rules.h"
 #include "capture/text.h"
+#include "catalog/testing.h"
 
 namespace plume::capture {
 namespace {
 
 image::ValueItem Text(std::u16string name, std::u16string_view text, uint32_t type = 1) {
-  image::ValueItem value{std::move(name), type, {}};
-  for (const char16_t c : text) {
-    value.data.push_back(static_cast<uint8_t>(c));
-    value.data.push_back(static_cast<uint8_t>(c >> 8));
-  }
-  value.data.insert(value.data.end(), 2, 0);
-  return value;
+  return {std::move(name), type, catalog::testing::Utf16Bytes(text)};
 }
 
 TEST(Text, MatchName) {

@@ -4,11 +4,11 @@
 
 #include "base/utf16.h"
 #include "capture/text.h"
+#include "catalog/keys.h"
 
 namespace plume::capture {
 namespace {
 
-constexpr uint32_t kRegDword = 4;
 constexpr uint8_t kDriverTypes = 1 | 2 | 8;  // kernel, file system, recogniser
 
 bool IsDriverFile(const image::FileItem& item) {
@@ -21,7 +21,7 @@ bool IsDriverService(const image::KeyItem& key) {
       !MatchPath(u"System\\*ControlSet*\\Services\\*", key.path))
     return false;
   return std::any_of(key.values.begin(), key.values.end(), [](const image::ValueItem& value) {
-    return SameFolded(value.name, u"Type") && value.type == kRegDword && !value.data.empty() &&
+    return SameFolded(value.name, u"Type") && value.type == catalog::kRegDword && !value.data.empty() &&
            (value.data[0] & kDriverTypes) != 0;
   });
 }

@@ -4,12 +4,16 @@
 #include <string_view>
 
 #include "base/utf16.h"
+#include "base/utf16_bytes.h"
 #include "capture/text.h"
+#include "catalog/keys.h"
 
 namespace plume::capture {
 namespace {
 
-constexpr uint32_t kRegSz = 1, kRegExpandSz = 2, kRegMultiSz = 7;
+using catalog::kRegExpandSz;
+using catalog::kRegMultiSz;
+using catalog::kRegSz;
 
 // Variables that hold lists by their nature, even with one item.
 constexpr std::u16string_view kLists[] = {
@@ -70,13 +74,7 @@ bool IsList(std::u16string_view name, std::u16string_view after, std::u16string_
 
 std::u16string ValueText(const image::ValueItem& value) {
   if (value.type != kRegSz && value.type != kRegExpandSz && value.type != kRegMultiSz) return {};
-  std::u16string out;
-  for (size_t i = 0; i + 1 < value.data.size(); i += 2) {
-    const auto unit = static_cast<char16_t>(value.data[i] | value.data[i + 1] << 8);
-    if (unit == 0) break;
-    out.push_back(unit);
-  }
-  return out;
+  return TextOf(value.data);
 }
 
 std::vector<image::EnvVar> NewVariables(const std::vector<image::ValueItem>& after,

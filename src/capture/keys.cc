@@ -5,6 +5,7 @@
 #include "capture/environment.h"
 #include "capture/rules.h"
 #include "capture/text.h"
+#include "catalog/keys.h"
 
 namespace plume::capture {
 namespace {
@@ -98,11 +99,10 @@ Sifted SiftKeys(const std::vector<image::KeyItem>& changed, const KeySource* hos
 }
 
 bool NeedsCachedPackages(const std::vector<image::KeyItem>& keys) {
-  constexpr uint32_t kRegMultiSz = 7;
   for (const auto& key : keys) {
     for (const auto& value : key.values) {
       // Darwin descriptors: the same name as the key, of type REG_MULTI_SZ ("InprocServer32", "command").
-      if (value.type == kRegMultiSz && !value.name.empty() &&
+      if (value.type == catalog::kRegMultiSz && !value.name.empty() &&
           SameFolded(value.name, LastComponent(key.path)) && ContainsFolded(key.path, u"Software\\Classes")) {
         return true;
       }

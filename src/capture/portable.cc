@@ -4,37 +4,27 @@
 
 #include "base/upcase.h"
 #include "base/utf16.h"
+#include "base/utf16_bytes.h"
 #include "capture/environment.h"
 #include "capture/lnk.h"
 #include "capture/rules.h"
 #include "capture/text.h"
+#include "catalog/keys.h"
 #include "os/file.h"
 
 namespace plume::capture {
 namespace {
 
-constexpr uint32_t kRegSz = 1, kRegExpandSz = 2, kRegBinary = 3, kRegMultiSz = 7;
+using catalog::kRegBinary;
+using catalog::kRegExpandSz;
+using catalog::kRegMultiSz;
+using catalog::kRegSz;
+
 constexpr uint64_t kMaxLnkBytes = 1 << 20;
 // Shorter names than this are too likely to be something else.
 constexpr size_t kMinWord = 8;
 
 bool IsText(uint32_t type) { return type == kRegSz || type == kRegExpandSz || type == kRegMultiSz; }
-
-std::u16string Units(const std::vector<uint8_t>& data) {
-  std::u16string out;
-  for (size_t i = 0; i + 1 < data.size(); i += 2)
-    out.push_back(static_cast<char16_t>(data[i] | data[i + 1] << 8));
-  return out;
-}
-
-std::vector<uint8_t> Bytes(std::u16string_view text) {
-  std::vector<uint8_t> out;
-  for (const char16_t unit : text) {
-    out.push_back(static_cast<uint8_t>(unit));
-    out.push_back(static_cast<uint8_t>(unit >> 8));
-  }
-  return out;
-}
 
 std::u16string_view WithoutZeros(std::u16string_view text) {
   while (!text.empty() && text.back() == 0) text.remove_suffix(1);
@@ -166,9 +156,9 @@ bool Variables::ReplaceInText(std::u16string_view value_name, std::u16string* te
 
 bool Variables::ReplaceInValue(std::u16string_view value_name, uint32_t type, std::vector<uint8_t>* data) {
   if (!IsText(type) || data->size() % 2 != 0) return false;
-  std::u16string text = Units(*data);
+  std::u16string text = UnitsOf(*data);
   if (!ReplaceInText(value_name, &text)) return false;
-  *data = Bytes(text);
+  *data = BytesOf(text);
   return true;
 }
 
@@ -193,7 +183,7 @@ std::u16string FreeMarker(const std::vector<image::KeyItem>& keys) {
     const bool taken = std::any_of(keys.begin(), keys.end(), [&](const image::KeyItem& key) {
       return key.path.find(marker) != key.path.npos ||
              std::any_of(key.values.begin(), key.values.end(), [&](const image::ValueItem& value) {
-               return IsText(value.type) && Units(value.data).find(marker) != std::u16string::npos;
+               return IsText(value.type) && UnitsOf(value.data).find(marker) != std::u16string::npos;
              });
     });
     if (!taken) return marker;
@@ -224,7 +214,7 @@ void NamePackages(std::vector<image::FileItem>* files, std::vector<image::KeyIte
       if (file == files->end() || named(place) != files->end()) continue;
       file->path = place;
       file->short_name.clear();
-      value.data = Bytes(old.substr(0, 3) + place + u'\0');
+      value.data = BytesOf(old.substr(0, 3) + place + u'\0');
     }
   }
 }
@@ -260,7 +250,7 @@ Status RewriteLinks(const Machine& machine, const std::filesystem::path& scratch
 void NoteBinary(const Machine& machine, const image::KeyItem& key, const image::ValueItem& value,
                 std::vector<std::string>* notes) {
   if (value.type != kRegBinary || machine.profile.empty()) return;
-  if (FindFolded(Units(value.data), machine.profile, 0) == std::u16string::npos) return;
+  if (FindFolded(UnitsOf(value.data), machine.profile, 0) == std::u16string::npos) return;
   notes->push_back("the value " + ToUtf8(key.path) + "\\\\" + ToUtf8(value.name) +
                    " holds this machine's profile folder in binary and was taken as it is");
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/testing.h"
+
 namespace plume::capture {
 namespace {
 
@@ -92,13 +94,7 @@ TEST(Portable, AMarkerThatNoTextHas) {
 }
 
 image::ValueItem Text(std::u16string name, std::u16string_view text) {
-  image::ValueItem value{std::move(name), 1, {}};
-  for (const char16_t c : text) {
-    value.data.push_back(static_cast<uint8_t>(c));
-    value.data.push_back(static_cast<uint8_t>(c >> 8));
-  }
-  value.data.insert(value.data.end(), 2, 0);
-  return value;
+  return {std::move(name), 1, catalog::testing::Utf16Bytes(text)};
 }
 
 TEST(Portable, KeptPackagesAreNamedByTheirProduct) {

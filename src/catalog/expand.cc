@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "base/utf16_bytes.h"
+#include "catalog/keys.h"
 #include "catalog/writer.h"
 
 namespace plume::catalog {
 namespace {
-
-constexpr uint32_t kRegSz = 1, kRegExpandSz = 2, kRegLink = 6, kRegMultiSz = 7;
 
 DigestBytes Bytes(const Sha256& digest) {
   DigestBytes out;
@@ -105,16 +105,8 @@ class Copier {
     const bool text = value.type() == kRegSz || value.type() == kRegExpandSz || value.type() == kRegMultiSz ||
                       value.type() == kRegLink;
     if (!text || bytes.size() % 2 != 0) return bytes;
-    std::u16string units;
-    for (size_t i = 0; i < bytes.size(); i += 2)
-      units.push_back(static_cast<char16_t>(bytes[i] | bytes[i + 1] << 8));
-    if (!ReplaceAll(replacements_, &units)) return bytes;
-    bytes.clear();
-    for (const char16_t unit : units) {
-      bytes.push_back(static_cast<uint8_t>(unit));
-      bytes.push_back(static_cast<uint8_t>(unit >> 8));
-    }
-    return bytes;
+    std::u16string units = UnitsOf(bytes);
+    return ReplaceAll(replacements_, &units) ? BytesOf(units) : bytes;
   }
 
   const Reader& source_;

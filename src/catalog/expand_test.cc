@@ -2,19 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/utf16_bytes.h"
 #include "catalog/writer.h"
 
 namespace plume::catalog {
 namespace {
-
-std::vector<uint8_t> Utf16(std::u16string_view text) {
-  std::vector<uint8_t> out;
-  for (const char16_t unit : text) {
-    out.push_back(static_cast<uint8_t>(unit));
-    out.push_back(static_cast<uint8_t>(unit >> 8));
-  }
-  return out;
-}
 
 FileNode File(const std::u16string& path, bool directory, uint64_t size) {
   FileNode node;
@@ -39,9 +31,9 @@ Input Sample() {
   input.files = {File(u"Tools", true, 0), File(u"Tools\\a.exe", false, 150), File(u"Tools\\empty", false, 0)};
   input.chunks = {{{9}, 100, 50, 0, 0}, {{8}, 50, 50, 50, 0}};
   input.packs = {{{4}, 100}};
-  input.keys = {{"M", u"Software\\z", 3, {{u"sz", 1, Utf16(u"<p>\\x;<p>\\y\0")}, {u"n", 4, {1, 2, 3, 4}}}},
-                {"M", u"Software\\<s>\\below", 4, {{u"bin", 3, Utf16(u"<p>")}, {u"odd", 1, {60}}}},
-                {"CU", u"Software", 0, {{u"multi", 7, Utf16(std::u16string_view(u"a\0<s>\0\0", 6))}}}};
+  input.keys = {{"M", u"Software\\z", 3, {{u"sz", 1, BytesOf(u"<p>\\x;<p>\\y\0")}, {u"n", 4, {1, 2, 3, 4}}}},
+                {"M", u"Software\\<s>\\below", 4, {{u"bin", 3, BytesOf(u"<p>")}, {u"odd", 1, {60}}}},
+                {"CU", u"Software", 0, {{u"multi", 7, BytesOf(std::u16string_view(u"a\0<s>\0\0", 6))}}}};
   return input;
 }
 
@@ -67,9 +59,9 @@ TEST(Expand, ReplacesInNamesOfKeysAndTextsAlone) {
   const auto after = Expand(reader, {{u"<p>", u"C:\\users\\Ann"}, {u"<s>", u"S-1"}});
   ASSERT_TRUE(after.ok()) << after.error().message;
   Input wanted = Sample();
-  wanted.keys[0].values[0].data = Utf16(u"C:\\users\\Ann\\x;C:\\users\\Ann\\y\0");
+  wanted.keys[0].values[0].data = BytesOf(u"C:\\users\\Ann\\x;C:\\users\\Ann\\y\0");
   wanted.keys[1].path = u"Software\\S-1\\below";
-  wanted.keys[2].values[0].data = Utf16(std::u16string_view(u"a\0S-1\0\0", 6));
+  wanted.keys[2].values[0].data = BytesOf(std::u16string_view(u"a\0S-1\0\0", 6));
   EXPECT_EQ(*after, Written(wanted));
   ASSERT_TRUE(Reader::Verify(after->data(), after->size()));
 }

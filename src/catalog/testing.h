@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/utf16_bytes.h"
 #include "catalog/reader.h"
 
 namespace plume::catalog::testing {
@@ -25,6 +26,16 @@ struct TestValue {
   uint32_t type = 1;
   std::string data = {};
 };
+
+// `text` and its end, as a value's data.
+inline std::vector<uint8_t> Utf16Bytes(std::u16string_view text) {
+  return BytesOf(std::u16string(text) + u'\0');
+}
+
+inline TestValue TextValue(std::u16string name, std::u16string_view text, uint32_t type = 1) {
+  const std::vector<uint8_t> data = Utf16Bytes(text);
+  return {std::move(name), type, std::string(data.begin(), data.end())};
+}
 
 struct TestKey {
   std::string root;  // "M", "CU"

@@ -2,19 +2,20 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <optional>
 
 #include "base/utf16.h"
+#include "catalog/keys.h"
 #include "view/path.h"
 
 namespace plume::image {
 namespace {
 
+using catalog::FindKey;
+using catalog::ForEachSubkey;
 using catalog::kNone;
 using catalog::Reader;
 using view::WView;
 
-constexpr uint32_t kRegSz = 1, kRegExpandSz = 2, kRegDword = 4, kRegMultiSz = 7;
 constexpr uint64_t kDriverTypes = 1 | 2 | 8;
 
 // Of what is walked by recursion: a catalog from elsewhere may be as deep as it likes.
@@ -44,15 +45,14 @@ class Collector {
       const uint32_t top = r_.RootIndex(root);
       if (top == kNone) continue;
       const bool user = root[0] == 'C';
-      Classes(Find(top, {u"Software", u"Classes"}), user);
-      Fonts(Find(top, {u"Software", u"Microsoft", u"Windows NT", u"CurrentVersion", u"Fonts"}));
+      Classes(FindKey(r_, top, u"Software\\Classes"), user);
+      Fonts(FindKey(r_, top, u"Software\\Microsoft\\Windows NT\\CurrentVersion\\Fonts"));
       if (user) continue;
-      const uint32_t system = Find(top, {u"System"});
-      ForEachKey(system, [&](uint32_t set) {
-        if (IsControlSet(r_.name(r_.key(set)))) Services(Find(set, {u"Services"}));
+      const uint32_t system = FindKey(r_, top, u"System");
+      ForEachSubkey(r_, system, [&](WView name, uint32_t set) {
+        if (IsControlSet(name)) Services(FindKey(r_, set, u"Services"));
       });
-      Tasks(Find(top, {u"Software", u"Microsoft", u"Windows NT", u"CurrentVersion", u"Schedule", u"TaskCache",
-                       u"Tree"}),
+      Tasks(FindKey(r_, top, u"Software\\Microsoft\\Windows NT\\CurrentVersion\\Schedule\\TaskCache\\Tree"),
             "", 0);
     }
     const uint32_t drive = r_.RootIndex("C");
@@ -76,13 +76,6 @@ class Collector {
     list->erase(std::unique(list->begin(), list->end()), list->end());
   }
 
-  uint32_t Find(uint32_t key, std::initializer_list<const char16_t*> names) const {
-    for (const char16_t* name : names) {
-      if (key == kNone) return kNone;
-      key = r_.Subkey(key, WView(name));
-    }
-    return key;
-  }
   uint32_t Folder(uint32_t entry, std::initializer_list<const char16_t*> names) const {
     for (const char16_t* name : names) {
       if (entry == kNone) return kNone;
@@ -91,72 +84,34 @@ class Collector {
     return entry;
   }
   template <typename Visit>
-  void ForEachKey(uint32_t key, Visit&& visit) const {
-    if (key == kNone) return;
-    const catalog::Key& k = r_.key(key);
-    for (uint32_t i = 0; i < k.child_count(); ++i) visit(k.first_child() + i);
-  }
-  template <typename Visit>
   void ForEachEntry(uint32_t folder, Visit&& visit) const {
     if (folder == kNone) return;
     const catalog::Entry& e = r_.entry(folder);
     for (uint32_t i = 0; i < e.child_count(); ++i) visit(e.first_child() + i);
   }
-  std::string KeyName(uint32_t key) const { return Text(r_.name(r_.key(key))); }
-  static std::string Text(WView text) { return ToUtf8(text); }
-
-  std::string ValueText(const catalog::Value& value) const {
-    if (value.type() != kRegSz && value.type() != kRegExpandSz && value.type() != kRegMultiSz) return {};
-    std::u16string text;
-    for (uint32_t i = 0; i + 1 < value.data_size(); i += 2) {
-      const auto unit = static_cast<char16_t>(r_.data(value)[i] | r_.data(value)[i + 1] << 8);
-      if (unit == 0) break;
-      text.push_back(unit);
-    }
-    return ToUtf8(text);
-  }
-  std::string Value(uint32_t key, const char16_t* name) const {
-    if (key == kNone) return {};
-    const uint32_t i = r_.FindValue(key, WView(name));
-    return i == kNone ? std::string() : ValueText(r_.value(i));
-  }
-  std::optional<uint64_t> Number(uint32_t key, const char16_t* name) const {
-    const uint32_t i = key == kNone ? kNone : r_.FindValue(key, WView(name));
-    if (i == kNone || r_.value(i).type() != kRegDword || r_.value(i).data_size() != 4) return std::nullopt;
-    const uint8_t* d = r_.data(r_.value(i));
-    return d[0] | d[1] << 8 | d[2] << 16 | static_cast<uint64_t>(d[3]) << 24;
-  }
-  bool Has(uint32_t key, const char16_t* name) const {
-    return key != kNone && r_.FindValue(key, WView(name)) != kNone;
-  }
+  std::string Value(uint32_t key, WView name) const { return ToUtf8(catalog::Text(r_, key, name)); }
+  bool Has(uint32_t key, WView name) const { return catalog::HasValue(r_, key, name); }
 
   std::string Command(uint32_t type) const {
-    const uint32_t shell = Find(type, {u"shell"});
-    std::string verb = Value(shell, u"");
-    if (verb.empty()) verb = "open";
-    uint32_t action = shell == kNone ? kNone : r_.Subkey(shell, WView(FromUtf8Lossy(verb)));
-    if (action == kNone && shell != kNone && r_.key(shell).child_count() > 0)
-      action = r_.key(shell).first_child();
-    return Value(Find(action, {u"command"}), u"");
+    const auto verbs = catalog::ReadVerbs(r_, type);
+    return verbs.empty() ? std::string() : ToUtf8(verbs.front().command);
   }
 
   void Classes(uint32_t classes, bool user) {
     if (classes == kNone) return;
-    ClassIds(Find(classes, {u"CLSID"}), classes, user, false);
-    ClassIds(Find(classes, {u"Wow6432Node", u"CLSID"}), classes, user, true);
-    ForEachKey(classes, [&](uint32_t key) {
-      const WView name = r_.name(r_.key(key));
+    ClassIds(FindKey(r_, classes, u"CLSID"), classes, user, false);
+    ClassIds(FindKey(r_, classes, u"Wow6432Node\\CLSID"), classes, user, true);
+    ForEachSubkey(r_, classes, [&](WView name, uint32_t key) {
       if (name.size() > 1 && name[0] == u'.') {
         FileType type;
-        type.extension = Text(name);
+        type.extension = ToUtf8(name);
         type.type = Value(key, u"");
-        const uint32_t described =
-            type.type.empty() ? key : r_.Subkey(classes, WView(FromUtf8Lossy(type.type)));
+        const uint32_t described = type.type.empty() ? key : FindKey(r_, classes, FromUtf8Lossy(type.type));
         type.name = Value(described, u"");
         type.command = Command(described);
         if (!type.type.empty() || !type.command.empty()) out_.file_types.push_back(std::move(type));
       } else if (Has(key, u"URL Protocol")) {
-        out_.protocols.push_back({Text(name), Command(key)});
+        out_.protocols.push_back({ToUtf8(name), Command(key)});
       }
     });
   }
@@ -164,15 +119,15 @@ class Collector {
   void ClassIds(uint32_t ids, uint32_t classes, bool user, bool wow64) {
     static constexpr std::pair<const char16_t*, const char*> kServers[] = {
         {u"InprocServer32", "in process"}, {u"LocalServer32", "local"}, {u"InprocHandler32", "handler"}};
-    ForEachKey(ids, [&](uint32_t key) {
+    ForEachSubkey(r_, ids, [&](WView name, uint32_t key) {
       ComClass found;
-      found.clsid = KeyName(key);
+      found.clsid = ToUtf8(name);
       found.name = Value(key, u"");
-      found.prog_id = Value(Find(key, {u"ProgID"}), u"");
+      found.prog_id = Value(FindKey(r_, key, u"ProgID"), u"");
       found.user = user;
       found.wow64 = wow64;
       for (const auto& [place, server] : kServers) {
-        const uint32_t at = Find(key, {place});
+        const uint32_t at = FindKey(r_, key, place);
         if (at == kNone) continue;
         ComClass one = found;
         one.server = server;
@@ -182,7 +137,7 @@ class Collector {
       }
       const std::string app = Value(key, u"AppID");
       const uint32_t application =
-          app.empty() ? kNone : Find(Find(classes, {u"AppID"}), {FromUtf8Lossy(app).c_str()});
+          app.empty() ? kNone : FindKey(r_, FindKey(r_, classes, u"AppID"), FromUtf8Lossy(app));
       const std::string service = Value(application, u"LocalService");
       if (!service.empty()) {
         found.server = "service";
@@ -198,31 +153,30 @@ class Collector {
 
   void Services(uint32_t services) {
     static constexpr const char* kStarts[] = {"boot", "system", "automatic", "manual", "disabled"};
-    ForEachKey(services, [&](uint32_t key) {
-      const auto type = Number(key, u"Type");
+    ForEachSubkey(r_, services, [&](WView name, uint32_t key) {
+      const auto type = catalog::Number(r_, key, u"Type");
       if (!type) return;  // parameters added to a service of the system
       Service service;
-      service.name = KeyName(key);
+      service.name = ToUtf8(name);
       service.display_name = Value(key, u"DisplayName");
       service.command = Value(key, u"ImagePath");
-      service.start = kStarts[std::min<uint64_t>(Number(key, u"Start").value_or(3), 4)];
+      service.start = kStarts[std::min<uint64_t>(catalog::Number(r_, key, u"Start").value_or(3), 4)];
       service.driver = (*type & kDriverTypes) != 0;
       (service.driver ? out_.drivers : out_.services).push_back(std::move(service));
     });
   }
 
   void Fonts(uint32_t fonts) {
-    if (fonts == kNone) return;
-    const catalog::Key& k = r_.key(fonts);
-    for (uint32_t i = k.first_value(); i < k.first_value() + k.value_count(); ++i)
-      out_.fonts.push_back({Text(r_.name(r_.value(i))), ValueText(r_.value(i))});
+    ForEachValue(r_, fonts, [&](WView name, const catalog::Value& value) {
+      out_.fonts.push_back({ToUtf8(name), ToUtf8(catalog::Text(r_, value))});
+    });
   }
 
   // A task is a key with an Id; folders of tasks have none.
   void Tasks(uint32_t tree, const std::string& above, int depth) {
     if (depth > kMaxDepth) return;
-    ForEachKey(tree, [&](uint32_t key) {
-      const std::string path = above + "\\" + KeyName(key);
+    ForEachSubkey(r_, tree, [&](WView name, uint32_t key) {
+      const std::string path = above + "\\" + ToUtf8(name);
       if (Has(key, u"Id")) out_.scheduled_tasks.push_back(path);
       Tasks(key, path, depth + 1);
     });
@@ -231,7 +185,7 @@ class Collector {
     if (depth > kMaxDepth) return;
     ForEachEntry(folder, [&](uint32_t i) {
       const WView name = r_.name(r_.entry(i));
-      std::string path = above + "\\" + Text(name);
+      std::string path = above + "\\" + ToUtf8(name);
       if (r_.entry(i).flags() & catalog::kDirectory) return TaskFiles(i, path, depth + 1);
       if (EndsWith(name, u".job")) path.resize(path.size() - 4);
       out_.scheduled_tasks.push_back(std::move(path));
@@ -242,7 +196,7 @@ class Collector {
     if (depth > kMaxDepth) return;
     ForEachEntry(folder, [&](uint32_t i) {
       const WView name = r_.name(r_.entry(i));
-      const std::string path = above + "\\" + Text(name);
+      const std::string path = above + "\\" + ToUtf8(name);
       if ((r_.entry(i).flags() & catalog::kDirectory) == 0) {
         if (depth > 0 && EndsWith(name, u".sys")) out_.driver_files.push_back(path);
       } else if (depth > 0 || Is(name, u"System32")) {
@@ -257,13 +211,13 @@ class Collector {
     ForEachEntry(folder, [&](uint32_t i) {
       const WView name = r_.name(r_.entry(i));
       if (EndsWith(name, kEnding))
-        out_.assemblies.push_back(Text(name.substr(0, name.size() - kEnding.size())));
+        out_.assemblies.push_back(ToUtf8(name.substr(0, name.size() - kEnding.size())));
     });
   }
   // assembly\GAC_64\NAME\VERSION__KEY
   void NetAssemblies(uint32_t folder) {
     ForEachEntry(folder, [&](uint32_t cache) {
-      ForEachEntry(cache, [&](uint32_t i) { out_.assemblies.push_back(Text(r_.name(r_.entry(i)))); });
+      ForEachEntry(cache, [&](uint32_t i) { out_.assemblies.push_back(ToUtf8(r_.name(r_.entry(i)))); });
     });
   }
 

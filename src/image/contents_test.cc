@@ -2,22 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/testing.h"
 #include "catalog/writer.h"
 
 namespace plume::image {
 namespace {
 
-std::vector<uint8_t> Utf16(std::u16string_view text) {
-  std::vector<uint8_t> out;
-  for (const char16_t unit : text) {
-    out.push_back(static_cast<uint8_t>(unit));
-    out.push_back(static_cast<uint8_t>(unit >> 8));
-  }
-  out.insert(out.end(), 2, 0);
-  return out;
-}
 catalog::ValueNode Text(std::u16string name, std::u16string_view text) {
-  return {std::move(name), 1, Utf16(text)};
+  return {std::move(name), 1, catalog::testing::Utf16Bytes(text)};
 }
 catalog::ValueNode Number(std::u16string name, uint8_t n) { return {std::move(name), 4, {n, 0, 0, 0}}; }
 

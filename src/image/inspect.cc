@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/utf16.h"
+#include "base/utf16_bytes.h"
 #include "catalog/reader.h"
 #include "image/codec.h"
 #include "image/contents.h"
@@ -27,12 +28,6 @@ std::string TypeText(uint32_t type) {
   return "REG_" + std::to_string(type);
 }
 
-std::u16string Units(std::span<const uint8_t> data) {
-  std::u16string text;
-  for (size_t i = 0; i + 1 < data.size(); i += 2) text += static_cast<char16_t>(data[i] | data[i + 1] << 8);
-  return text;
-}
-
 uint64_t Number(std::span<const uint8_t> data) {
   uint64_t number = 0;
   for (size_t i = data.size(); i-- > 0;) number = number << 8 | data[i];
@@ -41,13 +36,13 @@ uint64_t Number(std::span<const uint8_t> data) {
 
 Json DataJson(uint32_t type, std::span<const uint8_t> data) {
   if ((type == 1 || type == 2) && data.size() % 2 == 0) {
-    std::u16string text = Units(data);
+    std::u16string text = UnitsOf(data);
     while (!text.empty() && text.back() == 0) text.pop_back();
     return ToUtf8(text);
   }
   if (type == 7 && data.size() % 2 == 0) {
     Json list = Json::array();
-    const std::u16string text = Units(data);
+    const std::u16string text = UnitsOf(data);
     for (size_t at = 0; at < text.size() && text[at] != 0;) {
       const size_t end = std::min(text.find(u'\0', at), text.size());
       list.push_back(ToUtf8(std::u16string_view(text).substr(at, end - at)));

@@ -1,58 +1,19 @@
 #include "integrate/associations.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "view/path.h"
 
 namespace plume::integrate {
 namespace {
 
+using catalog::FindKey;
+using catalog::ForEachSubkey;
+using catalog::ForEachValue;
 using catalog::kNone;
 using catalog::Reader;
+using catalog::Text;
 using view::EqualFolded;
-
-constexpr uint32_t kRegSz = 1, kRegExpandSz = 2;
-
-std::u16string Text(const Reader& c, uint32_t key, std::u16string_view name) {
-  if (key == kNone) return {};
-  const uint32_t index = c.FindValue(key, name);
-  if (index == kNone) return {};
-  const catalog::Value& v = c.value(index);
-  if (v.type() != kRegSz && v.type() != kRegExpandSz) return {};
-  std::u16string out(v.data_size() / 2, u'\0');
-  memcpy(out.data(), c.data(v), out.size() * 2);
-  out.resize(std::min(out.find(u'\0'), out.size()));
-  return out;
-}
-
-bool HasValue(const Reader& c, uint32_t key, std::u16string_view name) {
-  return key != kNone && c.FindValue(key, name) != kNone;
-}
-
-uint32_t Walk(const Reader& c, uint32_t key, std::u16string_view path) {
-  while (!path.empty() && key != kNone) {
-    const size_t end = std::min(path.find(u'\\'), path.size());
-    key = c.Subkey(key, path.substr(0, end));
-    path.remove_prefix(std::min(end + 1, path.size()));
-  }
-  return key;
-}
-
-template <typename F>
-void EachSubkey(const Reader& c, uint32_t key, F&& f) {
-  if (key == kNone) return;
-  const catalog::Key& k = c.key(key);
-  for (uint32_t i = 0; i < k.child_count(); ++i)
-    f(std::u16string(c.name(c.key(k.first_child() + i))), k.first_child() + i);
-}
-
-template <typename F>
-void EachValue(const Reader& c, uint32_t key, F&& f) {
-  if (key == kNone) return;
-  const catalog::Key& k = c.key(key);
-  for (uint32_t i = 0; i < k.value_count(); ++i) f(std::u16string(c.name(c.value(k.first_value() + i))));
-}
 
 bool Contains(const std::vector<std::u16string>& list, std::u16string_view name) {
   return std::any_of(list.begin(), list.end(), [&](const auto& item) { return EqualFolded(item, name); });
@@ -69,46 +30,36 @@ class Collector {
   }
 
   Associations Run() {
-    for (const uint32_t root : roots_) Declared(root, Walk(c_, root, u"Software\\RegisteredApplications"));
-    for (const uint32_t root : roots_) Classes(Walk(c_, root, u"Software\\Classes"));
+    for (const uint32_t root : roots_) Declared(root, FindKey(c_, root, u"Software\\RegisteredApplications"));
+    for (const uint32_t root : roots_) Classes(FindKey(c_, root, u"Software\\Classes"));
     for (const uint32_t root : roots_) {
       for (const auto path : {u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths",
                               u"Software\\Wow6432Node\\Microsoft\\Windows\\CurrentVersion\\App Paths"}) {
-        EachSubkey(c_, Walk(c_, root, path), [&](const std::u16string& name, uint32_t key) {
+        ForEachSubkey(c_, FindKey(c_, root, path), [&](std::u16string_view name, uint32_t key) {
           const std::u16string program = Text(c_, key, u"");
           const bool known = std::any_of(out_.app_paths.begin(), out_.app_paths.end(),
                                          [&](const AppPath& a) { return EqualFolded(a.name, name); });
-          if (!program.empty() && !known) out_.app_paths.push_back({name, program});
+          if (!program.empty() && !known) out_.app_paths.push_back({std::u16string(name), program});
         });
       }
     }
-    std::sort(out_.types.begin(), out_.types.end(),
-              [](const FileType& a, const FileType& b) { return view::CompareFolded(a.extension, b.extension) < 0; });
+    std::sort(out_.types.begin(), out_.types.end(), [](const FileType& a, const FileType& b) {
+      return view::CompareFolded(a.extension, b.extension) < 0;
+    });
     std::sort(out_.protocols.begin(), out_.protocols.end());
     return std::move(out_);
   }
 
  private:
   // HKCR\<class>, of whichever half has it with a verb that can be started.
-  bool AddClass(const std::u16string& name) {
+  bool AddClass(std::u16string_view name) {
     if (name.empty() || name.find(u'\\') != std::u16string::npos) return false;
     if (out_.FindClass(name) != nullptr) return true;
     for (const uint32_t root : roots_) {
-      const uint32_t key = Walk(c_, Walk(c_, root, u"Software\\Classes"), name);
+      const uint32_t key = FindKey(c_, FindKey(c_, root, u"Software\\Classes"), name);
       if (key == kNone) continue;
-      DocumentClass made{name, Text(c_, key, u""), Text(c_, Walk(c_, key, u"DefaultIcon"), u""), {}};
-      const uint32_t shell = Walk(c_, key, u"shell");
-      // The default value names the default verb, or several in their order; without one it is "open", else the first.
-      std::u16string first = Text(c_, shell, u"");
-      first.resize(std::min(first.find_first_of(u", "), first.size()));
-      if (first.empty()) first = u"open";
-      EachSubkey(c_, shell, [&](const std::u16string& id, uint32_t verb) {
-        Verb v{id, Text(c_, verb, u""), Text(c_, Walk(c_, verb, u"command"), u"")};
-        if (v.label.empty()) v.label = Text(c_, verb, u"MUIVerb");
-        if (!v.label.empty() && v.label[0] == u'@') v.label.clear();  // a resource of a file that is not here
-        if (v.command.empty()) return;
-        made.verbs.insert(EqualFolded(id, first) ? made.verbs.begin() : made.verbs.end(), std::move(v));
-      });
+      DocumentClass made{std::u16string(name), Text(c_, key, u""),
+                         Text(c_, FindKey(c_, key, u"DefaultIcon"), u""), catalog::ReadVerbs(c_, key)};
       if (made.verbs.empty()) continue;
       out_.classes.push_back(std::move(made));
       return true;
@@ -116,17 +67,17 @@ class Collector {
     return false;
   }
 
-  void AddType(const std::u16string& extension, const std::u16string& cls) {
+  void AddType(std::u16string_view extension, std::u16string_view cls) {
     if (extension.size() < 2 || extension[0] != u'.' || !AddClass(cls)) return;
     auto at = std::find_if(out_.types.begin(), out_.types.end(),
                            [&](const FileType& t) { return EqualFolded(t.extension, extension); });
-    if (at == out_.types.end()) at = out_.types.insert(at, FileType{extension, {}, {}});
-    if (!Contains(at->classes, cls)) at->classes.push_back(cls);
+    if (at == out_.types.end()) at = out_.types.insert(at, FileType{std::u16string(extension), {}, {}});
+    if (!Contains(at->classes, cls)) at->classes.emplace_back(cls);
   }
 
-  void AddProtocol(const std::u16string& scheme, const std::u16string& cls) {
+  void AddProtocol(std::u16string_view scheme, std::u16string_view cls) {
     if (scheme.size() < 2 || Contains(out_.protocols, scheme) || !AddClass(cls)) return;
-    std::u16string lower = scheme;
+    std::u16string lower(scheme);
     for (char16_t& ch : lower)
       if (ch >= u'A' && ch <= u'Z') ch = static_cast<char16_t>(ch + 32);
     if (!EqualFolded(cls, scheme)) {
@@ -139,26 +90,32 @@ class Collector {
   }
 
   void Classes(uint32_t classes) {
-    EachSubkey(c_, classes, [&](const std::u16string& name, uint32_t key) {
-      if (name[0] == u'.') {
+    ForEachSubkey(c_, classes, [&](std::u16string_view name, uint32_t key) {
+      if (name.starts_with(u'.')) {
         AddType(name, Text(c_, key, u""));
-        EachValue(c_, Walk(c_, key, u"OpenWithProgids"), [&](const std::u16string& cls) { AddType(name, cls); });
+        ForEachValue(c_, FindKey(c_, key, u"OpenWithProgids"),
+                     [&](std::u16string_view cls, const catalog::Value&) { AddType(name, cls); });
         // A verb right below the extension is the oldest form.
         for (FileType& t : out_.types)
-          if (EqualFolded(t.extension, name) && t.content_type.empty()) t.content_type = Text(c_, key, u"Content Type");
-      } else if (HasValue(c_, key, u"URL Protocol")) {
+          if (EqualFolded(t.extension, name) && t.content_type.empty())
+            t.content_type = Text(c_, key, u"Content Type");
+      } else if (catalog::HasValue(c_, key, u"URL Protocol")) {
         AddProtocol(name, name);
       }
     });
   }
 
   void Declared(uint32_t root, uint32_t list) {
-    EachValue(c_, list, [&](const std::u16string& value) {
-      const uint32_t capabilities = Walk(c_, root, Text(c_, list, value));
-      const uint32_t files = Walk(c_, capabilities, u"FileAssociations");
-      EachValue(c_, files, [&](const std::u16string& name) { AddType(name, Text(c_, files, name)); });
-      const uint32_t urls = Walk(c_, capabilities, u"URLAssociations");
-      EachValue(c_, urls, [&](const std::u16string& name) { AddProtocol(name, Text(c_, urls, name)); });
+    ForEachValue(c_, list, [&](std::u16string_view, const catalog::Value& application) {
+      const uint32_t capabilities = FindKey(c_, root, Text(c_, application));
+      const uint32_t files = FindKey(c_, capabilities, u"FileAssociations");
+      ForEachValue(c_, files, [&](std::u16string_view name, const catalog::Value& value) {
+        AddType(name, Text(c_, value));
+      });
+      const uint32_t urls = FindKey(c_, capabilities, u"URLAssociations");
+      ForEachValue(c_, urls, [&](std::u16string_view name, const catalog::Value& value) {
+        AddProtocol(name, Text(c_, value));
+      });
     });
   }
 
@@ -200,12 +157,13 @@ std::u16string ExtensionOf(std::u16string_view document) {
   const size_t slash = document.find_last_of(u"\\/");
   if (slash != std::u16string_view::npos) document.remove_prefix(slash + 1);
   const size_t dot = document.rfind(u'.');
-  return dot == std::u16string_view::npos || dot + 1 == document.size() ? std::u16string()
-                                                                        : std::u16string(document.substr(dot));
+  return dot == std::u16string_view::npos || dot + 1 == document.size()
+             ? std::u16string()
+             : std::u16string(document.substr(dot));
 }
 
-const Verb* FindVerb(const Associations& associations, std::u16string_view document, std::u16string_view wanted_class,
-                     std::u16string_view wanted_verb) {
+const Verb* FindVerb(const Associations& associations, std::u16string_view document,
+                     std::u16string_view wanted_class, std::u16string_view wanted_verb) {
   std::u16string name(wanted_class);
   if (name.empty()) name = SchemeOf(document);
   if (name.empty()) {

@@ -1,20 +1,16 @@
-// What an image registers for the desktop: file types, URL protocols, App Paths. Read from the image's catalog. Pure.
-// Source: "File Types" and "Default Programs" of the Windows Shell documentation: HKCR\.ext names a class (ProgID), a class
-// has verbs; programs may also declare both below RegisteredApplications.
+// What an image registers for the desktop: file types, URL protocols, App Paths. Read from the image's
+// catalog. Pure. Source: "File Types" and "Default Programs" of the Windows Shell documentation: HKCR\.ext
+// names a class (ProgID), a class has verbs; programs may also declare both below RegisteredApplications.
 #pragma once
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "catalog/reader.h"
+#include "catalog/keys.h"
 
 namespace plume::integrate {
 
-struct Verb {
-  std::u16string id;       // "open"
-  std::u16string label;    // as menus show it; may be empty
-  std::u16string command;  // as registered: with "%1" and %VARIABLES%
-};
+using catalog::Verb;
 
 // One class of documents or URLs. Names are compared as the registry compares them.
 struct DocumentClass {
@@ -37,16 +33,16 @@ struct AppPath {
 
 struct Associations {
   std::vector<DocumentClass> classes;
-  std::vector<FileType> types;             // sorted by extension
-  std::vector<std::u16string> protocols;   // schemes, sorted; each is the name of a class
+  std::vector<FileType> types;            // sorted by extension
+  std::vector<std::u16string> protocols;  // schemes, sorted; each is the name of a class
   std::vector<AppPath> app_paths;
 
   const DocumentClass* FindClass(std::u16string_view name) const;
   const FileType* FindType(std::u16string_view extension) const;
 };
 
-// Types and protocols of which no verb has a command are left out: there is nothing to start. What the user's half of the
-// image says goes before the machine's.
+// Types and protocols of which no verb has a command are left out: there is nothing to start. What the user's
+// half of the image says goes before the machine's.
 Associations ReadAssociations(const catalog::Reader& catalog);
 
 // "https" of "https://x", in lower case; empty if `document` is a file's name ("C:\x" has no scheme).
@@ -54,18 +50,18 @@ std::u16string SchemeOf(std::u16string_view document);
 // ".txt" of "C:\a.b\x.txt"; empty if it has none.
 std::u16string ExtensionOf(std::u16string_view document);
 
-// What to start for `document`: the wanted class, or the preferred one of its type or scheme; the wanted verb, or
-// the default one. Null if the image has no such thing.
-const Verb* FindVerb(const Associations& associations, std::u16string_view document, std::u16string_view wanted_class,
-                     std::u16string_view wanted_verb);
+// What to start for `document`: the wanted class, or the preferred one of its type or scheme; the wanted
+// verb, or the default one. Null if the image has no such thing.
+const Verb* FindVerb(const Associations& associations, std::u16string_view document,
+                     std::u16string_view wanted_class, std::u16string_view wanted_verb);
 
-// The command line that opens `document`: "%1", "%L", "%V" become its name, "%*" and "%~" nothing, "%%" one sign. A
-// command with no place for the document gets it at its end, quoted. REQUIRES: %VARIABLES% were expanded before, so that
-// nothing in the document's name is taken for one.
+// The command line that opens `document`: "%1", "%L", "%V" become its name, "%*" and "%~" nothing, "%%" one
+// sign. A command with no place for the document gets it at its end, quoted. REQUIRES: %VARIABLES% were
+// expanded before, so that nothing in the document's name is taken for one.
 std::u16string FillCommand(std::u16string_view command, std::u16string_view document);
 
-// "C:\Program Files\A\a.exe" and "-x \"%1\"" of "\"C:\Program Files\A\a.exe\" -x \"%1\"". Unquoted programs end after the
-// first ".exe" that is followed by a space, else at the first space.
+// "C:\Program Files\A\a.exe" and "-x \"%1\"" of "\"C:\Program Files\A\a.exe\" -x \"%1\"". Unquoted programs
+// end after the first ".exe" that is followed by a space, else at the first space.
 struct SplitCommand {
   std::u16string program, arguments;
 };

@@ -16,19 +16,11 @@ namespace {
 
 using catalog::testing::Build;
 using catalog::testing::TestKey;
-using catalog::testing::TestValue;
+using catalog::testing::TextValue;
 
-std::string Utf16Bytes(std::u16string_view text) {
-  std::string out;
-  for (const char16_t c : std::u16string(text) + u'\0') {
-    out.push_back(static_cast<char>(c & 0xff));
-    out.push_back(static_cast<char>(c >> 8));
-  }
-  return out;
-}
 TestKey Key(const char* root, std::u16string path, std::vector<std::pair<std::u16string, std::u16string>> values = {}) {
   TestKey out{root, std::move(path), {}};
-  for (auto& [name, data] : values) out.values.push_back({name, 1, Utf16Bytes(data)});
+  for (auto& [name, data] : values) out.values.push_back(TextValue(name, data));
   return out;
 }
 
