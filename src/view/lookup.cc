@@ -87,7 +87,7 @@ void ForEachMount(const Space& space, const VPath& path, bool registry, Visit&& 
 
 // What the index says about `path` and the directories above it.
 struct IndexFacts {
-  bool whiteout = false, upper = false, child_whiteouts = false;
+  bool whiteout = false, made = false, upper = false, child_whiteouts = false;
 };
 
 IndexFacts AskIndex(const VmIndex* index, const VPath& path) {
@@ -96,6 +96,7 @@ IndexFacts AskIndex(const VmIndex* index, const VPath& path) {
   for (int i = 0; i <= path.depth; ++i) {
     const uint32_t flags = index->Flags(path, i);
     facts.whiteout |= (flags & VmIndex::kWhiteout) != 0;
+    facts.made |= (flags & VmIndex::kMade) != 0;
     facts.upper |= (flags & VmIndex::kSubtreeUpper) != 0;
     if (i == path.depth) {
       facts.upper |= (flags & VmIndex::kUpper) != 0;
@@ -143,7 +144,7 @@ void Resolve(const Space& space, const VPath& path, bool registry, Lookup* out) 
     });
     out->virtual_directory = !ends_at_file && AnyMountBelow(space, path, registry);
   }
-  out->host_visible = out->mode == Mode::kMerge && !out->lower_hidden && !ends_at_file;
+  out->host_visible = out->mode == Mode::kMerge && !out->lower_hidden && !facts.made && !ends_at_file;
   // A directory with a whiteout is the upper layer's alone. (Keys of the upper layer have no listing of their
   // own order.)
   out->merge_listing = (registry || !out->lower_hidden) && (out->upper_possible || out->mount >= 0 ||

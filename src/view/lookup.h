@@ -45,8 +45,9 @@ struct Lookup {
   int mount = -1;                   // the top image layer that has it, as index into Space.mounts; -1 = none
   uint32_t entry = catalog::kNone;  // index of the entry or key in that layer
   bool blocked = false;  // an image has a FILE where this path needs a directory: nothing below it exists
-  // If upper and images do not have it, the host may (mode merge, not hidden, not blocked). Also said when an
-  // image has a directory here, whose host namesake then shows through; never when an image has a file here.
+  // If upper and images do not have it, the host may (mode merge, not hidden, not blocked, not at or below a
+  // key that the VM made). Also said when an image has a directory here, whose host namesake then shows
+  // through; never when an image has a file here.
   bool host_visible = false;
   // A mount hangs somewhere below: the path is a directory (or key) even if no layer has it.
   bool virtual_directory = false;

@@ -45,7 +45,7 @@ struct Model {
   };
   std::vector<Mount> mounts;  // in order of precedence
   std::map<std::u16string, Mode> rules;
-  std::set<std::u16string> whiteouts, upper, subtree;
+  std::set<std::u16string> whiteouts, upper, subtree, made;
 
   static std::vector<std::u16string> Ancestors(const std::u16string& path) {  // with itself, root first
     std::vector<std::u16string> out;
@@ -109,7 +109,7 @@ struct Model {
         }
       }
     }
-    a.host = a.mode == Mode::kMerge && !covered;
+    a.host = a.mode == Mode::kMerge && !covered && !AnyOf(made, path);
     if (!covered) {
       for (const Mount& m : mounts) {
         if (m.prefix.size() > path.size() && m.prefix.compare(0, path.size() + 1, path + u"\\") == 0) {
@@ -154,13 +154,22 @@ class Round {
     MakeRules();
     for (unsigned n = g_.Below(6); n > 0; --n) {
       const std::u16string text = g_.Below(root_, 3);
-      const uint32_t flags = 1u << g_.Below(3);
+      constexpr uint32_t kKinds[] = {VmIndex::kUpper, VmIndex::kWhiteout, VmIndex::kSubtreeUpper,
+                                     VmIndex::kMade};
+      const uint32_t flags = kKinds[g_.Below(4)];
       const Path p(text);
       EXPECT_TRUE(index_->Set(p, p.depth, flags));
       auto& set = flags == VmIndex::kUpper      ? model_.upper
                   : flags == VmIndex::kWhiteout ? model_.whiteouts
+                  : flags == VmIndex::kMade     ? model_.made
                                                 : model_.subtree;
       set.insert(Fold(text));
+      if (flags != VmIndex::kMade || p.depth == 0) continue;
+      // Such a key is in the upper layer, and so is the one above it.
+      for (int depth : {p.depth - 1, int{p.depth}}) {
+        EXPECT_TRUE(index_->Set(p, depth, VmIndex::kUpper));
+        model_.upper.insert(Fold(std::u16string(p.Prefix(depth))));
+      }
     }
     space_ = {rules_, rules_, mounts_, readers_, index_};
   }
@@ -200,11 +209,12 @@ class Round {
       const bool images = child.mode == Mode::kMerge || child.mode == Mode::kPrivate;
       ASSERT_EQ(filter.ShowsUpper(name), images);
       ASSERT_EQ(filter.ShowsImage(name), images && !child.hidden);
-      // Names that images have are in the listing before the host's turn.
-      if (child.mounts.empty()) {
+      // Names that the upper layer or images have are in the listing before the host's turn.
+      const bool made = child.mode == Mode::kMerge && model_.made.count(Fold(text + u"\\" + name)) != 0;
+      if (child.mounts.empty() && !made) {
         ASSERT_EQ(filter.ShowsHost(name), child.host);
       } else {
-        ASSERT_TRUE(filter.ShowsImage(name));
+        ASSERT_TRUE(made || filter.ShowsImage(name));
         ASSERT_TRUE(!child.host || filter.ShowsHost(name));
       }
       ASSERT_TRUE(!child.host || filter.NeedsHost());

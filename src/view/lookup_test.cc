@@ -108,6 +108,23 @@ TEST_F(LookupTest, TopLayerWins) {
   EXPECT_FALSE(File(u"C:\\none").merge_listing);
 }
 
+TEST_F(LookupTest, AKeyTheVmMadeHidesWhatTheHostGetsThere) {
+  Set(u"M\\Software\\A", VmIndex::kUpper);
+  Set(u"M\\Software\\A\\Made", VmIndex::kUpper | VmIndex::kMade);
+  for (const char16_t* path : {u"M\\Software\\A\\Made", u"M\\Software\\A\\Made\\Below"}) {
+    EXPECT_FALSE(Key(path).host_visible) << ToUtf8(path);
+    EXPECT_FALSE(Key(path).lower_hidden)
+        << "an image's next version may bring keys below it: " << ToUtf8(path);
+  }
+  EXPECT_TRUE(Key(u"M\\Software\\A").host_visible);
+  EXPECT_TRUE(Key(u"M\\Software\\A\\Other").host_visible);
+  const Path made(u"M\\Software\\A\\Made");
+  const ChildFilter filter(space_, made, true, LookUp(space_, made, true));
+  EXPECT_FALSE(filter.ShowsHost(u"x"));
+  EXPECT_FALSE(filter.NeedsHost());
+  EXPECT_TRUE(filter.ShowsUpper(u"x"));
+}
+
 TEST_F(LookupTest, FileOfAnUpperLayerBlocksWhatIsBelow) {
   const Lookup inside = File(u"C:\\cover\\inside.txt");
   EXPECT_TRUE(inside.blocked);

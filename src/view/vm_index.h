@@ -39,6 +39,7 @@ class VmIndex {
     kSubtreeUpper = 4,
     kChildWhiteout = 8,
     kLink = 16,  // registry: a symbolic link may be at this key; on a root ("M"): at some key below it
+    kMade = 32,  // registry: the VM made this key where nothing was; what the host gets here later is hidden
   };
 
   struct Record {

@@ -15,7 +15,9 @@ for space in a b; do
   plume vm create "conformance-$space" --policy tests/conformance/policy.toml </dev/null >"$work/create.log" 2>&1 || { cat "$work/create.log"; exit 1; }
 done
 source tests/guest/lib_machine.sh
-mkdir -p "$machine/drive_c/PlumeConf"  # or the VMs, which come first, would have it as their own
+# Common to all places, or the VMs, which come first, would have them as their own.
+mkdir -p "$machine/drive_c/PlumeConf"
+for root in HKCU HKLM; do timeout 60 wine reg add "$root\\Software\\PlumeConf" /f </dev/null >/dev/null 2>&1; done
 plume agent stop --force </dev/null >/dev/null 2>&1
 machine_before || exit 1
 # What happens in VMs alone leaves the machine as it is. Holders and probers outside leave what they made.

@@ -49,6 +49,18 @@ vm one reg delete 'HKCU\Software\KeyGuest\a' /f >/dev/null
 vm one reg query 'HKCU\Software\KeyGuest\a' >/dev/null && fail "a deleted host key is gone" || pass "a deleted host key is gone"
 run reg query 'HKCU\Software\KeyGuest\a' >/dev/null && pass "the host keeps it" || fail "the host keeps it"
 
+# A key that a VM made is the VM's as a whole, whatever the host has there later; one that it only wrote to goes on being merged.
+vm one reg add 'HKCU\Software\KeyGuest\made\own' /v mine /d 1 /f >/dev/null
+vm one reg add 'HKCU\Software\KeyGuest\b' /v mine /d 1 /f >/dev/null
+run reg add 'HKCU\Software\KeyGuest\made\own\later' /v text /d host /f >/dev/null
+run reg add 'HKCU\Software\KeyGuest\made\later' /f >/dev/null
+run reg add 'HKCU\Software\KeyGuest\b\later' /v text /d host /f >/dev/null
+vm one reg query 'HKCU\Software\KeyGuest\made' /s >"$work/made"
+grep -q mine "$work/made" && ! grep -q later "$work/made" && pass "a key of the VM's keeps the host's later subkeys out" || { fail "a key of the VM's keeps the host's later subkeys out"; cat "$work/made"; }
+vm one reg query 'HKCU\Software\KeyGuest\made\later' >/dev/null && fail "... asked for by name as well" || pass "... asked for by name as well"
+vm one reg query 'HKCU\Software\KeyGuest\b\later' /v text | grep -q host && pass "a key it only wrote to shows them" || fail "a key it only wrote to shows them"
+vm two reg query 'HKCU\Software\KeyGuest\made\later' >/dev/null && pass "another VM sees the host's" || fail "another VM sees the host's"
+
 vm one reg query 'HKCU\Software\Plume' >/dev/null && fail "the layer's own keys are hidden" || pass "the layer's own keys are hidden"
 vm one reg query 'HKCU\Software' | grep -qi plume && fail "... and not listed" || pass "... and not listed"
 

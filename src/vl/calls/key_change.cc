@@ -177,6 +177,7 @@ NtStatus Rename(const VlState& vl, CallScratch& scratch, Handle handle, WView ne
     status = orig.NtRenameKey(upper, &string);
   }
   orig.NtClose(upper);
+  if (nt::Ok(status) && look.host_visible) (void)SetFlags(vl, *renamed, renamed->depth, VmIndex::kMade);
   if (nt::Ok(status)) status = LogRename(vl, scratch, *path, *renamed);
   BumpNames(vl);
   return status;

@@ -65,7 +65,10 @@ NtStatus CreateReal(CallScratch& scratch, WView name, Call* call, Handle root = 
                           &call->disposition);
 }
 
-NtStatus CreateUpper(const VlState& vl, CallScratch& scratch, const VPath& path, Call* call) {
+// `host_visible`: what the host gets at this place would be seen. A key that is made new is the VM's as a
+// whole.
+NtStatus CreateUpper(const VlState& vl, CallScratch& scratch, const VPath& path, bool host_visible,
+                     Call* call) {
   const uint32_t changes = Changes(vl);
   const bool link = (call->options & nt::kRegOptionCreateLink) != 0;
   NtStatus status = SetFlags(vl, path, path.depth, VmIndex::kUpper);
@@ -84,7 +87,12 @@ NtStatus CreateUpper(const VlState& vl, CallScratch& scratch, const VPath& path,
   }
   if (Tracing()) TellSource(vl, scratch, path, Source::kUpper, -1);
   if (!nt::Ok(status)) return status;
-  if (call->disposition == nt::kRegCreatedNewKey) BumpNames(vl);
+  if (call->disposition == nt::kRegCreatedNewKey) {
+    // Not before: a create that the system refuses, or that finds the copy another guest has just made, must
+    // not hide anything. Nothing is lost if the index is full: then the host's subkeys show through.
+    if (host_visible) (void)SetFlags(vl, path, path.depth, VmIndex::kMade);
+    BumpNames(vl);
+  }
   Opened opened;
   opened.source = Source::kUpper;
   Remember(vl, call->handle, path, opened, call->access, changes);
@@ -129,13 +137,13 @@ NtStatus CreateResolved(const VlState& vl, CallScratch& scratch, const VPath& pa
     call->handle = nullptr;
     const Ulong disposition = call->disposition;
     status = CopyUp(vl, scratch, path, path.depth);
-    if (nt::Ok(status)) status = CreateUpper(vl, scratch, path, call);
+    if (nt::Ok(status)) status = CreateUpper(vl, scratch, path, false, call);
     call->disposition = disposition;
     return status;
   }
   if (status != nt::kObjectNameNotFound || path.depth == 0) return status;
   status = CopyUp(vl, scratch, path, path.depth - 1);
-  return nt::Ok(status) ? CreateUpper(vl, scratch, path, call) : status;
+  return nt::Ok(status) ? CreateUpper(vl, scratch, path, look.host_visible, call) : status;
 }
 
 // The one way in for every open and create.
