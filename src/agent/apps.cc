@@ -335,6 +335,12 @@ Result<image::Config> Apps::ConfigOf(const std::string& digest) {
   return image::ParseConfig(image->config_json);
 }
 
+std::string Apps::RepositoryOf(const std::string& digest) const {
+  for (const AppRecord& app : List())
+    if (app.digest == digest || app.previous == digest) return app.repository;
+  return {};
+}
+
 std::vector<std::string> Apps::Wanted() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> out;

@@ -57,6 +57,8 @@ class Apps {
   // Makes the image of `digest` usable from what this machine and the known repositories have.
   Result<const cache::Image*> Attach(const std::string& digest);
   Result<image::Config> ConfigOf(const std::string& digest);
+  // Where a subscription has the image of `digest` from; empty if none has it.
+  std::string RepositoryOf(const std::string& digest) const;
   // Digests that subscriptions still want.
   std::vector<std::string> Wanted() const;
 

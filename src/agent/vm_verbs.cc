@@ -399,7 +399,20 @@ Result<Json> Agent::VmWorkspace(Session&, const Json& args) {
   const std::u16string id = ToUtf16(vm.id);
   Json machine = Json::object();
   for (const auto& [means, value] : ImageMeanings(facts_)) machine[means] = ToUtf8(value);
+  Json images = Json::array();
+  for (const std::string& digest : vm.images) {
+    const auto config = apps_->ConfigOf(digest);
+    if (!config.ok()) {
+      return Error{config.error().code, "capturing the VM '" + vm.name + "' failed: its image " + digest.substr(0, 19) +
+                                            " is not here and cannot be had: " + config.error().message};
+    }
+    images.push_back({{"digest", digest},
+                      {"name", config->name},
+                      {"version", config->version},
+                      {"repository", apps_->RepositoryOf(digest)}});
+  }
   return Json{{"id", vm.id},
+              {"images", std::move(images)},
               {"created", vm.created},
               {"machine", std::move(machine)},
               {"upper", ToUtf8(state_.WorkspaceFile(id, vm.workspace, u"upper"))},

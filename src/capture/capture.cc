@@ -15,6 +15,7 @@
 #include "capture/product.h"
 #include "capture/rules.h"
 #include "capture/text.h"
+#include "capture/update.h"
 #include "os/file.h"
 
 namespace plume::capture {
@@ -28,22 +29,25 @@ constexpr std::u16string_view kStartMenus[] = {
     u"AppData\\Roaming\\Microsoft\\Windows\\Start Menu",  // below the profile folder
 };
 
-// Everything captured so far, with lookups by virtual path.
+// Everything captured so far, with lookups by virtual path; those find what the image below has, too.
 class Captured {
  public:
-  Captured(std::vector<image::FileItem>* files, std::u16string profile) : files_(files), profile_(std::move(profile)) {
+  Captured(std::vector<image::FileItem>* files, std::u16string profile, const Base* base = nullptr)
+      : files_(files), profile_(std::move(profile)), base_(base) {
     for (size_t i = 0; i < files->size(); ++i) index_[Folded(Path((*files)[i]))] = i;
   }
   std::u16string Path(const image::FileItem& item) const { return VirtualPath(item.root, item.path, profile_); }
   const image::FileItem* Find(std::u16string_view virtual_path) const {
     const auto it = index_.find(Folded(virtual_path));
-    return it == index_.end() ? nullptr : &(*files_)[it->second];
+    if (it != index_.end()) return &(*files_)[it->second];
+    return base_ == nullptr ? nullptr : base_->FindFile(virtual_path);
   }
   const std::vector<image::FileItem>& files() const { return *files_; }
 
  private:
   std::vector<image::FileItem>* files_;
   std::u16string profile_;
+  const Base* base_;
   std::map<std::u16string, size_t> index_;
 };
 
@@ -166,10 +170,11 @@ void DropUninstallers(const Product& product, const std::vector<Shortcut>& short
 }
 
 // Paths that were deleted, are no residue and were there before: worth telling.
-void NoteDeleted(const Workspace& workspace, const Captured& captured, std::vector<std::string>* notes) {
+void NoteDeleted(const Workspace& workspace, const Captured& captured, const Base* base, std::vector<std::string>* notes) {
   size_t count = 0;
   std::string examples;
   for (const auto& path : workspace.deleted) {
+    if (base != nullptr && base->Holds(path)) continue;  // of the image, which the new version is without
     const bool file = path.size() > 2 && path[1] == u':';
     if (file) {
       const Place place = PlaceOf(path, workspace.profile);
@@ -233,8 +238,7 @@ Status CheckDrivers(const Options& options, Capture* out) {
 }
 
 // What both ways of capturing end with.
-Status Finish(const Options& options, const Product& product, const std::u16string& profile,
-              std::vector<Candidate> candidates, Capture* out) {
+Status Finish(const Options& options, const Product& product, std::vector<image::EntryPoint> entry_points, Capture* out) {
   auto& content = out->content;
   if (content.files.empty() && content.keys.empty()) {
     return Error{Errc::kInvalid, "capturing " + options.name + " failed: nothing was installed"};
@@ -244,13 +248,17 @@ Status Finish(const Options& options, const Product& product, const std::u16stri
   config.version = options.version;
   config.display_name = product.display_name.empty() ? options.name : ToUtf8(product.display_name);
   config.publisher = ToUtf8(product.publisher);
-  config.entry_points = RankEntryPoints(std::move(candidates), {options.name, &product, profile});
+  config.entry_points = std::move(entry_points);
   TRY(ChooseDefault(options.entry, &config.entry_points));
-  if (config.entry_points.empty()) out->notes.push_back("no program to start was found");
+  if (config.entry_points.empty()) out->notes.push_back("no program to start was found (name one with --entry)");
   config.key_count = content.keys.size();
   for (const auto& item : content.files) {
     if (item.directory) continue;
     ++config.file_count;
+    if (item.kept) {
+      config.byte_count += item.kept->size;
+      continue;
+    }
     auto info = os::SystemFiles().Stat(item.source);
     if (!info.ok()) return std::move(info).error();
     config.byte_count += info->size;
@@ -262,12 +270,31 @@ Status Finish(const Options& options, const Product& product, const std::u16stri
 
 Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& options) {
   Capture out;
+  Machine machine = workspace.machine;
+  machine.profile = workspace.profile;
+  machine.user_sid = workspace.user_sid;
+  std::optional<Base> base;
+  std::optional<KeysBelow> keys_below;
+  const KeySource* host_keys = workspace.host_keys;
+  if (workspace.base) {
+    base.emplace(*workspace.base, machine, workspace.deleted);
+    if (host_keys) host_keys = &keys_below.emplace(*host_keys, *base);
+  }
+  const auto host_file = [&](std::u16string_view path) -> std::filesystem::path {
+    if (!workspace.host_file || (base && base->FindFile(path))) return {};
+    return workspace.host_file(path);
+  };
   KeySet keys;
   if (workspace.keys) {
-    ASSIGN(keys, ReadKeys(*workspace.keys, workspace.host_keys, workspace.user_sid));
+    ASSIGN(keys, ReadKeys(*workspace.keys, host_keys, workspace.user_sid,
+                          [&](std::u16string_view path) { return base && base->FindKey(path) != nullptr; }));
   }
-  const Product product = FindProduct(keys.changed, options.name);
-  Sifted sifted = SiftKeys(keys.changed, workspace.host_keys, workspace.user_sid);
+  Product product = FindProduct(keys.changed, options.name);
+  if (base && product.display_name.empty()) {
+    product.display_name = FromUtf8Lossy(base->content().config.display_name);
+    product.publisher = FromUtf8Lossy(base->content().config.publisher);
+  }
+  Sifted sifted = SiftKeys(keys.changed, host_keys, workspace.user_sid);
   out.unchanged_keys = keys.unchanged;
   out.dropped_keys = sifted.dropped;
   if (keys.other_users > 0) {
@@ -285,7 +312,7 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
         out.notes.push_back("files on drive " + ToUtf8(letter) + ": were left out (images hold drive C: and the profile)");
         continue;
       }
-      TRY(AddTree(workspace.upper / drive.name, letter + u":", workspace.profile, true, workspace.host_file, &files));
+      TRY(AddTree(workspace.upper / drive.name, letter + u":", workspace.profile, true, host_file, &files));
     }
   }
   out.unchanged_files = files.unchanged;
@@ -294,42 +321,50 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
 
   std::vector<Shortcut> shortcuts;
   {
-    const Captured captured(&files.files, workspace.profile);
+    const Captured captured(&files.files, workspace.profile, base ? &*base : nullptr);
     shortcuts = ReadShortcuts(captured, workspace.profile, &out.notes);
     DropUninstallers(product, shortcuts, captured, &files.files, &out.dropped_files);
   }
-  const bool on_demand = NeedsCachedPackages(sifted.keys) || std::any_of(shortcuts.begin(), shortcuts.end(), [](const Shortcut& s) {
+  const bool on_demand = NeedsCachedPackages(sifted.keys) || (base && NeedsCachedPackages(base->content().keys)) || std::any_of(shortcuts.begin(), shortcuts.end(), [](const Shortcut& s) {
     return s.link.advertised;
   });
   if (!on_demand) DropPackages(&files.files, &sifted.keys, &out);
   DropSources(&sifted.keys, &out);
   PruneDirectories(
       [&](const image::FileItem& item) {
+        const std::u16string path = VirtualPath(item.root, item.path, workspace.profile);
+        if (base) {
+          if (const image::FileItem* below = base->FindFile(path)) return below->directory && !base->Deleted(path);
+        }
         if (!workspace.host_file) return false;
-        const auto host = workspace.host_file(VirtualPath(item.root, item.path, workspace.profile));
+        const auto host = workspace.host_file(path);
         const auto info = os::SystemFiles().Stat(host);
         return info.ok() && info->directory;
       },
       &files.files);
 
-  const Captured captured(&files.files, workspace.profile);
-  NoteDeleted(workspace, captured, &out.notes);
+  const Captured captured(&files.files, workspace.profile, base ? &*base : nullptr);
+  NoteDeleted(workspace, captured, base ? &*base : nullptr, &out.notes);
   auto candidates = Candidates(shortcuts, sifted.keys, captured, workspace.profile);
   out.content.files = std::move(files.files);
   out.content.keys = std::move(sifted.keys);
   out.content.config.environment = std::move(sifted.environment);
   TRY(CheckDrivers(options, &out));
-  Machine machine = workspace.machine;
-  machine.profile = workspace.profile;
-  machine.user_sid = workspace.user_sid;
   TRY(MakePortable(
       machine, options.scratch,
       [&](const image::FileItem& item) {
         return workspace.host_file &&
                os::Exists(os::SystemFiles(), workspace.host_file(VirtualPath(item.root, item.path, workspace.profile)));
       },
-      &out.content, &out.notes));
-  TRY(Finish(options, product, workspace.profile, std::move(candidates), &out));
+      &out.content, &out.notes, workspace.base));
+  const Names names{options.name, &product, workspace.profile};
+  if (!base) {
+    TRY(Finish(options, product, RankEntryPoints(std::move(candidates), names), &out));
+    return out;
+  }
+  TRY(LayOver(*base, &out.content));
+  auto entry_points = MergeEntryPoints(*base, out.content, std::move(candidates), names);
+  TRY(Finish(options, product, std::move(entry_points), &out));
   return out;
 }
 
@@ -352,7 +387,8 @@ Result<Capture> CaptureFolder(const Folder& folder, const Options& options) {
     return Error{Errc::kInvalid, "adopting " + os::Utf8(folder.directory) + " failed: it holds no files"};
   }
   out.content.files = std::move(files.files);
-  TRY(Finish(options, Product{}, folder.profile, std::move(candidates), &out));
+  const Product none;
+  TRY(Finish(options, none, RankEntryPoints(std::move(candidates), {options.name, &none, folder.profile}), &out));
   return out;
 }
 

@@ -1,6 +1,6 @@
 // From what an installer left behind, or from a plain folder, to the content of an image.
 //
-//   Result<Capture> c = CaptureWorkspace(workspace, options);   // a VM's upper layer
+//   Result<Capture> c = CaptureWorkspace(workspace, options);   // a VM's upper layer, over an image's content or alone
 //   Result<Capture> c = CaptureFolder(folder, options);         // a folder that needs no installer
 //   ... image::Build(c->content, ...)
 //
@@ -55,8 +55,11 @@ struct Workspace {
   // empty path = cannot say); both may be missing.
   std::function<std::filesystem::path(std::u16string_view)> host_file;
   const KeySource* host_keys = nullptr;
-  // Canonical paths that the VM deleted from lower layers (whiteouts). An image cannot carry them: they become notes.
+  // Canonical paths that the VM deleted from lower layers (whiteouts). What the base has of them is left out; an image cannot
+  // hide what a client has: the others become notes.
   std::vector<std::u16string> deleted;
+  // The image that the VM runs over (image::ReadContent): then what is made is a new version of it. Null: there is none.
+  const image::Content* base = nullptr;
 };
 
 struct Folder {

@@ -21,6 +21,7 @@ bool Contains(const std::vector<image::ValueItem>& values, const image::ValueIte
 struct Walk {
   const KeySource& upper;
   const KeySource* host;
+  const std::function<bool(std::u16string_view)>& in_base;
   KeySet* out;
 
   Status Visit(const std::string& root, std::u16string_view base, const std::u16string& relative, int depth) {
@@ -36,7 +37,7 @@ struct Walk {
     // its own.
     if (on_host)
       std::erase_if(content.values, [&](const image::ValueItem& v) { return Contains(below.values, v); });
-    if (!content.values.empty() || (!on_host && content.subkeys.empty())) {
+    if (!content.values.empty() || (!on_host && content.subkeys.empty()) || (in_base && in_base(path))) {
       if (!relative.empty()) out->changed.push_back({root, relative, content.modified, content.values});
     } else if (on_host) {
       ++out->unchanged;
@@ -53,9 +54,10 @@ Scope ScopeOf(const image::KeyItem& key) { return key.root == "M" ? Scope::kMach
 
 }  // namespace
 
-Result<KeySet> ReadKeys(const KeySource& upper, const KeySource* host, std::u16string_view user_sid) {
+Result<KeySet> ReadKeys(const KeySource& upper, const KeySource* host, std::u16string_view user_sid,
+                        const std::function<bool(std::u16string_view)>& in_base) {
   KeySet out;
-  Walk walk{upper, host, &out};
+  Walk walk{upper, host, in_base, &out};
   TRY(walk.Visit("M", u"M", u"", 0));
   KeyContent users;
   if (upper.Read(u"U", &users)) {

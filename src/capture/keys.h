@@ -1,6 +1,7 @@
 // The registry of a workspace: which keys of the upper layer are the application's. Works on any KeySource.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,10 @@ struct KeySet {
 
 // Reads the whole upper layer. A key that also exists on the host counts as changed only if its values differ; one
 // that was made only to hold subkeys (no values, host has it) is not listed, so that an image never hides the values of
-// the client's key.
-Result<KeySet> ReadKeys(const KeySource& upper, const KeySource* host, std::u16string_view user_sid);
+// the client's key. One that the image below the VM has (`in_base`, by canonical path; may be empty) always counts: its values
+// are all the upper key has.
+Result<KeySet> ReadKeys(const KeySource& upper, const KeySource* host, std::u16string_view user_sid,
+                        const std::function<bool(std::u16string_view)>& in_base = {});
 
 struct Sifted {
   std::vector<image::KeyItem> keys;      // without residue

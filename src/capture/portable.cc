@@ -176,17 +176,31 @@ bool Variables::ReplaceInKey(std::u16string* path) {
   return found;
 }
 
-std::u16string FreeMarker(const std::vector<image::KeyItem>& keys) {
+namespace {
+
+bool HasMarker(const std::vector<image::KeyItem>& keys, const std::u16string& marker) {
+  return std::any_of(keys.begin(), keys.end(), [&](const image::KeyItem& key) {
+    return key.path.find(marker) != key.path.npos ||
+           std::any_of(key.values.begin(), key.values.end(), [&](const image::ValueItem& value) {
+             return IsText(value.type) && UnitsOf(value.data).find(marker) != std::u16string::npos;
+           });
+  });
+}
+
+bool IsMarkerOf(const image::Config& config, const std::u16string& marker) {
+  return std::any_of(
+      config.variables.begin(), config.variables.end(),
+      [&](const image::Variable& variable) { return FromUtf8Lossy(variable.token).starts_with(marker); });
+}
+
+}  // namespace
+
+std::u16string FreeMarker(const std::vector<image::KeyItem>& keys, const image::Content* base) {
   for (int n = 0;; ++n) {
     const std::u16string marker =
         FromUtf8Lossy("%{plume" + (n == 0 ? std::string() : std::to_string(n)) + ":");
-    const bool taken = std::any_of(keys.begin(), keys.end(), [&](const image::KeyItem& key) {
-      return key.path.find(marker) != key.path.npos ||
-             std::any_of(key.values.begin(), key.values.end(), [&](const image::ValueItem& value) {
-               return IsText(value.type) && UnitsOf(value.data).find(marker) != std::u16string::npos;
-             });
-    });
-    if (!taken) return marker;
+    if (HasMarker(keys, marker)) continue;
+    if (base == nullptr || IsMarkerOf(base->config, marker) || !HasMarker(base->keys, marker)) return marker;
   }
 }
 
@@ -259,11 +273,11 @@ void NoteBinary(const Machine& machine, const image::KeyItem& key, const image::
 
 Status MakePortable(const Machine& machine, const std::filesystem::path& scratch,
                     const std::function<bool(const image::FileItem&)>& on_host, image::Content* content,
-                    std::vector<std::string>* notes) {
+                    std::vector<std::string>* notes, const image::Content* base) {
   NamePackages(&content->files, &content->keys);
   SetTimes(machine, on_host, &content->files);
   if (!scratch.empty()) TRY(RewriteLinks(machine, scratch, &content->files));
-  Variables variables(machine, FreeMarker(content->keys));
+  Variables variables(machine, FreeMarker(content->keys, base));
   for (image::KeyItem& key : content->keys) {
     key.modified = kImageEpoch;
     for (image::ValueItem& value : key.values) {

@@ -54,17 +54,18 @@ class Variables {
   std::vector<std::string> used_;
 };
 
-// "%{plume:", or a longer one if some text of `keys` has that already.
-std::u16string FreeMarker(const std::vector<image::KeyItem>& keys);
+// "%{plume:", or a longer one if some text of `keys` has that already. The marker of the variables of `base`, if it may be: then
+// the new version has one.
+std::u16string FreeMarker(const std::vector<image::KeyItem>& keys, const image::Content* base = nullptr);
 
 // Packages that Windows Installer keeps get names made of their product's code instead of random ones.
 void NamePackages(std::vector<image::FileItem>* files, std::vector<image::KeyItem>* keys);
 
 // Does all of it to what was captured. `on_host` says whether the machine has such a file too; what must be
 // rewritten goes to the folder `scratch`, which must live until the image is built (empty: nothing is
-// rewritten).
+// rewritten). `base`: of which image it is the new part; may be null.
 Status MakePortable(const Machine& machine, const std::filesystem::path& scratch,
                     const std::function<bool(const image::FileItem&)>& on_host, image::Content* content,
-                    std::vector<std::string>* notes);
+                    std::vector<std::string>* notes, const image::Content* base = nullptr);
 
 }  // namespace plume::capture

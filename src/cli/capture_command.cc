@@ -7,8 +7,10 @@
 #include "cli/command.h"
 #include "cli/guest.h"
 #include "image/builder.h"
+#include "image/read_content.h"
 #include "image/store.h"
 #include "os/random.h"
+#include "repository/publish.h"
 
 namespace plume::cli {
 namespace {
@@ -65,9 +67,70 @@ class ScratchFolder {
   os::Path path_;
 };
 
+// Of the images of a VM the one that is to have a new version: the one of that name, else the only one.
+Result<const agent::Json*> ChooseBase(const CaptureRequest& o, const std::string& vm,
+                                      const agent::Json& images) {
+  std::string names;
+  for (const agent::Json& image : images) {
+    if (Field(image, "name") == o.name) return &image;
+    names += (names.empty() ? "" : ", ") + Field(image, "name");
+  }
+  if (images.empty()) return nullptr;
+  if (images.size() == 1) return &images.front();
+  return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: the VM '" + vm +
+                                   "' runs over several images (" + names +
+                                   "); name the one that is to have a new version"};
+}
+
+// The image below a VM, whole in the store: fetched if it is not there.
+Result<image::Content> FetchBase(image::Store& store, const CaptureRequest& o, const agent::Json& base) {
+  const std::string digest = Field(base, "digest"), text = Field(base, "name") + ":" + Field(base, "version");
+  const auto failed = [&](const Error& why, const std::string& how) {
+    return Error{why.code, "capturing '" + o.name + "' failed: " + text + ", which the VM runs over, " + how +
+                               ": " + why.message};
+  };
+  const auto here = store.Resolve(text);
+  if (!here.ok() || here->digest != digest) {
+    if (here.ok()) {
+      return Error{Errc::kExists, "capturing '" + o.name + "' failed: the VM runs over another " + text +
+                                      " than the local store has (plume image remove " + text + " first)"};
+    }
+    const std::string from = Field(base, "repository");
+    if (from.empty()) {
+      return Error{Errc::kNotFound,
+                   "capturing '" + o.name + "' failed: " + text +
+                       ", which the VM runs over, is no more in the local store (plume add its application)"};
+    }
+    const auto repository = repository::Open(from);
+    if (!repository.ok()) return failed(repository.error(), "cannot be fetched");
+    ProgressDisplay display;
+    const auto pulled =
+        repository::Pull(**repository, digest, store, [&](const repository::TransferProgress& p) {
+          display.Show({"fetching " + text, p.bytes_done, p.bytes_total});
+        });
+    if (!pulled.ok()) return failed(pulled.error(), "cannot be fetched");
+  }
+  auto content = image::ReadContent(store, digest);
+  if (!content.ok()) return failed(content.error(), "is damaged");
+  return content;
+}
+
 Result<int> CaptureVm(Context& context, const CaptureRequest& o, const std::string& vm) {
   ASSIGN(const agent::Json found, context.Ask("vm.workspace", {{"name", vm}}));
+  ASSIGN(const agent::StatePaths state, context.State());
   capture::Workspace workspace;
+  image::Content base;
+  ASSIGN(const agent::Json* below, ChooseBase(o, vm, found.at("images")));
+  if (below != nullptr) {
+    if (Field(*below, "name") == o.name && Field(*below, "version") == o.version) {
+      return Error{Errc::kInvalid, "capturing '" + o.name + "' failed: the VM '" + vm +
+                                       "' runs over version " + o.version +
+                                       " itself (give the new one another --version)"};
+    }
+    ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), agent::HostPath(state.Store())));
+    ASSIGN(base, FetchBase(*store, o, *below));
+    workspace.base = &base;
+  }
   workspace.upper = os::Path(agent::Wide(agent::ToUtf16(Field(found, "upper"))));
   workspace.profile = agent::ToUtf16(Field(found, "profile"));
   workspace.user_sid = agent::ToUtf16(Field(found, "user_sid"));
@@ -84,20 +147,22 @@ Result<int> CaptureVm(Context& context, const CaptureRequest& o, const std::stri
   workspace.host_file = capture::HostFile;
   for (const std::string& path : agent::OptionalStrings(found, "deleted"))
     workspace.deleted.push_back(agent::ToUtf16(path));
-  ASSIGN(const agent::StatePaths state, context.State());
   const ScratchFolder scratch(agent::HostPath(state.root()) / ("capture-" + os::RandomHex(8)));
   TRY(os::SystemFiles().MakeDirectories(scratch.path()));
-  ASSIGN(const capture::Capture captured,
-         capture::CaptureWorkspace(workspace, {o.name, o.version, o.entry, scratch.path(), o.without_drivers}));
+  ASSIGN(
+      const capture::Capture captured,
+      capture::CaptureWorkspace(workspace, {o.name, o.version, o.entry, scratch.path(), o.without_drivers}));
   return StoreImage(context, o, captured);
 }
 
 Result<int> CaptureInstaller(Context& context, const CaptureRequest& o,
                              const std::vector<std::string>& command) {
-  const bool own = o.vm.empty();
-  const std::string vm = own ? "capture-" + os::RandomHex(4) : o.vm;
+  const bool own = o.vm.empty() && o.from_vm.empty();
+  const std::string vm = own ? "capture-" + os::RandomHex(4) : o.vm + o.from_vm;
+  // Before an updater runs in vain: what keeps the VM from being captured.
+  if (!o.from_vm.empty()) TRY(context.Ask("vm.workspace", {{"name", vm}}));
   GuestRequest request;
-  request.prepare = agent::Json{{"name", vm}, {"create", true}};
+  request.prepare = agent::Json{{"name", vm}, {"create", o.from_vm.empty()}};
   request.program = command.front();
   request.arguments.assign(command.begin() + 1, command.end());
   request.wait_for_all = true;
@@ -149,7 +214,8 @@ void AddCapture(CLI::App& app, Context& context) {
       "plume capture editor --version 1.2 -- setup.exe /S\n"
       "  plume capture tool --version 3 --from-folder /srv/tool --at 'C:\\Program Files\\Tool' --entry "
       "tool.exe\n"
-      "  plume capture editor --version 1.3 --from-vm test",
+      "  plume capture editor --version 1.3 --from-vm test\n"
+      "  plume capture editor --version 1.4 --from-vm test -- update.exe /S",
       [o, &context]() -> Result<int> {
         std::vector<std::string> command = o->command;
         command.insert(command.end(), context.tail.begin(), context.tail.end());
@@ -158,23 +224,27 @@ void AddCapture(CLI::App& app, Context& context) {
                                            "' failed: a name is lower-case letters, digits and '-', a "
                                            "version letters, digits, '.', '_' or '-'"};
         }
-        const int sources = !command.empty() + !o->from_folder.empty() + !o->from_vm.empty();
-        if (sources != 1) {
+        // With --from-vm the program is an updater, which runs in that VM.
+        const int sources = (!command.empty() || !o->from_vm.empty()) + !o->from_folder.empty();
+        if (sources != 1 || (!o->vm.empty() && !o->from_vm.empty())) {
           return Error{Errc::kInvalid,
                        "capturing '" + o->name +
                            "' failed: name one source: an installer after --, --from-folder or --from-vm"};
         }
-        if (!o->from_vm.empty()) return CaptureVm(context, *o, o->from_vm);
         if (!o->from_folder.empty()) return CaptureDirectory(context, *o);
-        return CaptureInstaller(context, *o, command);
+        if (!command.empty()) return CaptureInstaller(context, *o, command);
+        return CaptureVm(context, *o, o->from_vm);
       });
   c->add_option("NAME", o->name, "Name of the image")->required();
-  c->add_option("SETUP", o->command, "Installer and its arguments, better after --");
+  c->add_option("SETUP", o->command,
+                "Installer (with --from-vm: updater) and its arguments, better after --");
   c->add_option("--version", o->version, "Version of the image")->required();
   c->add_option("--vm", o->vm, "Run the installer in this VM and keep it; default: a fresh one");
   c->add_option("--from-folder", o->from_folder, "Adopt this folder");
   c->add_option("--at", o->at, "Where guests see the folder");
-  c->add_option("--from-vm", o->from_vm, "Take what this VM changed");
+  c->add_option("--from-vm", o->from_vm,
+                "Take what this VM changed; a VM over an image gives a new version of it. A program after -- "
+                "runs in it before");
   c->add_option("--entry", o->entry, "The program that starts by default");
   c->add_flag("--without-drivers", o->without_drivers, "Leave drivers out, which no image can bring");
   c->add_flag("--json", o->json, "Print JSON");

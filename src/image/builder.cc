@@ -5,10 +5,12 @@
 #include <unordered_map>
 
 #include "base/utf16.h"
+#include "catalog/reader.h"
 #include "catalog/writer.h"
 #include "image/chunk_workers.h"
 #include "image/chunker.h"
 #include "image/codec.h"
+#include "image/inspect.h"
 #include "image/known_chunks.h"
 #include "image/pack.h"
 #include "os/clock.h"
@@ -52,6 +54,7 @@ class Builder {
     ASSIGN(const os::FileLock hold, store_.layout().HoldBlobs());
     TRY(FindKnownChunks());
     TRY(PrepareNodes());
+    TRY(KeepFiles());
     TRY(ReadFiles());
     ASSIGN(const std::vector<Descriptor> new_packs, packs_.Finish());
     return Publish(new_packs);
@@ -75,9 +78,10 @@ class Builder {
     return Ok();
   }
 
-  // The image that is being replaced first, then the newest: so building the same again refers to the same
-  // packs.
+  // What the content is based on, the image that is being replaced, then the newest: so building the same again
+  // refers to the same packs.
   Status FindKnownChunks() {
+    if (!content_.base.empty()) TRY(known_.Add(store_, content_.base));
     for (const std::string& ref : options_.previous) {
       ASSIGN(const ImageRef image, store_.Resolve(ref));
       TRY(known_.Add(store_, image.digest));
@@ -118,6 +122,10 @@ class Builder {
       input_.files.push_back(std::move(node));
       if (item.directory) continue;
       ++progress_.files_total;
+      if (item.kept) {
+        progress_.bytes_total += item.kept->size;
+        continue;
+      }
       Result<os::FileInfo> info = store_.layout().files().Stat(item.source);
       if (!info.ok()) return info.error();
       progress_.bytes_total += info->size;
@@ -140,11 +148,41 @@ class Builder {
     return Ok();
   }
 
+  // Files whose bytes an earlier image has: their chunks are known, and where they are.
+  Status KeepFiles() {
+    if (content_.base.empty()) return Ok();
+    ASSIGN(const Manifest manifest, store_.ReadManifest(content_.base));
+    ASSIGN(const os::Bytes bytes, LoadCatalog(store_, manifest));
+    catalog::Reader base;
+    base.Attach(bytes.data(), bytes.size());
+    for (const size_t i : reading_order_) {
+      const std::optional<KeptBytes>& kept = content_.files[i].kept;
+      if (!kept) continue;
+      if (kept->entry >= base.entry_count() || base.entry(kept->entry).size() != kept->size)
+        return Failed(content_.config, ToUtf8(content_.files[i].path) + " is no file of " + content_.base);
+      const catalog::Entry& entry = base.entry(kept->entry);
+      catalog::FileNode& node = input_.files[i];
+      node.pe = (entry.flags() & catalog::kPeFile) != 0;
+      node.size = entry.size();
+      node.content = kept->digest;
+      for (uint32_t n = 0; n < entry.chunk_count(); ++n) {
+        const catalog::Chunk& chunk =
+            *base.raw().chunks()->Get(base.raw().chunk_refs()->Get(entry.first_chunk() + n));
+        os::Digest digest;
+        std::copy(chunk.digest().bytes()->begin(), chunk.digest().bytes()->end(), digest.begin());
+        TRY(Place(i, digest, chunk.size(), {}));
+      }
+      ++progress_.files_done;
+    }
+    return Ok();
+  }
+
   Status ReadFiles() {
     ChunkWorkers workers(options_.threads,
                          [this](const os::Digest& digest) { return known_.Find(digest) != nullptr; });
     for (const size_t i : reading_order_) {
       const FileItem& item = content_.files[i];
+      if (item.kept) continue;
       progress_.file = item.root + "\\" + ToUtf8(item.path);
       Status read = ReadOne(i, item, workers);
       if (!read.ok())
@@ -195,34 +233,37 @@ class Builder {
     return Ok();
   }
 
-  // Decides on one chunk, in reading order: seen in this image, stored by an earlier one, or new.
-  Status Place(ChunkJob& job) {
-    const uint32_t size = static_cast<uint32_t>(job.plain.size());
+  Status Place(const ChunkJob& job) {
+    if (!hashed_whole_[job.file]) input_.files[job.file].content = job.digest;
+    return Place(job.file, job.digest, static_cast<uint32_t>(job.plain.size()), job.stored);
+  }
+
+  // Decides on one chunk, in reading order: seen in this image, stored by an earlier one, or new; then `bytes` are
+  // what is stored.
+  Status Place(size_t file, const os::Digest& digest, uint32_t size, const std::vector<uint8_t>& bytes) {
     stats_.plain_bytes += size;
     ++stats_.chunks;
     progress_.bytes_done += size;
     Report(false);
     const auto [found, is_new] =
-        indices_.try_emplace(job.digest, static_cast<uint32_t>(input_.chunks.size()));
-    catalog::FileNode& node = input_.files[job.file];
-    node.chunks.push_back(found->second);
-    if (!hashed_whole_[job.file]) node.content = job.digest;
+        indices_.try_emplace(digest, static_cast<uint32_t>(input_.chunks.size()));
+    input_.files[file].chunks.push_back(found->second);
     if (!is_new) return Ok();
 
     ++stats_.unique_chunks;
     stats_.unique_bytes += size;
-    catalog::ChunkNode chunk{job.digest, size, 0, 0, 0};
+    catalog::ChunkNode chunk{digest, size, 0, 0, 0};
     PackNumber pack;
-    if (const StoredChunk* stored = known_.Find(job.digest)) {
+    if (const StoredChunk* stored = known_.Find(digest)) {
       ++stats_.reused_chunks;
       stats_.reused_bytes += size;
       chunk.stored = stored->stored;
       chunk.offset = stored->offset;
       pack = {true, stored->pack};
     } else {
-      ASSIGN(const PackWriter::Place place, packs_.Add(job.stored));
-      stats_.stored_bytes += job.stored.size();
-      chunk.stored = static_cast<uint32_t>(job.stored.size());
+      ASSIGN(const PackWriter::Place place, packs_.Add(bytes));
+      stats_.stored_bytes += bytes.size();
+      chunk.stored = static_cast<uint32_t>(bytes.size());
       chunk.offset = place.offset;
       pack = {false, place.pack};
     }

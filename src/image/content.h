@@ -2,10 +2,20 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "os/sha256.h"
+
 namespace plume::image {
+
+// The bytes of a file are those of a file of an earlier image (Content::base), so nothing is read.
+struct KeptBytes {
+  uint32_t entry = 0;  // of that image's catalog
+  uint64_t size = 0;
+  os::Digest digest{};
+};
 
 // One file or directory. `path` is relative to `root` with backslashes ("Program Files\A\x.txt"); "" is the root.
 struct FileItem {
@@ -15,7 +25,8 @@ struct FileItem {
   uint32_t attributes = 0;             // FILE_ATTRIBUTE_*
   int64_t created = 0, modified = 0;   // FILETIME
   std::u16string short_name;           // 8.3 name if the source had one of its own
-  std::filesystem::path source;        // where the bytes are (files)
+  std::filesystem::path source;        // where the bytes are (files), unless they are kept ones
+  std::optional<KeptBytes> kept{};
 };
 
 struct ValueItem { std::u16string name; uint32_t type = 0; std::vector<uint8_t> data; };
@@ -48,6 +59,7 @@ struct Config {
 };
 
 struct Content {
+  std::string base{};  // digest of the image of the same store whose bytes are kept; empty: there is none
   Config config;
   std::vector<FileItem> files;
   std::vector<KeyItem> keys;

@@ -112,7 +112,8 @@ bad "not a folder" capture x --version 1 --from-folder "$work/folder" --at 'C:\'
 bad "not a folder" capture x --version 1 --from-folder "$work/none" --at 'C:\X'
 bad "no program 'no.exe'" capture x --version 1 --from-folder "$work/folder" --at 'C:\X' --entry no.exe
 bad "none of this name" capture x --version 1 --from-vm nosuchvm
-bad "one source" capture x --version 1 --from-vm strict -- cmd
+bad "one source" capture x --version 1 --from-vm strict --from-folder "$work/folder"
+bad "one source" capture x --version 1 --from-vm strict --vm other
 bad "no such program" capture x --version 1 -- nosuchsetup.exe
 run vm list
 check "and leaves no VM behind" gone capture-
