@@ -2,120 +2,9 @@
 
 #include <cstring>
 
-#include "vl/inject/image.h"
-#include "vl/low/patch_plan.h"
-#include "vl/low/stub_shapes.h"
+#include "vl/inject/injection.h"
 
 namespace plume::vl {
-namespace {
-
-#ifdef __x86_64__
-constexpr Arch kArch = Arch::kX64;
-constexpr uint16_t kMachine = nt::kMachineAmd64;
-#else
-constexpr Arch kArch = Arch::kX86;
-constexpr uint16_t kMachine = nt::kMachineI386;
-#endif
-constexpr uint32_t kMaxHooks = 240;
-constexpr uint32_t kMaxSpans = 8;
-constexpr uint32_t kTrampoline = 32;
-
-// What does not fit into a small frame, and the local copies; one allocation, freed at the end.
-struct Work {
-  PatchPoint points[kMaxHooks];
-  PatchSpan spans[kMaxSpans];
-  uint8_t span_bytes[kMaxSpan];
-};
-
-class Injection {
- public:
-  Injection(const nt::Functions& sys, nt::Handle process, const InjectRequest& request)
-      : sys_(sys), process_(process), request_(request) {}
-  ~Injection();
-  InjectResult Run();
-
- private:
-  bool Bad(InjectError error, nt::NtStatus status = nt::kUnsuccessful, const char* function = "") {
-    result_ = InjectResult{error, status, function};
-    return false;
-  }
-  bool InspectProcess();
-  bool FindChildNtdll();
-  bool AllocateLocal();
-  bool MapRemote();
-  bool AllocateRemote();
-  bool CopyFilledPages();
-  bool BuildLayer();
-  bool BindFunctions();
-  bool PlanPatches();
-  bool ReadStubs();
-  void FillParams();
-  uint64_t PutText(view::WView text, ParamText* out);
-  bool WriteLayer();
-  bool PatchStubs();
-  bool PatchNames();
-
-  bool Read(const void* from, void* to, size_t bytes) {
-    size_t done = 0;
-    const nt::NtStatus s = sys_.NtReadVirtualMemory(process_, from, to, bytes, &done);
-    return nt::Ok(s) && done == bytes ? true : Bad(InjectError::kState, s);
-  }
-  bool Write(void* to, const void* from, size_t bytes) {
-    size_t done = 0;
-    const nt::NtStatus s = sys_.NtWriteVirtualMemory(process_, to, from, bytes, &done);
-    return nt::Ok(s) && done == bytes ? true : Bad(InjectError::kState, s);
-  }
-  bool Protect(uint64_t at, size_t bytes, nt::Ulong protect, nt::Ulong* old) {
-    auto* base = reinterpret_cast<void*>(static_cast<uintptr_t>(at));
-    const nt::NtStatus s = sys_.NtProtectVirtualMemory(process_, &base, &bytes, protect, old);
-    return nt::Ok(s) ? true : Bad(InjectError::kState, s);
-  }
-  // A pointer into the layer, as the child will see it, turned into one into the local copy. Of a mapped
-  // layer the copy has only the pages that are filled in.
-  template <typename T>
-  T* Local(T* remote, size_t bytes = sizeof(T)) const {
-    return reinterpret_cast<T*>(Inside(remote, bytes) ? local_ + Offset(remote) : nullptr);
-  }
-  // The same for what is only read.
-  template <typename T>
-  const T* Constant(const T* remote, size_t bytes = sizeof(T)) const {
-    return reinterpret_cast<const T*>(Inside(remote, bytes) ? constants_ + Offset(remote) : nullptr);
-  }
-  uint64_t Offset(const void* remote) const { return reinterpret_cast<uintptr_t>(remote) - remote_; }
-  bool Inside(const void* remote, size_t bytes) const {
-    const uint64_t at = Offset(remote);
-    return at <= info_.image_size && bytes <= info_.image_size - at;
-  }
-  uint64_t OwnNtdll() const { return reinterpret_cast<uintptr_t>(request_.ntdll); }
-  static uint64_t ResolveImport(void* self, const char* name);
-
-  const nt::Functions& sys_;
-  nt::Handle process_;
-  const InjectRequest& request_;
-  InjectResult result_;
-
-  nt::Peb* peb_ = nullptr;                   // in the child
-  nt::ProcessParameters* params_ = nullptr;  // in the child
-  ImageInfo info_{};                         // of the layer
-  ImageInfo ntdll_info_{};
-  std::span<const uint8_t> ntdll_;  // our own
-  uint64_t child_ntdll_ = 0;
-  Work* work_ = nullptr;
-  uint8_t* local_ = nullptr;            // image and texts as the child gets them
-  uint64_t remote_ = 0;                 // where
-  bool mapped_ = false;                 // the child has a view of the layer's file, at its preferred base
-  const uint8_t* constants_ = nullptr;  // the whole image as the child gets it, but for what is filled in
-  size_t text_bytes_ = 0, text_at_ = 0, total_ = 0;
-  const LayerHeader* header_ = nullptr;  // in the local copy
-  struct PageRun {
-    uint64_t begin, end;  // whole pages of the image
-  };
-  static constexpr uint64_t kRunGap = 4 * 4096;
-  PageRun runs_[4];
-  uint32_t run_count_ = 0;
-  uint32_t points_ = 0, spans_ = 0;
-  uint64_t remote_exe_ = 0, remote_cwd_ = 0;
-};
 
 Injection::~Injection() {
   if (!work_) return;
@@ -146,6 +35,44 @@ bool Injection::InspectProcess() {
   if (peb.ldr) return Bad(InjectError::kState, nt::kInvalidParameter);  // it has run already
   params_ = peb.parameters;
   return true;
+}
+
+// The child's ntdll is elsewhere: look for an image whose file is called ntdll.dll.
+bool Injection::FindChildNtdll() {
+  struct {
+    nt::UnicodeString name;
+    char16_t text[512];
+  } mapped;
+  const uint8_t* last = nullptr;
+  uintptr_t at = 0x10000;
+  for (;;) {
+    nt::MemoryBasicInformation m{};
+    auto* address = reinterpret_cast<const void*>(at);
+    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, address, nt::kMemoryBasicInformation, &m, sizeof(m),
+                                          nullptr)))
+      break;
+    const auto next = reinterpret_cast<uintptr_t>(m.base_address) + m.region_size;
+    if (next <= at) break;
+    at = next;
+    if (m.type != nt::kMemImage || m.allocation_base == last) continue;
+    last = static_cast<const uint8_t*>(m.allocation_base);
+    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, last, nt::kMemoryMappedFilenameInformation, &mapped,
+                                          sizeof(mapped), nullptr))) {
+      continue;
+    }
+    constexpr view::WView kName = u"\\ntdll.dll";
+    const size_t units = mapped.name.length / 2;
+    if (units < kName.size() || reinterpret_cast<uintptr_t>(last) == OwnNtdll()) continue;
+    bool same = true;
+    for (size_t i = 0; same && i < kName.size(); ++i) {
+      const char16_t c = mapped.name.buffer[units - kName.size() + i];
+      same = (c >= u'A' && c <= u'Z' ? c + 32 : c) == kName[i];
+    }
+    if (!same) continue;
+    child_ntdll_ = reinterpret_cast<uintptr_t>(last);
+    return true;
+  }
+  return false;
 }
 
 bool Injection::AllocateLocal() {
@@ -205,212 +132,6 @@ bool Injection::AllocateRemote() {
   return true;
 }
 
-uint64_t Injection::ResolveImport(void* self, const char* name) {
-  auto* i = static_cast<Injection*>(self);
-  const uint32_t rva = FindExport(i->ntdll_info_, i->ntdll_, name);
-  return rva ? i->child_ntdll_ + rva : 0;
-}
-
-bool Injection::BuildLayer() {
-  const std::span<uint8_t> image(local_, info_.image_size);
-  const char* missing = "";
-  constants_ = mapped_ ? request_.layer.data() : local_;
-  if (!mapped_ && !MapImage(request_.layer, info_, remote_, image)) return Bad(InjectError::kLayer);
-  if (!mapped_ && !BindImports(info_, image, &ResolveImport, this, &missing)) {
-    return Bad(InjectError::kImport, nt::kProcedureNotFound, missing);
-  }
-  const uint32_t at = FindExport(info_, {constants_, info_.image_size}, kLayerExport);
-  if (!at || at + sizeof(LayerHeader) > info_.image_size) return Bad(InjectError::kLayer);
-  header_ = reinterpret_cast<const LayerHeader*>(constants_ + at);
-  if (header_->magic != kLayerMagic || header_->version != kLayerVersion ||
-      header_->function_count != nt::kFunctionCount || header_->hook_count > kMaxHooks ||
-      header_->hook_count * kTrampoline > header_->trampoline_bytes) {
-    return Bad(InjectError::kLayer);
-  }
-  text_at_ = mapped_ ? Offset(header_->texts) : info_.image_size;
-  return !mapped_ || CopyFilledPages();
-}
-
-// The pages of a mapped layer that get something other than what the file has, a run at a time.
-bool Injection::CopyFilledPages() {
-  const struct {
-    const void* at;
-    size_t bytes;
-  } parts[] = {{header_->trampolines, header_->hook_count * kTrampoline},
-               {header_->originals, sizeof(nt::Functions)},
-               {header_->params, sizeof(Params)},
-               {header_->texts, text_bytes_}};
-  run_count_ = 0;
-  for (const auto& part : parts) {
-    if (!Inside(part.at, part.bytes)) return Bad(InjectError::kLayer);
-    PageRun run{Offset(part.at) & ~uint64_t{0xfff},
-                (Offset(part.at) + part.bytes + 0xfff) & ~uint64_t{0xfff}};
-    // One write of more pages costs less than two writes.
-    for (uint32_t i = 0; i < run_count_;) {
-      if (run.begin <= runs_[i].end + kRunGap && runs_[i].begin <= run.end + kRunGap) {
-        if (runs_[i].begin < run.begin) run.begin = runs_[i].begin;
-        if (runs_[i].end > run.end) run.end = runs_[i].end;
-        runs_[i] = runs_[--run_count_];
-        i = 0;
-      } else {
-        ++i;
-      }
-    }
-    runs_[run_count_++] = run;
-  }
-  for (uint32_t i = 0; i < run_count_; ++i)
-    std::memcpy(local_ + runs_[i].begin, constants_ + runs_[i].begin, runs_[i].end - runs_[i].begin);
-  return true;
-}
-
-// The originals: at first every function is its stub; PlanPatches turns the replaced ones into trampolines.
-bool Injection::BindFunctions() {
-  auto* rows = Constant(header_->functions, sizeof(FunctionRow) * header_->function_count);
-  auto* originals = reinterpret_cast<uintptr_t*>(Local(header_->originals));
-  if (!rows || !originals) return Bad(InjectError::kLayer);
-  for (uint32_t i = 0; i < header_->function_count; ++i) {
-    const char* name = Constant(rows[i].name, 1);
-    if (!name) return Bad(InjectError::kLayer);
-    const uint32_t rva = FindExport(ntdll_info_, ntdll_, name);
-    if (!rva && rows[i].required) return Bad(InjectError::kMissing, nt::kProcedureNotFound, name);
-    originals[i] = rva ? static_cast<uintptr_t>(child_ntdll_ + rva) : 0;
-  }
-  return true;
-}
-
-bool Injection::PlanPatches() {
-  auto* hooks = Constant(header_->hooks, sizeof(HookRow) * header_->hook_count);
-  auto* originals = reinterpret_cast<uintptr_t*>(Local(header_->originals));
-  if (!hooks || !originals) return Bad(InjectError::kLayer);
-  points_ = 0;
-  for (uint32_t i = 0; i < header_->hook_count; ++i) {
-    if (hooks[i].slot >= header_->function_count) return Bad(InjectError::kLayer);
-    if (const uintptr_t stub = originals[hooks[i].slot]) work_->points[points_++] = PatchPoint{stub, i};
-  }
-  spans_ = PlanSpans(kArch, {work_->points, points_}, work_->spans);
-  return spans_ || !points_ ? true : Bad(InjectError::kUnknownStub, nt::kUnsuccessful, "(stubs overlap)");
-}
-
-// Copies every stub of one span into its trampoline and puts the jumps into `bytes`.
-bool Injection::ReadStubs() {
-  auto* hooks = Constant(header_->hooks, sizeof(HookRow) * header_->hook_count);
-  auto* originals = reinterpret_cast<uintptr_t*>(Local(header_->originals));
-  auto* trampolines = Local(header_->trampolines, header_->trampoline_bytes);
-  auto* rows = Constant(header_->functions, sizeof(FunctionRow) * header_->function_count);
-  if (!trampolines) return Bad(InjectError::kLayer);
-  uint32_t used = 0;
-  uint8_t* bytes = work_->span_bytes;
-  for (uint32_t i = 0; i < spans_; ++i) {
-    const PatchSpan& span = work_->spans[i];
-    if (bytes + span.bytes > work_->span_bytes + sizeof(work_->span_bytes)) return Bad(InjectError::kMemory);
-    if (!Read(reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)), bytes, span.bytes)) return false;
-    for (uint32_t p = span.first; p < span.first + span.count; ++p) {
-      const PatchPoint& point = work_->points[p];
-      uint8_t* stub = bytes + (point.address - span.begin);
-      const HookRow& hook = hooks[point.hook];
-      const StubShape* shape = RecogniseStub(kArch, {stub, kMaxStub});
-      if (!shape || shape->room < JumpBytes(kArch)) {
-        return Bad(InjectError::kUnknownStub, nt::kUnsuccessful, Constant(rows[hook.slot].name, 1));
-      }
-      std::memcpy(trampolines + used, stub, shape->length);
-      originals[hook.slot] = static_cast<uintptr_t>(reinterpret_cast<uintptr_t>(header_->trampolines) + used);
-      used += kTrampoline;
-    }
-    for (uint32_t p = span.first; p < span.first + span.count; ++p) {
-      const PatchPoint& point = work_->points[p];
-      EncodeJump(kArch, point.address, reinterpret_cast<uintptr_t>(hooks[point.hook].handler),
-                 bytes + (point.address - span.begin));
-    }
-    bytes += span.bytes;
-  }
-  return true;
-}
-
-uint64_t Injection::PutText(view::WView text, ParamText* out) {
-  const uint64_t at = text_at_;
-  std::memcpy(local_ + at, text.data(), text.size() * 2);
-  text_at_ += text.size() * 2 + 2;
-  if (out) {
-    *out = ParamText{reinterpret_cast<const char16_t*>(static_cast<uintptr_t>(remote_ + at)),
-                     static_cast<uint32_t>(text.size()), 0};
-  }
-  return remote_ + at;
-}
-
-void Injection::FillParams() {
-  Params* p = Local(header_->params);
-  *p = Params{};
-  p->magic = kLayerMagic;
-  p->version = kLayerVersion;
-  p->flags = request_.flags | (mapped_ ? kParamMapped : 0);
-  p->ntdll = reinterpret_cast<void*>(static_cast<uintptr_t>(child_ntdll_));
-  p->base = reinterpret_cast<void*>(static_cast<uintptr_t>(remote_));
-  p->image_size = info_.image_size;
-  p->block_size = mapped_ ? info_.image_size : total_;
-  PutText(request_.view_path, &p->view_path);
-  remote_exe_ = PutText(request_.exe, &p->exe);
-  if (!request_.current_directory.empty()) remote_cwd_ = PutText(request_.current_directory, nullptr);
-  for (const ParamVolume& v : request_.volumes) {
-    if (p->volume_count == kMaxVolumes) break;
-    ParamVolume& out = p->volumes[p->volume_count++];
-    out.letter = v.letter;
-    PutText(view::WView(v.device.data, v.device.units), &out.device);
-  }
-}
-
-bool Injection::WriteLayer() {
-  for (uint32_t i = 0; mapped_ && i < run_count_; ++i) {
-    auto* to = reinterpret_cast<void*>(static_cast<uintptr_t>(remote_ + runs_[i].begin));
-    if (!Write(to, local_ + runs_[i].begin, runs_[i].end - runs_[i].begin)) return false;
-  }
-  if (mapped_) return true;
-  if (!Write(reinterpret_cast<void*>(static_cast<uintptr_t>(remote_)), local_, total_)) return false;
-  if (request_.flags & kParamWine) return true;
-  // Code first, then the longest run of read-only sections; the rest stays read-write.
-  const std::span<const uint8_t> image(local_, info_.image_size);
-  uint32_t best_begin = 0, best_end = 0, begin = 0, end = 0;
-  nt::Ulong old;
-  for (uint32_t i = 0; i < info_.section_count; ++i) {
-    const ImageSection s = SectionAt(info_, image, i);
-    if (s.executable) {
-      if (!Protect(remote_ + s.begin, s.end - s.begin, nt::kPageExecuteRead, &old)) return false;
-    }
-    if (s.executable || s.writable) continue;
-    if (s.begin != end) begin = s.begin;
-    end = s.end;
-    if (end - begin > best_end - best_begin) {
-      best_begin = begin;
-      best_end = end;
-    }
-  }
-  return best_begin == best_end ||
-         Protect(remote_ + best_begin, best_end - best_begin, nt::kPageReadOnly, &old);
-}
-
-bool Injection::PatchStubs() {
-  const uint8_t* bytes = work_->span_bytes;
-  for (uint32_t i = 0; i < spans_; ++i) {
-    const PatchSpan& span = work_->spans[i];
-    nt::Ulong old, ignored;
-    if (request_.flags & kParamWine) {  // which writes whatever the protection
-      if (!Write(reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)), bytes, span.bytes))
-        return false;
-      bytes += span.bytes;
-      continue;
-    }
-    // Never writable and executable at once: nothing runs in the child yet.
-    if (!Protect(span.begin, span.bytes, nt::kPageReadWrite, &old) ||
-        !Write(reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)), bytes, span.bytes) ||
-        !Protect(span.begin, span.bytes, old, &ignored)) {
-      return false;
-    }
-    sys_.NtFlushInstructionCache(process_, reinterpret_cast<void*>(static_cast<uintptr_t>(span.begin)),
-                                 span.bytes);
-    bytes += span.bytes;
-  }
-  return true;
-}
-
 // The child's own idea of its name and folder is the virtual one, before its loader reads them.
 bool Injection::PatchNames() {
   auto text = [](uint64_t at, view::WView value) {
@@ -428,44 +149,6 @@ bool Injection::PatchNames() {
     if (!Write(at + offsetof(nt::ProcessParameters, current_directory), &name, sizeof(name))) return false;
   }
   return true;
-}
-
-// The child's ntdll is elsewhere: look for an image whose file is called ntdll.dll.
-bool Injection::FindChildNtdll() {
-  struct {
-    nt::UnicodeString name;
-    char16_t text[512];
-  } mapped;
-  const uint8_t* last = nullptr;
-  uintptr_t at = 0x10000;
-  for (;;) {
-    nt::MemoryBasicInformation m{};
-    auto* address = reinterpret_cast<const void*>(at);
-    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, address, nt::kMemoryBasicInformation, &m, sizeof(m),
-                                          nullptr)))
-      break;
-    const auto next = reinterpret_cast<uintptr_t>(m.base_address) + m.region_size;
-    if (next <= at) break;
-    at = next;
-    if (m.type != nt::kMemImage || m.allocation_base == last) continue;
-    last = static_cast<const uint8_t*>(m.allocation_base);
-    if (!nt::Ok(sys_.NtQueryVirtualMemory(process_, last, nt::kMemoryMappedFilenameInformation, &mapped,
-                                          sizeof(mapped), nullptr))) {
-      continue;
-    }
-    constexpr view::WView kName = u"\\ntdll.dll";
-    const size_t units = mapped.name.length / 2;
-    if (units < kName.size() || reinterpret_cast<uintptr_t>(last) == OwnNtdll()) continue;
-    bool same = true;
-    for (size_t i = 0; same && i < kName.size(); ++i) {
-      const char16_t c = mapped.name.buffer[units - kName.size() + i];
-      same = (c >= u'A' && c <= u'Z' ? c + 32 : c) == kName[i];
-    }
-    if (!same) continue;
-    child_ntdll_ = reinterpret_cast<uintptr_t>(last);
-    return true;
-  }
-  return false;
 }
 
 InjectResult Injection::Run() {
@@ -486,8 +169,6 @@ InjectResult Injection::Run() {
   if (!WriteLayer() || !PatchStubs() || !PatchNames()) return result_;
   return result_;
 }
-
-}  // namespace
 
 InjectResult Inject(const nt::Functions& sys, nt::Handle process, const InjectRequest& request) {
   return Injection(sys, process, request).Run();

@@ -140,7 +140,8 @@ Status CreateSuspended(const LaunchSpec& spec, PROCESS_INFORMATION* out, bool* f
   // Only these handles are inherited, whatever else the caller has open.
   std::vector<HANDLE> handles;
   for (HANDLE h : {in.get(), output.get(), error.get()}) {
-    if (!spec.new_console && h && std::find(handles.begin(), handles.end(), h) == handles.end()) handles.push_back(h);
+    if (!spec.new_console && h && std::find(handles.begin(), handles.end(), h) == handles.end())
+      handles.push_back(h);
   }
   SIZE_T list_bytes = 0;
   InitializeProcThreadAttributeList(nullptr, 1, 0, &list_bytes);
