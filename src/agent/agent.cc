@@ -318,6 +318,7 @@ Json Agent::Describe(const AppRecord& app) const {
     if (SameName(vm.application, app.name) && vms_->GuestCount(vm.id) > 0)
       running.push_back({{"vm", vm.name}, {"digest", vm.images.empty() ? "" : vm.images.front()}});
   out["running"] = std::move(running);
+  out["integrated"] = integrations_->IsIntegrated(app.name);
   return out;
 }
 

@@ -1,9 +1,9 @@
 #include "agent/integrations.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <set>
-
-#include <spdlog/spdlog.h>
 
 #include "agent/text.h"
 #include "agent/win/desktop.h"
@@ -87,7 +87,7 @@ Status Integrations::Load() {
                                             " (move it away; what it lists stays on the desktop)"};
     records_.push_back(std::move(*record));
   }
-  UpdateKeysLocked();
+  UpdateKnownLocked();
   return Ok();
 }
 
@@ -104,28 +104,40 @@ std::optional<Record> Integrations::Find(const std::string& application) const {
 }
 
 std::vector<std::u16string> Integrations::Keys() const {
-  const std::lock_guard lock(keys_mutex_);
+  const std::lock_guard lock(known_mutex_);
   return keys_;
 }
 
-// The topmost of the keys we made, but never one that others put their own into as well.
-void Integrations::UpdateKeysLocked() {
+bool Integrations::IsIntegrated(const std::string& application) const {
+  const std::lock_guard lock(known_mutex_);
+  return std::any_of(applications_.begin(), applications_.end(),
+                     [&](const std::string& known) { return SameName(known, application); });
+}
+
+// Keys: the topmost of those we made, but never one that others put their own into as well.
+void Integrations::UpdateKnownLocked() {
   std::vector<std::u16string> out;
+  std::vector<std::string> applications;
   for (const Record& r : records_) {
+    applications.push_back(r.application);
     for (const std::u16string& key : r.keys) {
       for (const std::u16string_view shared : std::initializer_list<std::u16string_view>{
-               integrate::kUserClasses, integrate::kMachineClasses, u"HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\"}) {
-        if (key.starts_with(shared) && key.find(u'\\', shared.size()) == std::u16string::npos) out.push_back(key);
+               integrate::kUserClasses, integrate::kMachineClasses,
+               u"HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\"}) {
+        if (key.starts_with(shared) && key.find(u'\\', shared.size()) == std::u16string::npos)
+          out.push_back(key);
       }
     }
   }
-  const std::lock_guard lock(keys_mutex_);
+  const std::lock_guard lock(known_mutex_);
   keys_ = std::move(out);
+  applications_ = std::move(applications);
 }
 
 Status Integrations::Save(const Record& record) const {
   TRY(os::SystemFiles().MakeDirectories(HostPath(state_.Below(u"integrations"))));
-  return os::WriteAtomic(os::SystemFiles(), HostPath(FileOf(record.application)), std::string_view(ToJson(record)));
+  return os::WriteAtomic(os::SystemFiles(), HostPath(FileOf(record.application)),
+                         std::string_view(ToJson(record)));
 }
 
 Result<Record> Integrations::Integrate(const std::string& application, const std::vector<std::string>& take,
@@ -136,7 +148,8 @@ Result<Record> Integrations::Integrate(const std::string& application, const std
   return out;
 }
 
-Result<Record> Integrations::IntegrateLocked(const std::string& application, const std::vector<std::string>& take,
+Result<Record> Integrations::IntegrateLocked(const std::string& application,
+                                             const std::vector<std::string>& take,
                                              const std::optional<integrate::LinuxDesktop>& desktop) {
   ASSIGN(const Source source, describe_(application));
   if (const Record* old = FindLocked(application)) TakeBackLocked(Record(*old));
@@ -149,11 +162,13 @@ Result<Record> Integrations::IntegrateLocked(const std::string& application, con
     return std::u16string();
   };
   machine.shortcut_exists = [](bool on_desktop, std::u16string_view file) {
-    return os::Exists(os::SystemFiles(), HostPath((on_desktop ? DesktopFolder() : StartMenuPrograms()) + u"\\" + std::u16string(file)));
+    return os::Exists(os::SystemFiles(), HostPath((on_desktop ? DesktopFolder() : StartMenuPrograms()) +
+                                                  u"\\" + std::u16string(file)));
   };
   integrate::Options options;
   options.launcher = ProgramFolder() + u"\\plumew.exe";
-  if (const auto usual = UsualState(); !usual.ok() || usual->root() != state_.root()) options.home = state_.root();
+  if (const auto usual = UsualState(); !usual.ok() || usual->root() != state_.root())
+    options.home = state_.root();
   options.classes = ShellSeesUserClasses() ? integrate::kUserClasses : integrate::kMachineClasses;
   options.commands = state_.Below(u"commands");
   options.icons = state_.Below(u"integrations\\") + ToUtf16(application);
@@ -196,18 +211,19 @@ Result<Record> Integrations::IntegrateLocked(const std::string& application, con
   TRY(Save(record));
   std::erase_if(records_, [&](const Record& r) { return SameName(r.application, application); });
   records_.push_back(record);
-  UpdateKeysLocked();
+  UpdateKnownLocked();
 
   Status done = Apply(source, plan, &record);
   for (size_t i = 0; done.ok() && i < texts.size(); ++i) {
     done = os::SystemFiles().MakeDirectories(HostPath(ParentOf(text_files[i])));
-    if (done.ok()) done = os::WriteAtomic(os::SystemFiles(), HostPath(text_files[i]), std::string_view(texts[i].text));
+    if (done.ok())
+      done = os::WriteAtomic(os::SystemFiles(), HostPath(text_files[i]), std::string_view(texts[i].text));
   }
   if (done.ok()) done = UpdateSearchPathLocked();
   if (!done.ok()) {  // all or nothing
     TakeBackLocked(record);
     std::erase_if(records_, [&](const Record& r) { return SameName(r.application, application); });
-    UpdateKeysLocked();
+    UpdateKnownLocked();
     (void)os::SystemFiles().Remove(HostPath(FileOf(application)));
     (void)UpdateSearchPathLocked();
     return done.error().In("integrating '" + application + "'");
@@ -230,12 +246,15 @@ Status Integrations::Apply(const Source& source, const Plan& plan, Record* recor
     const auto real = fetch_(app, c.program);
     const bool console = !real.ok() || IsConsole(*real);
     ASSIGN(const os::Bytes starter,
-           os::ReadFile(files, HostPath(ProgramFolder() + (console ? u"\\plume-command.exe" : u"\\plumew.exe"))));
+           os::ReadFile(files,
+                        HostPath(ProgramFolder() + (console ? u"\\plume-command.exe" : u"\\plumew.exe"))));
     const std::u16string file = state_.Below(u"commands\\") + c.name;
     std::string text = "plume=" + ToUtf8(ProgramFolder()) + "\\plume.exe\n";
     text += "home=" + ToUtf8(state_.root()) + "\n";
     text += "run=run " + app + " " +
-            (c.entry.empty() ? "--program \"" + ToUtf8(c.program) + "\"" : "--entry \"" + ToUtf8(c.entry) + "\"") + " --\n";
+            (c.entry.empty() ? "--program \"" + ToUtf8(c.program) + "\""
+                             : "--entry \"" + ToUtf8(c.entry) + "\"") +
+            " --\n";
     TRY(os::WriteAtomic(files, HostPath(file + u".plume"), std::string_view(text)));
     TRY(os::WriteAtomic(files, HostPath(file), starter));
   }
@@ -243,13 +262,14 @@ Status Integrations::Apply(const Source& source, const Plan& plan, Record* recor
   for (size_t i = 0; i < plan.shortcuts.size(); ++i) {
     const integrate::Shortcut& s = plan.shortcuts[i];
     const bool has_icon = os::Exists(files, HostPath(s.icon));
-    TRY(WriteShortcut({record->shortcuts[i], ProgramFolder() + u"\\plumew.exe", s.arguments, has_icon ? s.icon : u"", s.description}));
+    TRY(WriteShortcut({record->shortcuts[i], ProgramFolder() + u"\\plumew.exe", s.arguments,
+                       has_icon ? s.icon : u"", s.description}));
   }
   return Ok();
 }
 
-// Only what still is as it was written: what the user or another program changed since is theirs. What another integrated
-// application built on it is that one's from now on.
+// Only what still is as it was written: what the user or another program changed since is theirs. What
+// another integrated application built on it is that one's from now on.
 void Integrations::TakeBackLocked(const Record& record) {
   os::FileSystem& files = os::SystemFiles();
   for (size_t i = record.values.size(); i-- > 0;) {
@@ -268,15 +288,17 @@ void Integrations::TakeBackLocked(const Record& record) {
   }
   for (Record& other : records_) {
     if (SameName(other.application, record.application)) continue;
-    if (!integrate::Inherit(record, KeyExists,
-                            [&](const std::u16string& folder) { return os::Exists(files, HostPath(folder)); }, &other))
+    if (!integrate::Inherit(
+            record, KeyExists,
+            [&](const std::u16string& folder) { return os::Exists(files, HostPath(folder)); }, &other))
       continue;
     if (const Status saved = Save(other); !saved.ok()) spdlog::warn("{}", saved.error().message);
   }
 }
 
 Status Integrations::UpdateSearchPathLocked() const {
-  const bool any = std::any_of(records_.begin(), records_.end(), [](const Record& r) { return !r.commands.empty(); });
+  const bool any =
+      std::any_of(records_.begin(), records_.end(), [](const Record& r) { return !r.commands.empty(); });
   return SetInSearchPath(state_.Below(u"commands"), any);
 }
 
@@ -284,12 +306,13 @@ Status Integrations::Unintegrate(const std::string& application) {
   const std::lock_guard lock(mutex_);
   const Record* known = FindLocked(application);
   if (known == nullptr)
-    return Error{Errc::kNotFound, "unintegrating '" + application + "' failed: it is not integrated (plume integrate " + application + ")"};
+    return Error{Errc::kNotFound, "unintegrating '" + application +
+                                      "' failed: it is not integrated (plume integrate " + application + ")"};
   const Record record = *known;
   TakeBackLocked(record);
   TRY(os::SystemFiles().Remove(HostPath(FileOf(record.application))));
   std::erase_if(records_, [&](const Record& r) { return SameName(r.application, application); });
-  UpdateKeysLocked();
+  UpdateKnownLocked();
   TRY(UpdateSearchPathLocked());
   // What this one had is free now for those that wanted it too.
   for (const Record& other : std::vector<Record>(records_)) {

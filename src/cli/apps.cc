@@ -9,11 +9,12 @@ void AddApps(CLI::App& app, Context& context) {
                  [json, &context]() -> Result<int> {
                    ASSIGN(const agent::Json list, context.Ask("app.list"));
                    return Show(*json, list, [](const agent::Json& rows) {
-                     Table table({"NAME", "VERSION", "TAG", "RUNNING", "REPOSITORY"});
+                     Table table({"NAME", "VERSION", "TAG", "RUNNING", "INTEGRATED", "REPOSITORY"});
                      for (const agent::Json& r : rows) {
                        const std::string tag = Field(r, "tag");
                        table.Add({Field(r, "name"), Field(r, "version"), tag.empty() ? "newest" : tag,
-                                  std::to_string(r["running"].size()), Field(r, "repository")});
+                                  std::to_string(r["running"].size()),
+                                  r.value("integrated", false) ? "yes" : "no", Field(r, "repository")});
                      }
                      table.Print();
                    });

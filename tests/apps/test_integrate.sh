@@ -35,6 +35,9 @@ XDG_DATA_HOME=$work/empty plume_in "$client" remove nothing >/dev/null 2>&1
 check "what fails touches no folder of the Linux desktop" [ -d "$work/empty/applications" ]
 listing before
 
+plume_in "$client" apps >"$work/apps" 2>&1
+check "apps says that it is not integrated" grep -q '^7zip .* no  *oci:' "$work/apps"
+
 # --- what appears ------------------------------------------------------------------------------------------------------
 plume_in "$client" integrate 7zip >"$work/integrated" 2>"$work/err"; code=$?
 check "integrate succeeds: $(cat "$work/err")" [ "$code" = 0 ]
@@ -45,6 +48,7 @@ check "one on the desktop" [ -f "$client/drive_c/users/$USER_NAME/Desktop/7-Zip 
 check "a command" [ -f "$client/drive_c/users/$USER_NAME/AppData/Local/Plume/commands/7z.exe" ]
 check "the icon of the file type" [ "$(head -c 4 "$client/drive_c/users/$USER_NAME/AppData/Local/Plume/integrations/7zip/PlumeTest.Archive.ico" | xxd -p)" = 00000100 ]
 check "JSON says the same" jq -e '.types == [".p7z", ".tx7"] and .protocols == ["sevenzip"] and .conflicts[0].what == ".msi"' <(plume_in "$client" integrate 7zip --json)
+check "apps says so too" jq -e '.[] | select(.name == "7zip").integrated == true' <(plume_in "$client" apps --json)
 listing once
 plume_in "$client" integrate 7zip >/dev/null
 listing twice
@@ -112,6 +116,8 @@ check "what the first one has stays" grep -q '\.p7z stays with Plume\.7zip\.Plum
 check "its command too" grep -q '7z\.exe stays with' "$work/other"
 plume_in "$client" unintegrate 7zip >/dev/null 2>"$work/err"
 check "when the first one goes, the second has it" grep -q 'Plume.other.PlumeTest.Archive' <<<"$(query 'HKLM\Software\Classes\.p7z' /ve)"
+plume_in "$client" apps >"$work/apps" 2>&1
+check "and apps says which of them" bash -c 'grep -q "^7zip .* no  *oci:" "$0" && grep -q "^other .* yes  *oci:" "$0"' "$work/apps"
 plume_in "$client" integrate other --take .msi >"$work/other" 2>&1
 check "--take takes what the machine had" grep -q 'Plume.other' <<<"$(query 'HKLM\Software\Classes\.msi' /ve)"
 check "removing an application takes it off the desktop" plume_in "$client" remove other
