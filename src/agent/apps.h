@@ -48,8 +48,8 @@ class Apps {
   std::vector<AppRecord> List() const;
   // Takes the newest version. *changed says whether it is another one than before.
   Result<AppRecord> Update(const std::string& name, bool* changed, const OnProgress& progress);
-  // Before a start: looks for a newer version, but keeps nobody waiting for more than 5 s if there is one here:
-  // then that is started, and the newer one is taken behind. *note: what the user should know (empty =
+  // Before a start: looks for a newer version, but keeps nobody waiting for more than 5 s if there is one
+  // here: then that is started, and the newer one is taken behind. *note: what the user should know (empty =
   // nothing).
   Result<AppRecord> Refresh(const std::string& name, std::string* note, const OnProgress& progress);
   Status Remove(const std::string& name);

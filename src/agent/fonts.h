@@ -1,6 +1,6 @@
 // Which fonts a VM has beyond the machine's. Pure.
-// Source: fonts are registered as values of HKLM\Software\Microsoft\Windows NT\CurrentVersion\Fonts, or HKCU's since
-// Windows 10 1809: a name, and a file, below the system's Fonts folder unless it is a full path.
+// Source: fonts are registered as values of HKLM\Software\Microsoft\Windows NT\CurrentVersion\Fonts, or
+// HKCU's since Windows 10 1809: a name, and a file, below the system's Fonts folder unless it is a full path.
 #pragma once
 #include <string>
 #include <string_view>

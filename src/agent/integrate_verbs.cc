@@ -34,8 +34,8 @@ uint32_t FindEntry(const catalog::Reader& c, const char* root, std::u16string_vi
   return at;
 }
 
-std::vector<std::u16string> LinksBelow(const catalog::Reader& c,
-                                       std::initializer_list<std::pair<const char*, std::u16string_view>> places) {
+std::vector<std::u16string> LinksBelow(
+    const catalog::Reader& c, std::initializer_list<std::pair<const char*, std::u16string_view>> places) {
   std::vector<std::u16string> out;
   for (const auto& [root, path] : places)
     if (const uint32_t at = FindEntry(c, root, path); at != catalog::kNone) CollectLinks(c, at, &out);
@@ -43,7 +43,8 @@ std::vector<std::u16string> LinksBelow(const catalog::Reader& c,
 }
 
 bool Contains(const std::vector<std::u16string>& list, std::u16string_view name) {
-  return std::any_of(list.begin(), list.end(), [&](const auto& item) { return view::EqualFolded(item, name); });
+  return std::any_of(list.begin(), list.end(),
+                     [&](const auto& item) { return view::EqualFolded(item, name); });
 }
 
 std::u16string Expanded(const std::u16string& text, const MachineFacts& facts) {
@@ -60,7 +61,8 @@ Json Describe(const integrate::Record& r) {
   for (const auto& p : r.protocols) protocols.push_back(ToUtf8(p));
   for (const auto& c : r.commands) commands.push_back(ToUtf8(c));
   for (const auto& s : r.shortcuts) shortcuts.push_back(ToUtf8(s));
-  for (const auto& c : r.conflicts) conflicts.push_back({{"what", ToUtf8(c.what)}, {"owner", ToUtf8(c.owner)}});
+  for (const auto& c : r.conflicts)
+    conflicts.push_back({{"what", ToUtf8(c.what)}, {"owner", ToUtf8(c.owner)}});
   return Json{{"name", r.application},
               {"digest", r.digest},
               {"types", std::move(types)},
@@ -84,19 +86,22 @@ Result<Integrations::Source> Agent::DescribeForDesktop(const std::string& applic
   const std::vector<std::u16string> menu =
       LinksBelow(image->catalog, {{"C", u"ProgramData\\Microsoft\\Windows\\Start Menu"},
                                   {"Profile", u"AppData\\Roaming\\Microsoft\\Windows\\Start Menu"}});
-  const std::vector<std::u16string> desktop = LinksBelow(image->catalog, {{"C", u"users\\Public\\Desktop"}, {"Profile", u"Desktop"}});
+  const std::vector<std::u16string> desktop =
+      LinksBelow(image->catalog, {{"C", u"users\\Public\\Desktop"}, {"Profile", u"Desktop"}});
   for (const image::EntryPoint& e : config.entry_points) {
     integrate::Entry entry{ToUtf16(e.id), ToUtf16(e.name), ToUtf16(e.path)};
     entry.in_menu = Contains(menu, entry.name);
     entry.on_desktop = Contains(desktop, entry.name);
     out.application.entries.push_back(std::move(entry));
   }
-  // What brings no shortcuts at all, an adopted folder for example, gets one for its first program with a window.
+  // What brings no shortcuts at all, an adopted folder for example, gets one for its first program with a
+  // window.
   if (menu.empty() && desktop.empty() && !out.application.entries.empty()) {
     integrate::Entry& first = out.application.entries.front();
     if (const auto real = FetchForDesktop(app.name, first.program); real.ok()) {
       const auto bytes = os::ReadFile(os::SystemFiles(), HostPath(*real));
-      const auto info = bytes.ok() ? capture::ReadPe({bytes->data(), std::min<size_t>(bytes->size(), 4096)}) : std::nullopt;
+      const auto info =
+          bytes.ok() ? capture::ReadPe({bytes->data(), std::min<size_t>(bytes->size(), 4096)}) : std::nullopt;
       first.in_menu = info && !info->console;
     }
   }
@@ -109,7 +114,8 @@ Result<std::u16string> Agent::FetchForDesktop(const std::string& application, co
   ASSIGN(const std::u16string clean, CleanPath(Expanded(path, facts_)));
   uint32_t entry = catalog::kNone;
   if (BeginsFolded(clean, facts_.profile + u"\\"))
-    entry = FindEntry(image->catalog, "Profile", std::u16string_view(clean).substr(facts_.profile.size() + 1));
+    entry =
+        FindEntry(image->catalog, "Profile", std::u16string_view(clean).substr(facts_.profile.size() + 1));
   if (entry == catalog::kNone && BeginsFolded(clean, u"C:\\"))
     entry = FindEntry(image->catalog, "C", std::u16string_view(clean).substr(3));
   if (entry == catalog::kNone) return clean;  // the machine's own
@@ -152,7 +158,8 @@ Result<Json> Agent::AppCommand(Session&, const Json& args) {
   std::string what = cls.empty() ? document : "documents of the class " + cls;
   if (!verb.empty()) what += " with '" + verb + "'";
   return Error{Errc::kNotFound, "opening failed: '" + name + "' registers nothing that opens " + what +
-                                    " (start it with the document as argument: plume run " + name + " -- DOCUMENT)"};
+                                    " (start it with the document as argument: plume run " + name +
+                                    " -- DOCUMENT)"};
 }
 
 }  // namespace plume::agent

@@ -44,7 +44,8 @@ bool SafeComponents(std::u16string_view path, bool key) {
 // Decompresses from a file, with checks.
 class Source {
  public:
-  explicit Source(os::File& file) : file_(file), stream_(ZSTD_createDCtx()), in_(kReadBytes), out_(kReadBytes) {}
+  explicit Source(os::File& file)
+      : file_(file), stream_(ZSTD_createDCtx()), in_(kReadBytes), out_(kReadBytes) {}
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
   ~Source() { ZSTD_freeDCtx(stream_); }

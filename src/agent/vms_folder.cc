@@ -160,7 +160,8 @@ Status Vms::WriteView(const VmRecord& vm, const Network& network, bool is_new) c
   return is_new ? WriteNew(path, bytes) : WriteReplace(path, bytes);
 }
 
-// Fonts that were installed in the VM itself. A value that the machine has too is one that a copied key brought along.
+// Fonts that were installed in the VM itself. A value that the machine has too is one that a copied key
+// brought along.
 std::vector<std::u16string> Vms::OwnFonts(const VmRecord& vm) const {
   std::vector<std::u16string> out;
   const std::u16string upper =
@@ -183,7 +184,8 @@ std::vector<std::u16string> Vms::OwnFonts(const VmRecord& vm) const {
             return view::EqualFolded(k.name, v.name) && k.data == v.data;
           }))
         continue;
-      if (std::u16string file = FontFile(TextOf(v.data), facts_); !file.empty()) AddFonts({std::move(file)}, &out);
+      if (std::u16string file = FontFile(TextOf(v.data), facts_); !file.empty())
+        AddFonts({std::move(file)}, &out);
     }
   }
   return out;
@@ -213,8 +215,8 @@ void Vms::RememberReady(Vm* vm) const {
   const auto view = os::SystemFiles().Stat(
       HostPath(state_.WorkspaceFile(ToUtf16(vm->record.id), vm->record.workspace, u"view.plv")));
   if (view.ok())
-    vm->ready = {vm->record.workspace, vm->record.images, view->size, view->times.modified, hidden_keys_(),
-                 OwnFonts(vm->record)};
+    vm->ready = {vm->record.workspace, vm->record.images, view->size,
+                 view->times.modified, hidden_keys_(),    OwnFonts(vm->record)};
 }
 
 // Whether a workspace's upper layer, files or registry, has anything in it.

@@ -39,7 +39,7 @@ struct Options {
   uint32_t offline_millis = 5000;  // how long a failed connection is remembered before it is tried again
   // What this machine puts in place of an image's variables, by their meaning ("profile").
   std::vector<std::pair<std::string, std::u16string>> variables{};
-  bool probe = true;               // reconnect in the background while offline
+  bool probe = true;  // reconnect in the background while offline
 };
 
 // Since Open; what reports and benchmarks print.
@@ -97,7 +97,8 @@ class Cache {
   virtual Result<const Image*> Attach(std::shared_ptr<repository::Repository> repository,
                                       const std::string& digest) = 0;
   virtual const Image* Find(const std::string& digest) const = 0;  // attached ones; nullptr if not
-  virtual bool Holds(const std::string& digest) const = 0;  // whether Attach would succeed without a repository
+  virtual bool Holds(
+      const std::string& digest) const = 0;  // whether Attach would succeed without a repository
 
   // Returns once the file (or directory) of this catalog entry is complete at PathOf. The miss path: present?
   // join a running fetch; take it from another image; fetch, verify, write, rename. Errors: kCorrupt

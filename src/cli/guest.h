@@ -10,9 +10,9 @@
 namespace plume::cli {
 
 struct GuestRequest {
-  agent::Json prepare;  // arguments of vm.prepare
-  std::string program;  // as the guest sees it; empty: an entry point of the image
-  std::string entry;    // id of the entry point; empty = the first
+  agent::Json prepare;   // arguments of vm.prepare
+  std::string program;   // as the guest sees it; empty: an entry point of the image
+  std::string entry;     // id of the entry point; empty = the first
   std::string document;  // a file or URL to open with what the image registers for it; empty: none
   std::string document_class, verb;  // which of that; empty = the preferred one
   std::vector<std::string> arguments;

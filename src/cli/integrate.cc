@@ -58,17 +58,19 @@ void AddIntegrate(CLI::App& app, Context& context) {
                              return Show(o->json, made, PrintIntegrated);
                            });
   c->add_option("NAME", o->name, "The application (see plume apps)")->required();
-  c->add_option("--take", o->take, "Also what another program has now: a file type (.txt), link (mailto), command, or all")
+  c->add_option("--take", o->take,
+                "Also what another program has now: a file type (.txt), link (mailto), command, or all")
       ->allow_extra_args(false);
   c->add_flag("--json", o->json, "Print JSON");
 
   auto name = std::make_shared<std::string>();
-  CLI::App* u = AddCommand(app, context, "unintegrate", "Take an application off the desktop", "plume unintegrate editor",
-                           [name, &context]() -> Result<int> {
-                             ASSIGN(const agent::Json gone, context.Ask("app.unintegrate", {{"name", *name}}));
-                             PrintLine("took " + Field(gone, "name") + " off the desktop");
-                             return 0;
-                           });
+  CLI::App* u =
+      AddCommand(app, context, "unintegrate", "Take an application off the desktop",
+                 "plume unintegrate editor", [name, &context]() -> Result<int> {
+                   ASSIGN(const agent::Json gone, context.Ask("app.unintegrate", {{"name", *name}}));
+                   PrintLine("took " + Field(gone, "name") + " off the desktop");
+                   return 0;
+                 });
   u->add_option("NAME", *name, "The application (see plume apps)")->required();
 }
 

@@ -33,10 +33,12 @@ void AddRun(CLI::App& app, Context& context) {
   c->add_option("NAME", o->name, "The application (see plume apps)")->required();
   c->add_option("ARGS", o->arguments, "Arguments of the program, better after --");
   c->add_option("--entry", o->entry, "Which of its programs; default: the first");
-  CLI::Option* program = c->add_option("--program", o->program, "A program of it that is no entry point, by its path");
+  CLI::Option* program =
+      c->add_option("--program", o->program, "A program of it that is no entry point, by its path");
   c->add_option("--open", o->document, "A file or URL, opened with what the application registers for it")
       ->excludes(program);
-  c->add_option("--class", o->document_class, "With --open: its class of documents to take; default: by the file's type");
+  c->add_option("--class", o->document_class,
+                "With --open: its class of documents to take; default: by the file's type");
   c->add_option("--verb", o->verb, "With --open: what to do with it; default: the class's own");
   c->add_option("--vm", o->vm, "Name of the VM that keeps its changes; default: the application's name");
   c->add_option("--cwd", o->cwd, "Working directory, as the program sees it");

@@ -33,8 +33,8 @@ std::string TimeText(int64_t filetime);                           // "2026-01-31
 std::string Field(const agent::Json& json, const char* name);     // "" if missing
 uint64_t NumberField(const agent::Json& json, const char* name);  // 0 if missing
 
-// A bar on a terminal, once something takes more than a second; elsewhere a plain line every few seconds, where
-// there is something to count. Main thread only.
+// A bar on a terminal, once something takes more than a second; elsewhere a plain line every few seconds,
+// where there is something to count. Main thread only.
 class ProgressDisplay {
  public:
   ProgressDisplay();

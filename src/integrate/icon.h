@@ -8,8 +8,8 @@
 
 namespace plume::integrate {
 
-// The .ico of one RT_GROUP_ICON resource. `image` gives the RT_ICON of an id, empty if there is none. Empty if the group is
-// malformed or has no image. Untrusted input.
+// The .ico of one RT_GROUP_ICON resource. `image` gives the RT_ICON of an id, empty if there is none. Empty
+// if the group is malformed or has no image. Untrusted input.
 std::vector<uint8_t> MakeIconFile(std::span<const uint8_t> group,
                                   const std::function<std::span<const uint8_t>(uint16_t id)>& image);
 

@@ -18,7 +18,8 @@ using catalog::testing::Build;
 using catalog::testing::TestKey;
 using catalog::testing::TextValue;
 
-TestKey Key(const char* root, std::u16string path, std::vector<std::pair<std::u16string, std::u16string>> values = {}) {
+TestKey Key(const char* root, std::u16string path,
+            std::vector<std::pair<std::u16string, std::u16string>> values = {}) {
   TestKey out{root, std::move(path), {}};
   for (auto& [name, data] : values) out.values.push_back(TextValue(name, data));
   return out;
@@ -30,9 +31,11 @@ std::vector<TestKey> EditorKeys() {
       Key("M", u"Software\\Classes\\.doc1", {{u"", u"Editor.Doc"}, {u"Content Type", u"text/x-doc1"}}),
       Key("M", u"Software\\Classes\\Editor.Doc", {{u"", u"Editor document"}}),
       Key("M", u"Software\\Classes\\Editor.Doc\\DefaultIcon", {{u"", u"C:\\Editor\\e.exe,1"}}),
-      Key("M", u"Software\\Classes\\Editor.Doc\\shell\\edit\\command", {{u"", u"\"C:\\Editor\\e.exe\" -e \"%1\""}}),
+      Key("M", u"Software\\Classes\\Editor.Doc\\shell\\edit\\command",
+          {{u"", u"\"C:\\Editor\\e.exe\" -e \"%1\""}}),
       Key("M", u"Software\\Classes\\Editor.Doc\\shell\\open", {{u"", u"&Open"}}),
-      Key("M", u"Software\\Classes\\Editor.Doc\\shell\\open\\command", {{u"", u"\"C:\\Editor\\e.exe\" \"%1\""}}),
+      Key("M", u"Software\\Classes\\Editor.Doc\\shell\\open\\command",
+          {{u"", u"\"C:\\Editor\\e.exe\" \"%1\""}}),
       Key("M", u"Software\\Classes\\.dead", {{u"", u"Editor.Nothing"}}),
       Key("M", u"Software\\Classes\\Editor.Nothing\\shell\\open"),
       Key("M", u"Software\\Classes\\editor", {{u"", u"URL:editor"}, {u"URL Protocol", u""}}),
@@ -40,7 +43,8 @@ std::vector<TestKey> EditorKeys() {
       Key("M", u"Software\\RegisteredApplications", {{u"Editor", u"Software\\Editor\\Capabilities"}}),
       Key("M", u"Software\\Editor\\Capabilities\\FileAssociations", {{u".txt", u"Editor.Doc"}}),
       Key("M", u"Software\\Editor\\Capabilities\\URLAssociations", {{u"HTTP", u"Editor.Doc"}}),
-      Key("M", u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\e.exe", {{u"", u"C:\\Editor\\e.exe"}}),
+      Key("M", u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\e.exe",
+          {{u"", u"C:\\Editor\\e.exe"}}),
       Key("CU", u"Software\\Classes\\.DOC1", {{u"", u"Editor.Mine"}}),
       Key("CU", u"Software\\Classes\\Editor.Mine\\shell\\go\\command", {{u"", u"mine.exe"}}),
   };
@@ -52,18 +56,23 @@ Associations EditorAssociations() {
 }
 
 Application Editor() {
-  return {u"editor", u"The Editor", {{u"e", u"Editor", u"C:\\Editor\\e.exe", true, true}, {u"tool", u"Tool", u"C:\\Editor\\t.exe"}},
+  return {u"editor",
+          u"The Editor",
+          {{u"e", u"Editor", u"C:\\Editor\\e.exe", true, true}, {u"tool", u"Tool", u"C:\\Editor\\t.exe"}},
           EditorAssociations()};
 }
 
 Machine EmptyMachine() {
   Machine m;
-  m.type_owner = m.protocol_owner = m.app_path_owner = m.command_owner = [](std::u16string_view) { return std::u16string(); };
+  m.type_owner = m.protocol_owner = m.app_path_owner =
+      m.command_owner = [](std::u16string_view) { return std::u16string(); };
   m.shortcut_exists = [](bool, std::u16string_view) { return false; };
   return m;
 }
 
-Options TestOptions() { return {u"C:\\P\\plumew.exe", u"", std::u16string(kUserClasses), u"C:\\S\\commands", u"C:\\S\\icons", {}}; }
+Options TestOptions() {
+  return {u"C:\\P\\plumew.exe", u"", std::u16string(kUserClasses), u"C:\\S\\commands", u"C:\\S\\icons", {}};
+}
 
 const Value* FindValue(const Plan& plan, std::u16string_view key, std::u16string_view name = u"") {
   for (const Value& v : plan.values)
@@ -74,7 +83,8 @@ const Value* FindValue(const Plan& plan, std::u16string_view key, std::u16string
 TEST(Associations, ReadsTypesProtocolsAndAppPaths) {
   const Associations a = EditorAssociations();
   ASSERT_EQ(a.types.size(), 2u);
-  EXPECT_EQ(a.types[0].classes, (std::vector<std::u16string>{u"Editor.Mine", u"Editor.Doc"}));  // the user's half first
+  EXPECT_EQ(a.types[0].classes,
+            (std::vector<std::u16string>{u"Editor.Mine", u"Editor.Doc"}));  // the user's half first
   EXPECT_EQ(a.types[0].content_type, u"text/x-doc1");
   EXPECT_EQ(a.types[1].extension, u".txt");
   EXPECT_EQ(a.FindType(u".dead"), nullptr);
@@ -95,7 +105,8 @@ TEST(Associations, AnEmptyCatalogHasNone) {
 }
 
 TEST(Associations, ANamedDefaultVerbIsFirst) {
-  const auto buffer = Build({}, {Key("M", u"Software\\Classes\\.x", {{u"", u"X"}}), Key("M", u"Software\\Classes\\X\\shell", {{u"", u"play, open"}}),
+  const auto buffer = Build({}, {Key("M", u"Software\\Classes\\.x", {{u"", u"X"}}),
+                                 Key("M", u"Software\\Classes\\X\\shell", {{u"", u"play, open"}}),
                                  Key("M", u"Software\\Classes\\X\\shell\\open\\command", {{u"", u"o.exe"}}),
                                  Key("M", u"Software\\Classes\\X\\shell\\play\\command", {{u"", u"p.exe"}})});
   EXPECT_EQ(ReadAssociations(buffer.reader()).classes[0].verbs[0].id, u"play");
@@ -126,7 +137,8 @@ TEST(Commands, TheDocumentTakesItsPlace) {
   EXPECT_EQ(FillCommand(u"a.exe \"%1\"", u"C:\\x y.txt"), u"a.exe \"C:\\x y.txt\"");
   EXPECT_EQ(FillCommand(u"a.exe /n \"%L\" %*", u"d"), u"a.exe /n \"d\" ");
   EXPECT_EQ(FillCommand(u"a.exe", u"x y"), u"a.exe \"x y\"");
-  EXPECT_EQ(FillCommand(u"a.exe 50%% %2 %1", u"100%1"), u"a.exe 50%  100%1");  // nothing in its name is a place
+  EXPECT_EQ(FillCommand(u"a.exe 50%% %2 %1", u"100%1"),
+            u"a.exe 50%  100%1");  // nothing in its name is a place
   EXPECT_EQ(FillCommand(u"a %", u"d"), u"a % \"d\"");
 }
 
@@ -144,9 +156,11 @@ TEST(Plan, TakesWhatNobodyHas) {
   EXPECT_EQ(plan.types.size(), 2u);
   EXPECT_EQ(plan.protocols, (std::vector<std::u16string>{u"editor", u"http"}));
   EXPECT_TRUE(plan.conflicts.empty());
-  const Value* command = FindValue(plan, u"HKCU\\Software\\Classes\\Plume.editor.Editor.Doc\\shell\\open\\command");
+  const Value* command =
+      FindValue(plan, u"HKCU\\Software\\Classes\\Plume.editor.Editor.Doc\\shell\\open\\command");
   ASSERT_NE(command, nullptr);
-  EXPECT_EQ(command->data, u"\"C:\\P\\plumew.exe\" run editor --class \"Editor.Doc\" --verb \"open\" --open \"%1\"");
+  EXPECT_EQ(command->data,
+            u"\"C:\\P\\plumew.exe\" run editor --class \"Editor.Doc\" --verb \"open\" --open \"%1\"");
   EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\.txt")->data, u"Plume.editor.Editor.Doc");
   ASSERT_NE(FindValue(plan, u"HKCU\\Software\\Classes\\http", u"URL Protocol"), nullptr);
   ASSERT_EQ(plan.shortcuts.size(), 2u);
@@ -155,18 +169,26 @@ TEST(Plan, TakesWhatNobodyHas) {
   EXPECT_TRUE(plan.shortcuts[1].desktop);
   ASSERT_EQ(plan.commands.size(), 2u);
   EXPECT_EQ(plan.commands[0].name, u"e.exe");
-  EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\e.exe")->data, u"C:\\S\\commands\\e.exe");
+  EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\e.exe")->data,
+            u"C:\\S\\commands\\e.exe");
 }
 
 TEST(Plan, WhatSomebodyHasStaysAndIsShown) {
   Machine m = EmptyMachine();
-  m.type_owner = [](std::u16string_view e) { return e == u".txt" ? std::u16string(u"txtfile") : std::u16string(); };
-  m.protocol_owner = [](std::u16string_view s) { return s == u"http" ? std::u16string(u"browser.exe") : std::u16string(); };
-  m.command_owner = [](std::u16string_view c) { return c == u"t.exe" ? std::u16string(u"other") : std::u16string(); };
+  m.type_owner = [](std::u16string_view e) {
+    return e == u".txt" ? std::u16string(u"txtfile") : std::u16string();
+  };
+  m.protocol_owner = [](std::u16string_view s) {
+    return s == u"http" ? std::u16string(u"browser.exe") : std::u16string();
+  };
+  m.command_owner = [](std::u16string_view c) {
+    return c == u"t.exe" ? std::u16string(u"other") : std::u16string();
+  };
   m.shortcut_exists = [](bool desktop, std::u16string_view) { return desktop; };
   const Plan plan = MakePlan(Editor(), m, TestOptions());
   EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\.txt"), nullptr);
-  EXPECT_NE(FindValue(plan, u"HKCU\\Software\\Classes\\.txt\\OpenWithProgids", u"Plume.editor.Editor.Doc"), nullptr);
+  EXPECT_NE(FindValue(plan, u"HKCU\\Software\\Classes\\.txt\\OpenWithProgids", u"Plume.editor.Editor.Doc"),
+            nullptr);
   EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\http"), nullptr);
   EXPECT_EQ(plan.shortcuts.size(), 1u);
   EXPECT_EQ(plan.commands.size(), 1u);
@@ -187,11 +209,15 @@ TEST(Plan, AStateFolderOfOnesOwnIsNamed) {
   const Plan plan = MakePlan(Editor(), EmptyMachine(), o);
   EXPECT_EQ(plan.shortcuts[0].arguments, u"--home \"D:\\My State\" run editor --entry \"e\"");
   EXPECT_EQ(FindValue(plan, u"HKCU\\Software\\Classes\\editor\\shell\\open\\command")->data,
-            u"\"C:\\P\\plumew.exe\" --home \"D:\\My State\" run editor --class \"editor\" --verb \"open\" --open \"%1\"");
+            u"\"C:\\P\\plumew.exe\" --home \"D:\\My State\" run editor --class \"editor\" --verb \"open\" "
+            u"--open \"%1\"");
 }
 
 TEST(Plan, NamesThatAreNoFileNames) {
-  Application app{u"a", u"Name: with / signs.", {{u"x", u"What?", u"%PROFILE%\\x.exe", true}, {u"y", u"Y", u"C:\\y.cmd", true}}, {}};
+  Application app{u"a",
+                  u"Name: with / signs.",
+                  {{u"x", u"What?", u"%PROFILE%\\x.exe", true}, {u"y", u"Y", u"C:\\y.cmd", true}},
+                  {}};
   const Plan plan = MakePlan(app, EmptyMachine(), TestOptions());
   EXPECT_EQ(plan.shortcuts[0].file, u"Name_ with _ signs\\What_.lnk");
   EXPECT_EQ(plan.commands.size(), 1u);  // a script is none
@@ -203,7 +229,8 @@ TEST(Record, ComesBackAsItWas) {
   r.digest = "sha256:00";
   r.take = {".txt"};
   r.desktop = LinuxDesktop{"/home/ann/.local/share", "/usr/bin/plume", "/home/ann/.wine"};
-  r.values = {{{u"HKCU\\Software\\Classes\\.txt", u"", u"Plume.editor.Editor.Doc"}, u"txtfile"}, {{u"K", u"n", u""}, std::nullopt}};
+  r.values = {{{u"HKCU\\Software\\Classes\\.txt", u"", u"Plume.editor.Editor.Doc"}, u"txtfile"},
+              {{u"K", u"n", u""}, std::nullopt}};
   r.keys = {u"K"};
   r.files = {u"C:\\S\\commands\\e.exe"};
   r.folders = {u"C:\\S\\commands"};
@@ -246,9 +273,11 @@ TEST(Record, WhatAnotherBuiltOnIsInherited) {
 }
 
 TEST(Record, DamagedOnesAreRefused) {
-  for (const char* text : {"", "{", "[]", "{}", R"({"version":1})", R"({"version":"x"})",
-                           R"({"version":1,"application":"","digest":"","take":[],"values":[],"conflicts":[],"keys":[],"files":[],"folders":[],"commands":[],"shortcuts":[],"types":[],"protocols":[]})",
-                           R"({"version":1,"application":"a","digest":"","take":[],"values":[{"key":1}],"conflicts":[],"keys":[],"files":[],"folders":[],"commands":[],"shortcuts":[],"types":[],"protocols":[]})"}) {
+  for (
+      const char* text :
+      {"", "{", "[]", "{}", R"({"version":1})", R"({"version":"x"})",
+       R"({"version":1,"application":"","digest":"","take":[],"values":[],"conflicts":[],"keys":[],"files":[],"folders":[],"commands":[],"shortcuts":[],"types":[],"protocols":[]})",
+       R"({"version":1,"application":"a","digest":"","take":[],"values":[{"key":1}],"conflicts":[],"keys":[],"files":[],"folders":[],"commands":[],"shortcuts":[],"types":[],"protocols":[]})"}) {
     const auto r = ParseRecord(text);
     ASSERT_FALSE(r.ok()) << text;
     EXPECT_EQ(r.error().code, Errc::kCorrupt);
@@ -262,7 +291,9 @@ TEST(Linux, EntriesClassesAndOnePackage) {
   const auto files = DesktopFiles({&app, &plan, {"/d", "/opt/my plume/plume", "/home/ann/.wine"}, "", ""});
   ASSERT_EQ(files.size(), 6u);
   EXPECT_EQ(files[0].path, "applications/plume-editor-entry-e.desktop");
-  EXPECT_NE(files[0].text.find("Exec=env PLUME_WINEPREFIX=/home/ann/.wine \"/opt/my plume/plume\" run editor --entry e\n"), std::string::npos);
+  EXPECT_NE(files[0].text.find(
+                "Exec=env PLUME_WINEPREFIX=/home/ann/.wine \"/opt/my plume/plume\" run editor --entry e\n"),
+            std::string::npos);
   std::string all;
   for (const auto& f : files) all += f.text;
   EXPECT_NE(all.find("MimeType=text/x-doc1;\n"), std::string::npos);
@@ -306,7 +337,8 @@ TEST(Icon, MadeFromAGroup) {
   EXPECT_EQ(ico[6 + 12], 38);
   EXPECT_EQ(ico[6 + 16 + 12], 78);
   EXPECT_EQ(ico[78], 9);
-  for (size_t n = 0; n < group.size(); ++n) EXPECT_TRUE(MakeIconFile(std::span(group).first(n), image).empty());
+  for (size_t n = 0; n < group.size(); ++n)
+    EXPECT_TRUE(MakeIconFile(std::span(group).first(n), image).empty());
   EXPECT_TRUE(MakeIconFile(group, [](uint16_t) { return std::span<const uint8_t>(); }).empty());
 }
 

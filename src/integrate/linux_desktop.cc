@@ -19,11 +19,16 @@ std::string Lower(std::u16string_view text) {
 std::string Line(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\\') out += "\\\\";
-    else if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else if (c == '\t') out += "\\t";
-    else out += c;
+    if (c == '\\')
+      out += "\\\\";
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\t')
+      out += "\\t";
+    else
+      out += c;
   }
   return out;
 }
@@ -31,11 +36,16 @@ std::string Line(const std::string& text) {
 std::string Xml(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '"') out += "&quot;";
-    else if (static_cast<unsigned char>(c) >= 0x20) out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (static_cast<unsigned char>(c) >= 0x20)
+      out += c;
   }
   return out;
 }
@@ -44,7 +54,8 @@ std::string Xml(const std::string& text) {
 std::string Plain(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    const bool fits =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
     out += fits ? c : '_';
   }
   return out;
@@ -52,7 +63,8 @@ std::string Plain(const std::string& text) {
 
 bool IsMimeType(const std::string& text) {
   const size_t slash = text.find('/');
-  return slash != std::string::npos && slash > 0 && slash + 1 < text.size() && text.find_first_of(" ;\"<>\n") == std::string::npos &&
+  return slash != std::string::npos && slash > 0 && slash + 1 < text.size() &&
+         text.find_first_of(" ;\"<>\n") == std::string::npos &&
          text.find('/', slash + 1) == std::string::npos;
 }
 
@@ -63,13 +75,14 @@ std::string MimeOf(const FileType& type) {
 
 class Maker {
  public:
-  explicit Maker(const DesktopInput& input) : in_(input), app_(*input.application), name_(ToUtf8(input.application->name)) {}
+  explicit Maker(const DesktopInput& input)
+      : in_(input), app_(*input.application), name_(ToUtf8(input.application->name)) {}
 
   std::vector<DesktopFile> Run() {
     for (const Entry& e : app_.entries)
       if (e.in_menu || e.on_desktop) AddEntry(e);
-    // Of each class the types and protocols of which it is the preferred one; conflicts are the desktop's to settle,
-    // which asks the user and keeps his choice.
+    // Of each class the types and protocols of which it is the preferred one; conflicts are the desktop's to
+    // settle, which asks the user and keeps his choice.
     for (const DocumentClass& c : app_.associations.classes) AddClass(c);
     AddPackage();
     return std::move(out_);
@@ -81,8 +94,10 @@ class Maker {
     if (!in_.state.empty()) out += QuoteExec("PLUME_HOME=" + in_.state) + " ";
     return out + QuoteExec(in_.desktop.launcher) + " run " + QuoteExec(name_) + " " + rest;
   }
-  void Add(const std::string& id, const std::string& title, const std::string& exec, const std::string& mime, bool shown) {
-    std::string text = "[Desktop Entry]\nType=Application\nVersion=1.5\nName=" + Line(title) + "\nExec=" + Line(exec) + "\n";
+  void Add(const std::string& id, const std::string& title, const std::string& exec, const std::string& mime,
+           bool shown) {
+    std::string text =
+        "[Desktop Entry]\nType=Application\nVersion=1.5\nName=" + Line(title) + "\nExec=" + Line(exec) + "\n";
     if (!in_.icon.empty()) text += "Icon=" + Line(in_.icon) + "\n";
     if (!mime.empty()) text += "MimeType=" + Line(mime) + "\n";
     if (!shown) text += "NoDisplay=true\n";
@@ -111,13 +126,15 @@ class Maker {
     for (const FileType& t : app_.associations.types) {
       const DocumentClass* c = app_.associations.FindClass(t.classes.front());
       const std::string comment = c->description.empty() ? ToUtf8(app_.display_name) : ToUtf8(c->description);
-      rows += "  <mime-type type=\"" + Xml(MimeOf(t)) + "\">\n    <comment>" + Xml(comment) + "</comment>\n    <glob pattern=\"*" +
-              Xml(Lower(t.extension)) + "\" weight=\"40\"/>\n  </mime-type>\n";
+      rows += "  <mime-type type=\"" + Xml(MimeOf(t)) + "\">\n    <comment>" + Xml(comment) +
+              "</comment>\n    <glob pattern=\"*" + Xml(Lower(t.extension)) +
+              "\" weight=\"40\"/>\n  </mime-type>\n";
     }
     if (rows.empty()) return;
     out_.push_back({"mime/packages/plume-" + Plain(name_) + ".xml",
                     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                    "<mime-info xmlns=\"http://www.freedesktop.org/standards/shared-mime-info\">\n" + rows + "</mime-info>\n"});
+                    "<mime-info xmlns=\"http://www.freedesktop.org/standards/shared-mime-info\">\n" +
+                        rows + "</mime-info>\n"});
   }
 
   const DesktopInput& in_;
@@ -130,13 +147,17 @@ class Maker {
 
 std::string QuoteExec(const std::string& argument) {
   const bool plain = !argument.empty() && std::all_of(argument.begin(), argument.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string("_-./:=+,@").find(c) != std::string::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string("_-./:=+,@").find(c) != std::string::npos;
   });
   std::string out = plain ? "" : "\"";
   for (const char c : argument) {
-    if (c == '%') out += "%%";
-    else if (!plain && (c == '"' || c == '`' || c == '$' || c == '\\')) out += std::string("\\") + c;
-    else out += c;
+    if (c == '%')
+      out += "%%";
+    else if (!plain && (c == '"' || c == '`' || c == '$' || c == '\\'))
+      out += std::string("\\") + c;
+    else
+      out += c;
   }
   return plain ? out : out + "\"";
 }

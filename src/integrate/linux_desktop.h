@@ -14,9 +14,10 @@ struct DesktopFile {
   std::string text;
 };
 
-// Desktop entries for what is in the Start menu, one (not shown) for each class that opens documents or URLs, and one MIME
-// package for types that the system does not know. `state`: Plume's state folder as PLUME_HOME, empty if the
-// launcher finds it by itself. `icon`: of the class or entry, as a Unix path, empty if there is none.
+// Desktop entries for what is in the Start menu, one (not shown) for each class that opens documents or URLs,
+// and one MIME package for types that the system does not know. `state`: Plume's state folder as PLUME_HOME,
+// empty if the launcher finds it by itself. `icon`: of the class or entry, as a Unix path, empty if there is
+// none.
 struct DesktopInput {
   const Application* application = nullptr;
   const Plan* plan = nullptr;

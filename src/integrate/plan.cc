@@ -17,7 +17,8 @@ std::u16string Quoted(std::u16string_view text) { return u"\"" + std::u16string(
 std::u16string FileNameOf(std::u16string_view name) {
   std::u16string out;
   for (const char16_t c : name)
-    out.push_back(c < 0x20 || std::u16string_view(u"\\/:*?\"<>|").find(c) != std::u16string_view::npos ? u'_' : c);
+    out.push_back(c < 0x20 || std::u16string_view(u"\\/:*?\"<>|").find(c) != std::u16string_view::npos ? u'_'
+                                                                                                       : c);
   while (!out.empty() && (out.back() == u'.' || out.back() == u' ')) out.pop_back();
   return out.empty() ? u"_" : out;
 }
@@ -63,7 +64,8 @@ class Planner {
 
   // The verbs of `cls` below `key`.
   void AddVerbs(const std::u16string& key, const DocumentClass& cls) {
-    if (const std::u16string icon = AddIcon(cls.icon, cls.name); !icon.empty()) Set(key + u"\\DefaultIcon", u"", icon);
+    if (const std::u16string icon = AddIcon(cls.icon, cls.name); !icon.empty())
+      Set(key + u"\\DefaultIcon", u"", icon);
     Set(key + u"\\shell", u"", cls.verbs.front().id);
     for (const Verb& verb : cls.verbs) {
       if (!verb.label.empty()) Set(key + u"\\shell\\" + verb.id, u"", verb.label);
@@ -119,7 +121,8 @@ class Planner {
       if (EqualFolded(known.name, name)) return true;
     const std::u16string owner = machine_.command_owner(name);
     if (!owner.empty() && !EqualFolded(owner, app_.name)) {
-      const bool told = std::any_of(plan_.conflicts.begin(), plan_.conflicts.end(), [&](const Conflict& c) { return c.what == name; });
+      const bool told = std::any_of(plan_.conflicts.begin(), plan_.conflicts.end(),
+                                    [&](const Conflict& c) { return c.what == name; });
       if (!told) plan_.conflicts.push_back({name, owner});
       return false;
     }
@@ -156,9 +159,10 @@ class Planner {
     const std::u16string name = FileNameOf(entry.name);
     if (entry.in_menu) {
       // One entry stands by itself; several share a folder.
-      const bool several = std::count_if(app_.entries.begin(), app_.entries.end(), [](const Entry& e) { return e.in_menu; }) > 1;
-      AddShortcut({false, (several ? FileNameOf(app_.display_name) + u"\\" : u"") + name + u".lnk", home + arguments, icon,
-                   app_.display_name});
+      const bool several = std::count_if(app_.entries.begin(), app_.entries.end(),
+                                         [](const Entry& e) { return e.in_menu; }) > 1;
+      AddShortcut({false, (several ? FileNameOf(app_.display_name) + u"\\" : u"") + name + u".lnk",
+                   home + arguments, icon, app_.display_name});
     }
     if (entry.on_desktop) AddShortcut({true, name + u".lnk", home + arguments, icon, app_.display_name});
     if (file.size() > 4 && EqualFolded(std::u16string_view(file).substr(file.size() - 4), u".exe"))

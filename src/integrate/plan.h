@@ -1,8 +1,8 @@
 // What integrating one application writes on the client, decided before anything is written. Pure.
 //
 // The rules: an association that exists stays what it is, whether the machine's own or another integrated
-// application's; the new application is then offered under "Open with" and the conflict is shown. What nobody has
-// is taken. The user may take more on purpose ("take"). What can be the user's own alone is.
+// application's; the new application is then offered under "Open with" and the conflict is shown. What nobody
+// has is taken. The user may take more on purpose ("take"). What can be the user's own alone is.
 #pragma once
 #include <functional>
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace plume::integrate {
 
-struct Entry {                // an entry point of the image
+struct Entry {                       // an entry point of the image
   std::u16string id, name, program;  // program as the guest sees it, maybe with %VARIABLES%
   bool in_menu = false, on_desktop = false;
 };
@@ -26,19 +26,19 @@ struct Application {
 
 // What is there already. Empty: nobody.
 struct Machine {
-  std::function<std::u16string(std::u16string_view extension)> type_owner;      // the class HKCR\.ext names
-  std::function<std::u16string(std::u16string_view scheme)> protocol_owner;     // for people
-  std::function<std::u16string(std::u16string_view name)> app_path_owner;       // the program
-  std::function<std::u16string(std::u16string_view name)> command_owner;        // the application
+  std::function<std::u16string(std::u16string_view extension)> type_owner;   // the class HKCR\.ext names
+  std::function<std::u16string(std::u16string_view scheme)> protocol_owner;  // for people
+  std::function<std::u16string(std::u16string_view name)> app_path_owner;    // the program
+  std::function<std::u16string(std::u16string_view name)> command_owner;     // the application
   std::function<bool(bool desktop, std::u16string_view file)> shortcut_exists;
 };
 
 struct Options {
-  std::u16string launcher;         // DOS path of plumew.exe
-  std::u16string home;             // state folder, if the launcher would not find it by itself; else empty
-  std::u16string classes;          // where classes go, with a backslash at its end: kUserClasses, or kMachineClasses
-  std::u16string commands;         // folder for commands ("C:\...\Plume\commands")
-  std::u16string icons;            // folder for this application's icons
+  std::u16string launcher;  // DOS path of plumew.exe
+  std::u16string home;      // state folder, if the launcher would not find it by itself; else empty
+  std::u16string classes;   // where classes go, with a backslash at its end: kUserClasses, or kMachineClasses
+  std::u16string commands;  // folder for commands ("C:\...\Plume\commands")
+  std::u16string icons;     // folder for this application's icons
   std::vector<std::u16string> take;  // ".7z", "magnet", "7z.exe", or "all"
 };
 
@@ -52,25 +52,25 @@ struct Value {                     // REG_SZ
 };
 
 struct Shortcut {
-  bool desktop = false;            // else the Start menu's Programs
-  std::u16string file;             // "7-Zip\7-Zip File Manager.lnk"
-  std::u16string arguments;        // of the launcher
+  bool desktop = false;      // else the Start menu's Programs
+  std::u16string file;       // "7-Zip\7-Zip File Manager.lnk"
+  std::u16string arguments;  // of the launcher
   std::u16string icon, description;
 };
 
 struct Icon {
-  std::u16string source;           // "C:\...\x.dll,3" as the guest sees it
-  std::u16string file;             // DOS path of the .ico to make
+  std::u16string source;  // "C:\...\x.dll,3" as the guest sees it
+  std::u16string file;    // DOS path of the .ico to make
 };
 
-struct Command {                   // a program in `commands` that starts one of the application
-  std::u16string name;             // "7z.exe"
-  std::u16string program;          // what it starts, as the guest sees it
-  std::u16string entry;            // its entry point's id; empty: none
+struct Command {           // a program in `commands` that starts one of the application
+  std::u16string name;     // "7z.exe"
+  std::u16string program;  // what it starts, as the guest sees it
+  std::u16string entry;    // its entry point's id; empty: none
 };
 
 struct Conflict {
-  std::u16string what;             // ".7z", "magnet:", "7z.exe"
+  std::u16string what;  // ".7z", "magnet:", "7z.exe"
   std::u16string owner;
 };
 

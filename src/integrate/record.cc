@@ -20,11 +20,14 @@ Json Texts(const std::vector<std::u16string>& list) {
 
 std::vector<std::u16string> Texts(const Json& json, const char* field) {
   std::vector<std::u16string> out;
-  for (const std::string& item : json.at(field).get<std::vector<std::string>>()) out.push_back(FromUtf8Lossy(item));
+  for (const std::string& item : json.at(field).get<std::vector<std::string>>())
+    out.push_back(FromUtf8Lossy(item));
   return out;
 }
 
-std::u16string Text(const Json& json, const char* field) { return FromUtf8Lossy(json.at(field).get<std::string>()); }
+std::u16string Text(const Json& json, const char* field) {
+  return FromUtf8Lossy(json.at(field).get<std::string>());
+}
 
 bool IsBelow(std::u16string_view path, std::u16string_view parent) {
   return path.size() > parent.size() && path[parent.size()] == u'\\' &&
@@ -44,8 +47,8 @@ bool Inherit(const Record& gone, const std::function<bool(const std::u16string& 
   const std::string was = ToJson(*other);
   for (WrittenValue& mine : other->values) {
     for (const WrittenValue& theirs : gone.values) {
-      if (view::EqualFolded(mine.value.key, theirs.value.key) && view::EqualFolded(mine.value.name, theirs.value.name) &&
-          mine.before == theirs.value.data)
+      if (view::EqualFolded(mine.value.key, theirs.value.key) &&
+          view::EqualFolded(mine.value.name, theirs.value.name) && mine.before == theirs.value.data)
         mine.before = theirs.before;
     }
   }
@@ -70,14 +73,25 @@ std::string ToJson(const Record& r) {
     if (w.before) row["before"] = ToUtf8(*w.before);
     values.push_back(std::move(row));
   }
-  for (const Conflict& c : r.conflicts) conflicts.push_back({{"what", ToUtf8(c.what)}, {"owner", ToUtf8(c.owner)}});
-  Json out{{"version", kVersion},          {"application", r.application}, {"digest", r.digest},
-           {"take", r.take},               {"values", std::move(values)},  {"keys", Texts(r.keys)},
-           {"files", Texts(r.files)},      {"folders", Texts(r.folders)},  {"commands", Texts(r.commands)},
-           {"shortcuts", Texts(r.shortcuts)}, {"types", Texts(r.types)},   {"protocols", Texts(r.protocols)},
+  for (const Conflict& c : r.conflicts)
+    conflicts.push_back({{"what", ToUtf8(c.what)}, {"owner", ToUtf8(c.owner)}});
+  Json out{{"version", kVersion},
+           {"application", r.application},
+           {"digest", r.digest},
+           {"take", r.take},
+           {"values", std::move(values)},
+           {"keys", Texts(r.keys)},
+           {"files", Texts(r.files)},
+           {"folders", Texts(r.folders)},
+           {"commands", Texts(r.commands)},
+           {"shortcuts", Texts(r.shortcuts)},
+           {"types", Texts(r.types)},
+           {"protocols", Texts(r.protocols)},
            {"conflicts", std::move(conflicts)}};
   if (r.desktop)
-    out["desktop"] = {{"data_home", r.desktop->data_home}, {"launcher", r.desktop->launcher}, {"prefix", r.desktop->prefix}};
+    out["desktop"] = {{"data_home", r.desktop->data_home},
+                      {"launcher", r.desktop->launcher},
+                      {"prefix", r.desktop->prefix}};
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -87,7 +101,8 @@ Result<Record> ParseRecord(std::string_view text) {
   if (!json.is_object()) return damaged;
   try {
     if (json.at("version").get<int>() > kVersion)
-      return Error{Errc::kUnsupported, "reading what was integrated failed: a later version of Plume wrote it (use that one)"};
+      return Error{Errc::kUnsupported,
+                   "reading what was integrated failed: a later version of Plume wrote it (use that one)"};
     Record out;
     out.application = json.at("application").get<std::string>();
     out.digest = json.at("digest").get<std::string>();
@@ -97,7 +112,8 @@ Result<Record> ParseRecord(std::string_view text) {
       if (row.contains("before")) w.before = Text(row, "before");
       out.values.push_back(std::move(w));
     }
-    for (const Json& row : json.at("conflicts")) out.conflicts.push_back({Text(row, "what"), Text(row, "owner")});
+    for (const Json& row : json.at("conflicts"))
+      out.conflicts.push_back({Text(row, "what"), Text(row, "owner")});
     out.keys = Texts(json, "keys");
     out.files = Texts(json, "files");
     out.folders = Texts(json, "folders");

@@ -1,5 +1,5 @@
-// What integrating an application wrote on the client, so that unintegrating takes back exactly that. Pure; the format
-// is in docs/formats/integration.md.
+// What integrating an application wrote on the client, so that unintegrating takes back exactly that. Pure;
+// the format is in docs/formats/integration.md.
 #pragma once
 #include <functional>
 #include <optional>
@@ -26,21 +26,22 @@ struct LinuxDesktop {
 };
 
 struct Record {
-  std::string application, digest;      // of the image it was read from
-  std::vector<std::string> take;        // as asked for
+  std::string application, digest;  // of the image it was read from
+  std::vector<std::string> take;    // as asked for
   std::optional<LinuxDesktop> desktop;
   std::vector<WrittenValue> values;
-  std::vector<std::u16string> keys;     // made for them, as in Value; parents first
-  std::vector<std::u16string> files;    // DOS paths
-  std::vector<std::u16string> folders;  // made for them; parents first
-  std::vector<std::u16string> commands; // names in the folder of commands
+  std::vector<std::u16string> keys;      // made for them, as in Value; parents first
+  std::vector<std::u16string> files;     // DOS paths
+  std::vector<std::u16string> folders;   // made for them; parents first
+  std::vector<std::u16string> commands;  // names in the folder of commands
   std::vector<std::u16string> shortcuts;
   std::vector<std::u16string> types, protocols;
   std::vector<Conflict> conflicts;
 };
 
-// `gone` was taken back while `other` stays: what `other` replaced of it is replaced no more (the value before becomes the
-// one before that), and what `gone` made and `other` needs is `other`'s to remove. False if nothing changed.
+// `gone` was taken back while `other` stays: what `other` replaced of it is replaced no more (the value
+// before becomes the one before that), and what `gone` made and `other` needs is `other`'s to remove. False
+// if nothing changed.
 bool Inherit(const Record& gone, const std::function<bool(const std::u16string& key)>& key_exists,
              const std::function<bool(const std::u16string& folder)>& folder_exists, Record* other);
 

@@ -18,6 +18,8 @@ Clock& SystemClock();  // lives for the whole program
 inline constexpr int64_t kUnixEpochFiletime = 116444736000000000;
 inline int64_t FiletimeFromUnixNanos(int64_t nanos) { return nanos / 100 + kUnixEpochFiletime; }
 inline int64_t FiletimeFromUnixSeconds(int64_t seconds) { return seconds * 10000000 + kUnixEpochFiletime; }
-inline int64_t UnixSecondsFromFiletime(int64_t filetime) { return (filetime - kUnixEpochFiletime) / 10000000; }
+inline int64_t UnixSecondsFromFiletime(int64_t filetime) {
+  return (filetime - kUnixEpochFiletime) / 10000000;
+}
 
 }  // namespace plume::os

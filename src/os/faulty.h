@@ -1,4 +1,5 @@
-// Fault injection for tests and `tests/fault`: wrappers that behave like the real thing until a planned fault.
+// Fault injection for tests and `tests/fault`: wrappers that behave like the real thing until a planned
+// fault.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -11,12 +12,13 @@
 
 namespace plume::os {
 
-// Decides for each step ("open", "write", "flush", "rename", "remove", "link", "mkdir", "read", "list", "attributes",
-// "close", "connect", "send", "receive") whether it fails. Thread-safe.
+// Decides for each step ("open", "write", "flush", "rename", "remove", "link", "mkdir", "read", "list",
+// "attributes", "close", "connect", "send", "receive") whether it fails. Thread-safe.
 class FaultPlan {
  public:
   static constexpr uint64_t kNever = ~0ull;
-  // The `nth` step (from 0) fails with `error`; `sticky`: and every one after it, as if the process had died there.
+  // The `nth` step (from 0) fails with `error`; `sticky`: and every one after it, as if the process had died
+  // there.
   explicit FaultPlan(uint64_t nth = kNever, Errc error = Errc::kNoSpace, bool sticky = true)
       : nth_(nth), error_(error), sticky_(sticky) {}
   Status Step(const char* kind, const std::string& what);

@@ -1,5 +1,5 @@
-// Locks between processes. A lock is a file; the operating system drops it when its holder dies, so a killed process
-// never leaves a stale one. The file itself stays (removing it would race).
+// Locks between processes. A lock is a file; the operating system drops it when its holder dies, so a killed
+// process never leaves a stale one. The file itself stays (removing it would race).
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -31,9 +31,9 @@ class Sha256 {
   std::unique_ptr<Impl> impl_;
 };
 
-std::string Hex(std::span<const uint8_t> bytes);              // lower case
-std::optional<Digest> ParseHex(std::string_view hex);         // exactly 64 lower-case hex digits
-std::string DigestText(const Digest& digest);                 // "sha256:<hex>"
-std::optional<Digest> ParseDigest(std::string_view text);     // "sha256:<64 lower-case hex digits>"
+std::string Hex(std::span<const uint8_t> bytes);           // lower case
+std::optional<Digest> ParseHex(std::string_view hex);      // exactly 64 lower-case hex digits
+std::string DigestText(const Digest& digest);              // "sha256:<hex>"
+std::optional<Digest> ParseDigest(std::string_view text);  // "sha256:<64 lower-case hex digits>"
 
 }  // namespace plume::os

@@ -1,5 +1,6 @@
 // Signing in to an OCI registry: Basic, and the token protocol that registries announce in WWW-Authenticate.
-// Source: OCI Distribution Specification 1.1; "Docker Registry v2 authentication via central service"; RFC 9110 11.
+// Source: OCI Distribution Specification 1.1; "Docker Registry v2 authentication via central service"; RFC
+// 9110 11.
 #pragma once
 #include <map>
 #include <mutex>
@@ -25,7 +26,8 @@ class Authenticator {
       : http_(std::move(http)), credentials_(std::move(credentials)) {}
   // The header value to try first; empty = none. `access`: "pull" or "pull,push".
   std::string Current(const std::string& access) const;
-  // After a 401 to a request that carried `used`: learns a new value. kDenied if there is nothing else to offer.
+  // After a 401 to a request that carried `used`: learns a new value. kDenied if there is nothing else to
+  // offer.
   Status Answer(const std::string& challenge_header, const std::string& access, const std::string& used,
                 const std::string& repository);
 

@@ -12,13 +12,14 @@ namespace plume::repository {
 class OciHttp : public Repository {
  public:
   // `url` without credentials and query; its path is the name. `clock` must outlive the object.
-  OciHttp(std::shared_ptr<os::HttpClient> http, const os::HttpUrl& url, std::string name, Credentials credentials,
-          os::Clock& clock);
+  OciHttp(std::shared_ptr<os::HttpClient> http, const os::HttpUrl& url, std::string name,
+          Credentials credentials, os::Clock& clock);
   std::string Name() const override { return origin_ + "/" + name_; }
   Result<ManifestBlob> GetManifest(const std::string& tag_or_digest) override;
   Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const Sink& sink) override;
   Result<bool> HasBlob(const std::string& digest) override;
-  Status PutBlob(const std::string& digest, uint64_t size, const std::function<Status(const Sink&)>& read) override;
+  Status PutBlob(const std::string& digest, uint64_t size,
+                 const std::function<Status(const Sink&)>& read) override;
   Status PutManifest(const std::string& tag, const ManifestBlob& manifest) override;
   Result<std::vector<std::string>> Tags() override;
 

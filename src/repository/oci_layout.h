@@ -9,7 +9,8 @@
 
 namespace plume::repository {
 
-// The folder may not exist yet: reading is then kNotFound, the first PutBlob makes it. `files` must outlive the result.
+// The folder may not exist yet: reading is then kNotFound, the first PutBlob makes it. `files` must outlive
+// the result.
 class OciLayout : public Repository {
  public:
   OciLayout(os::FileSystem& files, os::Path directory, std::string name);
@@ -17,7 +18,8 @@ class OciLayout : public Repository {
   Result<ManifestBlob> GetManifest(const std::string& tag_or_digest) override;
   Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const Sink& sink) override;
   Result<bool> HasBlob(const std::string& digest) override;
-  Status PutBlob(const std::string& digest, uint64_t size, const std::function<Status(const Sink&)>& read) override;
+  Status PutBlob(const std::string& digest, uint64_t size,
+                 const std::function<Status(const Sink&)>& read) override;
   Status PutManifest(const std::string& tag, const ManifestBlob& manifest) override;
   Result<std::vector<std::string>> Tags() override;
 

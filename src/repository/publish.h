@@ -21,11 +21,13 @@ struct TransferStats {
   uint64_t blobs_moved = 0, bytes_moved = 0, blobs_present = 0;
 };
 
-// Sends the blobs the repository does not have, then the manifest under each tag: a reader never sees an incomplete image.
+// Sends the blobs the repository does not have, then the manifest under each tag: a reader never sees an
+// incomplete image.
 Result<TransferStats> Publish(const image::Store& store, const image::ImageRef& image, Repository& to,
                               const std::vector<std::string>& tags, const OnTransfer& progress = nullptr);
 
-// Fetches the image `tag_or_digest` whole into the store and tags it NAME:VERSION; every blob is verified on the way.
+// Fetches the image `tag_or_digest` whole into the store and tags it NAME:VERSION; every blob is verified on
+// the way.
 Result<TransferStats> Pull(Repository& from, const std::string& tag_or_digest, image::Store& store,
                            const OnTransfer& progress = nullptr);
 

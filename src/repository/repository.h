@@ -1,6 +1,6 @@
-// Where images are: an OCI registry over HTTP, or an OCI image-layout folder. Wrappers (retry, faults) are Repositories
-// too. Thread-safe: one object serves many threads. Nothing here is trusted: callers verify digests.
-// Source: OCI Distribution Specification 1.1, OCI Image Format Specification 1.1.
+// Where images are: an OCI registry over HTTP, or an OCI image-layout folder. Wrappers (retry, faults) are
+// Repositories too. Thread-safe: one object serves many threads. Nothing here is trusted: callers verify
+// digests. Source: OCI Distribution Specification 1.1, OCI Image Format Specification 1.1.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -16,13 +16,15 @@
 
 namespace plume::repository {
 
-struct ManifestBlob { std::string digest, media_type, bytes; };  // digest "sha256:<hex>" computed from bytes
-using Sink = std::function<Status(std::span<const uint8_t>)>;    // pieces in order; an error stops the transfer
+struct ManifestBlob {
+  std::string digest, media_type, bytes;
+};                                                             // digest "sha256:<hex>" computed from bytes
+using Sink = std::function<Status(std::span<const uint8_t>)>;  // pieces in order; an error stops the transfer
 
 class Repository {
  public:
   virtual ~Repository() = default;
-  virtual std::string Name() const = 0;                           // as the user wrote it, for messages
+  virtual std::string Name() const = 0;  // as the user wrote it, for messages
   virtual Result<ManifestBlob> GetManifest(const std::string& tag_or_digest) = 0;
   // Bytes [offset, offset + length) of a blob; length 0 = to the end. Fewer or more bytes is an error.
   virtual Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const Sink& sink) = 0;
@@ -35,8 +37,8 @@ class Repository {
 };
 
 struct OpenOptions {
-  // JSON with passwords and tokens by "host:port" (docs/formats/credentials.md); may be missing. "user:password@" in the
-  // address goes before it.
+  // JSON with passwords and tokens by "host:port" (docs/formats/credentials.md); may be missing.
+  // "user:password@" in the address goes before it.
   os::Path credentials;
   std::shared_ptr<os::HttpClient> http;  // default: os::MakeHttpClient()
   os::FileSystem* files = nullptr;       // default: os::SystemFiles()
@@ -44,10 +46,10 @@ struct OpenOptions {
   int tries = 5;                         // of an operation that failed with kUnreachable; 1 = no retry
 };
 
-// Opens `where`: "http(s)://[user:password@]host[:port]/name" or "oci:DIR", one application each: DIR is the layout
-// folder itself and tags are its org.opencontainers.image.ref.name annotations (so skopeo reads oci:DIR:TAG).
-// RepositoryOf (publish.h) joins what users call REPO with the name of an application. No connection is made here.
-// Wrapped in retry with exponential back-off and jitter for Errc::kUnreachable.
+// Opens `where`: "http(s)://[user:password@]host[:port]/name" or "oci:DIR", one application each: DIR is the
+// layout folder itself and tags are its org.opencontainers.image.ref.name annotations (so skopeo reads
+// oci:DIR:TAG). RepositoryOf (publish.h) joins what users call REPO with the name of an application. No
+// connection is made here. Wrapped in retry with exponential back-off and jitter for Errc::kUnreachable.
 Result<std::unique_ptr<Repository>> Open(const std::string& where, const OpenOptions& options = {});
 
 }  // namespace plume::repository

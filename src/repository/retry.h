@@ -9,9 +9,9 @@
 
 namespace plume::repository {
 
-// Pauses between tries: 100 ms, 300 ms, 900 ms, ..., at most 10 s, each shortened by a random part of up to a half, so
-// that clients that lost the same server do not come back together. Tries that take long are fewer: none begins when
-// `patience_ms` have passed.
+// Pauses between tries: 100 ms, 300 ms, 900 ms, ..., at most 10 s, each shortened by a random part of up to a
+// half, so that clients that lost the same server do not come back together. Tries that take long are fewer:
+// none begins when `patience_ms` have passed.
 class Backoff {
  public:
   Backoff(os::Clock& clock, int tries, uint32_t patience_ms = UINT32_MAX)
@@ -26,8 +26,9 @@ class Backoff {
   const int64_t end_;  // monotonic microseconds
 };
 
-// Every operation that ends in kUnreachable is tried again; reading for 30 s at most without getting anywhere. A broken
-// ReadBlob goes on behind the last byte that the sink got. `clock` must outlive the result.
+// Every operation that ends in kUnreachable is tried again; reading for 30 s at most without getting
+// anywhere. A broken ReadBlob goes on behind the last byte that the sink got. `clock` must outlive the
+// result.
 std::unique_ptr<Repository> MakeRetrying(std::unique_ptr<Repository> inner, os::Clock& clock, int tries);
 
 // Steps of the plan: "manifest", "read" (each piece), "has", "put", "put-manifest", "tags". For tests.

@@ -2,8 +2,10 @@
 // strand; disk work that can wait runs on worker threads. Every wait has a limit, so a silent or very slow
 // peer costs one socket for a bounded time.
 #pragma once
-// Boost 1.74's awaitable.hpp needs it and does not say so; a block of its own keeps it first.
+// Boost 1.74's awaitable.hpp needs it before and does not say so.
+// clang-format off
 #include <utility>
+// clang-format on
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>

@@ -1,8 +1,10 @@
 // co_await Offload(pool, f): runs f() on a worker thread and resumes the coroutine on its own executor with
 // the result.
 #pragma once
-// Boost 1.74's awaitable.hpp needs it and does not say so; a block of its own keeps it first.
+// Boost 1.74's awaitable.hpp needs it before and does not say so.
+// clang-format off
 #include <utility>
+// clang-format on
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>

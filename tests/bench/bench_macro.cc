@@ -3,8 +3,8 @@
 //   bench_macro.exe tree FOLDER FOLDERS FILES       makes FOLDER\dN\... with FILES files each of 1 KB
 //   bench_macro.exe files FOLDER FIRST COUNT        makes COUNT empty files FOLDER\entryN from number FIRST
 //   bench_macro.exe opens FOLDER FOLDERS FILES COUNT   COUNT opens of a random mix of names of such a tree
-//   bench_macro.exe list FOLDER ENTRIES TIMES       lists FOLDER, which must have ENTRIES entries, TIMES times
-//   bench_macro.exe compile SOURCE OUTPUT FOLDERS... what a compiler does to files: see Compile()
+//   bench_macro.exe list FOLDER ENTRIES TIMES       lists FOLDER, which must have ENTRIES entries, TIMES
+//   times bench_macro.exe compile SOURCE OUTPUT FOLDERS... what a compiler does to files: see Compile()
 //   bench_macro.exe remove FOLDER                   removes FOLDER and everything in it, not measured
 //
 // Measuring commands print one line: NAME<TAB>milliseconds of each batch.

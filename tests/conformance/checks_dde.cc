@@ -1,10 +1,12 @@
 // Dynamic data exchange: conversations are made by broadcast messages and global atoms.
 
-// clang-format off: the library's header wants that of Windows before it
+// The library's header wants that of Windows before it.
+// clang-format off
+#include <windows.h>
 #include <dde.h>
 #include <ddeml.h>
-#include <windows.h>
 // clang-format on
+
 #include <cstdio>
 
 #include "windows_testing.h"

@@ -29,8 +29,8 @@ bool Add(const std::wstring& folder, const std::wstring& as, plume::catalog::Inp
     node.path = U16(as + L"\\" + name);
     node.directory = (found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
     // By handle: Wine's listings call names that begin with a dot hidden.
-    HANDLE file = CreateFileW((folder + L"\\" + name).c_str(), FILE_READ_ATTRIBUTES, 7, nullptr, OPEN_EXISTING,
-                              FILE_FLAG_BACKUP_SEMANTICS, nullptr);
+    HANDLE file = CreateFileW((folder + L"\\" + name).c_str(), FILE_READ_ATTRIBUTES, 7, nullptr,
+                              OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, nullptr);
     BY_HANDLE_FILE_INFORMATION info{};
     ok &= GetFileInformationByHandle(file, &info) != 0;
     CloseHandle(file);
@@ -79,6 +79,7 @@ int wmain(int argc, wchar_t** argv) {
     return 1;
   }
   FILE* file = _wfopen(out.c_str(), L"wb");
-  if (!file || std::fwrite(bytes->data(), 1, bytes->size(), file) != bytes->size() || std::fclose(file) != 0) return 1;
+  if (!file || std::fwrite(bytes->data(), 1, bytes->size(), file) != bytes->size() || std::fclose(file) != 0)
+    return 1;
   return 0;
 }

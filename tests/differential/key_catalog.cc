@@ -37,14 +37,17 @@ int main(int argc, char** argv) {
   }
   const std::string machine = "\\Registry\\Machine\\";
   if (root.rfind(machine, 0) != 0 || out.empty()) {
-    std::fprintf(stderr, "usage: key_catalog --root \\Registry\\Machine\\... --seed S --count N --source image|mixed --out FILE\n");
+    std::fprintf(stderr,
+                 "usage: key_catalog --root \\Registry\\Machine\\... --seed S --count N --source image|mixed "
+                 "--out FILE\n");
     return 2;
   }
   plume::catalog::Input input;
   const std::u16string above(root.begin() + static_cast<long>(machine.size()), root.end());
   for (int i = 0; i < count; ++i) {
-    Add(plume::difftest::MakePopulation(seed + static_cast<uint64_t>(i),
-                                        source == "mixed" ? plume::difftest::Source::kMixed : plume::difftest::Source::kImage),
+    Add(plume::difftest::MakePopulation(
+            seed + static_cast<uint64_t>(i),
+            source == "mixed" ? plume::difftest::Source::kMixed : plume::difftest::Source::kImage),
         above, &input);
   }
   const auto bytes = plume::catalog::Write(input);

@@ -11,7 +11,8 @@ bool NtKeyCalls::Load() {
   HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
   bool all = true;
   auto load = [&](auto& call, const char* name) {
-    call = reinterpret_cast<std::decay_t<decltype(call)>>(reinterpret_cast<void*>(GetProcAddress(ntdll, name)));
+    call =
+        reinterpret_cast<std::decay_t<decltype(call)>>(reinterpret_cast<void*>(GetProcAddress(ntdll, name)));
     if (!call) {
       fprintf(stderr, "ntdll has no %s\n", name);
       all = false;

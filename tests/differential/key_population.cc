@@ -3,8 +3,10 @@
 namespace plume::difftest {
 
 const std::vector<std::u16string>& KeyNames() {
-  // Neighbours in every sort order: case, a sign between the cases ('_'), a blank, a letter outside ASCII, prefixes.
-  static const std::vector<std::u16string> names = {u"a", u"Aa", u"B", u"_x", u"Key one", u"\u00c4rger", u"z[1]"};
+  // Neighbours in every sort order: case, a sign between the cases ('_'), a blank, a letter outside ASCII,
+  // prefixes.
+  static const std::vector<std::u16string> names = {u"a",       u"Aa",         u"B",   u"_x",
+                                                    u"Key one", u"\u00c4rger", u"z[1]"};
   return names;
 }
 

@@ -1,5 +1,5 @@
-// The key tree a differential sequence starts from, made from a seed alone: the bare program, the host population of
-// the virtual machine and the image builder all derive the same tree. Portable.
+// The key tree a differential sequence starts from, made from a seed alone: the bare program, the host
+// population of the virtual machine and the image builder all derive the same tree. Portable.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -32,7 +32,7 @@ struct PopulatedValue {
 
 struct PopulatedKey {
   std::u16string name;
-  std::u16string class_name;   // host keys only: an image has no class names
+  std::u16string class_name;  // host keys only: an image has no class names
   bool on_host = false, in_image = false;
   std::vector<PopulatedValue> host_values, image_values;
   std::vector<PopulatedKey> children;

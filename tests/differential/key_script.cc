@@ -11,7 +11,10 @@ namespace {
 constexpr ULONG kOpenLink = 0x100;  // OBJ_OPENLINK
 constexpr size_t kBufferBytes = 160000;
 
-struct AccessChoice { ACCESS_MASK mask; const char* name; };
+struct AccessChoice {
+  ACCESS_MASK mask;
+  const char* name;
+};
 constexpr AccessChoice kAccess[] = {
     {KEY_READ, "read"},
     {KEY_READ, "read"},
@@ -34,8 +37,10 @@ constexpr AccessChoice kAccess[] = {
 std::u16string RandomCase(std::u16string name, Random& random) {
   if (!random.Chance(25)) return name;
   for (auto& c : name) {
-    if (c >= u'a' && c <= u'z' && random.Chance(50)) c = static_cast<char16_t>(c - 32);
-    else if (c >= u'A' && c <= u'Z' && random.Chance(50)) c = static_cast<char16_t>(c + 32);
+    if (c >= u'a' && c <= u'z' && random.Chance(50))
+      c = static_cast<char16_t>(c - 32);
+    else if (c >= u'A' && c <= u'Z' && random.Chance(50))
+      c = static_cast<char16_t>(c + 32);
   }
   return name;
 }
@@ -66,13 +71,15 @@ KeyScript::~KeyScript() {
 
 void KeyScript::Say(const std::string& line) { *out_ += Format("%d ", number_) + line + "\n"; }
 
-void KeyScript::SayBytes(const std::string& what, NTSTATUS status, const uint8_t* data, ULONG given, ULONG returned,
-                         int time_at) {
+void KeyScript::SayBytes(const std::string& what, NTSTATUS status, const uint8_t* data, ULONG given,
+                         ULONG returned, int time_at) {
   std::vector<uint8_t> shown;
   bool partial = status == static_cast<NTSTATUS>(0x80000005);
   if (status == 0 || partial) shown.assign(data, data + (given < returned ? given : returned));
-  if (shown.size() == 40 && time_at >= 0) std::fill(shown.begin() + 36, shown.end(), 0);  // padding of the cached class
-  for (int i = time_at; time_at >= 0 && i < time_at + 8 && i < static_cast<int>(shown.size()); ++i) shown[i] = 0;
+  if (shown.size() == 40 && time_at >= 0)
+    std::fill(shown.begin() + 36, shown.end(), 0);  // padding of the cached class
+  for (int i = time_at; time_at >= 0 && i < time_at + 8 && i < static_cast<int>(shown.size()); ++i)
+    shown[i] = 0;
   Say(what + Format(" = %08x %u ", static_cast<unsigned>(status), static_cast<unsigned>(returned)) +
       Hex(shown.data(), shown.size()));
 }
@@ -92,15 +99,30 @@ KeyScript::Target KeyScript::PickTarget(Random& random, bool create) {
   std::u16string relative;
   for (int i = 0; i < depth; ++i) relative += (i ? u"\\" : u"") + PickName(KeyNames(), random);
   switch (random.Below(40)) {
-    case 0: relative += u"\\"; break;
+    case 0:
+      relative += u"\\";
+      break;
     // Not for create: Wine then reports a change of name to those who watch the parent.
-    case 1: relative = create ? relative : u""; break;
-    case 2: relative += u"\\\\a"; break;
-    case 3: relative = u"\\" + relative; break;
-    case 4: relative += u"\\" + std::u16string(257, u'x'); break;
-    case 5: relative = u"missing"; break;
-    case 6: relative = u"missing\\a"; break;
-    default: break;
+    case 1:
+      relative = create ? relative : u"";
+      break;
+    case 2:
+      relative += u"\\\\a";
+      break;
+    case 3:
+      relative = u"\\" + relative;
+      break;
+    case 4:
+      relative += u"\\" + std::u16string(257, u'x');
+      break;
+    case 5:
+      relative = u"missing";
+      break;
+    case 6:
+      relative = u"missing\\a";
+      break;
+    default:
+      break;
   }
   int slot = PickSlot(random);
   bool absolute = random.Chance(45) || !slots_[slot].handle;
@@ -113,7 +135,8 @@ KeyScript::Target KeyScript::PickTarget(Random& random, bool create) {
     target.name = relative;
     target.shown = Format("[%d]\\", slot) + Escaped(relative);
   }
-  if (target.attributes != OBJ_CASE_INSENSITIVE) target.shown += Format(" attr %x", static_cast<unsigned>(target.attributes));
+  if (target.attributes != OBJ_CASE_INSENSITIVE)
+    target.shown += Format(" attr %x", static_cast<unsigned>(target.attributes));
   return target;
 }
 
@@ -125,7 +148,8 @@ void KeyScript::Open(Random& random) {
   HANDLE handle = nullptr;
   NTSTATUS status = random.Chance(50) ? nt.NtOpenKey(&handle, access.mask, &attributes.value)
                                       : nt.NtOpenKeyEx(&handle, access.mask, &attributes.value, 0);
-  Say(Format("open [%d] <- ", slot) + target.shown + Format(" (%s) = %08x", access.name, static_cast<unsigned>(status)));
+  Say(Format("open [%d] <- ", slot) + target.shown +
+      Format(" (%s) = %08x", access.name, static_cast<unsigned>(status)));
   if (status >= 0) Put(slot, handle);
 }
 
@@ -142,18 +166,19 @@ void KeyScript::Create(Random& random) {
   NtAttributes attributes(target.name, target.root, target.attributes);
   HANDLE handle = nullptr;
   ULONG disposition = 0;
-  NTSTATUS status = nt.NtCreateKey(&handle, access.mask, &attributes.value, 0,
-                                   &class_string.string, options,
+  NTSTATUS status = nt.NtCreateKey(&handle, access.mask, &attributes.value, 0, &class_string.string, options,
                                    random.Chance(80) ? &disposition : nullptr);
-  Say(Format("create [%d] <- ", slot) + target.shown + Format(" (%s) options %x class \"", access.name, static_cast<unsigned>(options)) +
-      Escaped(class_name) + Format("\" = %08x %u", static_cast<unsigned>(status), static_cast<unsigned>(disposition)));
+  Say(Format("create [%d] <- ", slot) + target.shown +
+      Format(" (%s) options %x class \"", access.name, static_cast<unsigned>(options)) + Escaped(class_name) +
+      Format("\" = %08x %u", static_cast<unsigned>(status), static_cast<unsigned>(disposition)));
   if (status >= 0) Put(slot, handle);
   if (status >= 0 && (options & REG_OPTION_CREATE_LINK) && random.Chance(80)) {
     std::u16string to = root_ + u"\\" + PickName(KeyNames(), random);
     if (random.Chance(20)) to += u"\\" + PickName(KeyNames(), random);
     std::u16string value = u"SymbolicLinkValue";
     NtName name(value);
-    status = nt.NtSetValueKey(handle, &name.string, 0, REG_LINK, to.data(), static_cast<ULONG>(to.size() * 2));
+    status =
+        nt.NtSetValueKey(handle, &name.string, 0, REG_LINK, to.data(), static_cast<ULONG>(to.size() * 2));
     Say("  link to R" + Escaped(to.substr(root_.size())) + Format(" = %08x", static_cast<unsigned>(status)));
   }
 }
@@ -163,8 +188,10 @@ void KeyScript::SetLink(Random& random) {
   std::u16string to = root_ + u"\\" + PickName(KeyNames(), random);
   std::u16string value = u"SymbolicLinkValue";
   NtName name(value);
-  NTSTATUS status = nt.NtSetValueKey(slots_[slot].handle, &name.string, 0, REG_LINK, to.data(), static_cast<ULONG>(to.size() * 2));
-  Say(Format("retarget [%d] to R", slot) + Escaped(to.substr(root_.size())) + Format(" = %08x", static_cast<unsigned>(status)));
+  NTSTATUS status = nt.NtSetValueKey(slots_[slot].handle, &name.string, 0, REG_LINK, to.data(),
+                                     static_cast<ULONG>(to.size() * 2));
+  Say(Format("retarget [%d] to R", slot) + Escaped(to.substr(root_.size())) +
+      Format(" = %08x", static_cast<unsigned>(status)));
 }
 
 void KeyScript::SetValue(Random& random) {
@@ -174,8 +201,9 @@ void KeyScript::SetValue(Random& random) {
   NtName name(value.name);
   NTSTATUS status = nt.NtSetValueKey(slots_[slot].handle, &name.string, 0, value.type, value.data.data(),
                                      static_cast<ULONG>(value.data.size()));
-  Say(Format("set [%d] \"", slot) + Escaped(value.name) + Format("\" type %u size %u = %08x", static_cast<unsigned>(value.type),
-      static_cast<unsigned>(value.data.size()), static_cast<unsigned>(status)));
+  Say(Format("set [%d] \"", slot) + Escaped(value.name) +
+      Format("\" type %u size %u = %08x", static_cast<unsigned>(value.type),
+             static_cast<unsigned>(value.data.size()), static_cast<unsigned>(status)));
 }
 
 namespace {
@@ -193,7 +221,9 @@ std::vector<uint8_t>& Buffer() {
 }
 
 // Where the last-write time is in the answer of a key class (-1: nowhere). It differs between runs.
-int TimeAt(ULONG key_class) { return key_class == 0 || key_class == 1 || key_class == 2 || key_class == 4 ? 0 : -1; }
+int TimeAt(ULONG key_class) {
+  return key_class == 0 || key_class == 1 || key_class == 2 || key_class == 4 ? 0 : -1;
+}
 
 }  // namespace
 
@@ -204,9 +234,12 @@ void KeyScript::QueryValue(Random& random) {
   ULONG value_class = random.Below(random.Chance(10) ? 7 : 3);
   ULONG length = PickLength(random), returned = 0;
   auto& buffer = Buffer();
-  NTSTATUS status = nt.NtQueryValueKey(slots_[slot].handle, &name.string, value_class, buffer.data(), length, &returned);
-  SayBytes(Format("query [%d] \"", slot) + Escaped(value) + Format("\" class %u length %u", static_cast<unsigned>(value_class),
-           static_cast<unsigned>(length)), status, buffer.data(), length, returned, -1);
+  NTSTATUS status =
+      nt.NtQueryValueKey(slots_[slot].handle, &name.string, value_class, buffer.data(), length, &returned);
+  SayBytes(
+      Format("query [%d] \"", slot) + Escaped(value) +
+          Format("\" class %u length %u", static_cast<unsigned>(value_class), static_cast<unsigned>(length)),
+      status, buffer.data(), length, returned, -1);
 }
 
 void KeyScript::EnumerateKey(Random& random) {
@@ -214,9 +247,11 @@ void KeyScript::EnumerateKey(Random& random) {
   ULONG index = random.Below(6), key_class = random.Below(random.Chance(10) ? 10 : 3);
   ULONG length = PickLength(random), returned = 0;
   auto& buffer = Buffer();
-  NTSTATUS status = nt.NtEnumerateKey(slots_[slot].handle, index, key_class, buffer.data(), length, &returned);
-  SayBytes(Format("subkey [%d] %u class %u length %u", slot, static_cast<unsigned>(index), static_cast<unsigned>(key_class),
-           static_cast<unsigned>(length)), status, buffer.data(), length, returned, TimeAt(key_class));
+  NTSTATUS status =
+      nt.NtEnumerateKey(slots_[slot].handle, index, key_class, buffer.data(), length, &returned);
+  SayBytes(Format("subkey [%d] %u class %u length %u", slot, static_cast<unsigned>(index),
+                  static_cast<unsigned>(key_class), static_cast<unsigned>(length)),
+           status, buffer.data(), length, returned, TimeAt(key_class));
 }
 
 void KeyScript::EnumerateValue(Random& random) {
@@ -224,9 +259,11 @@ void KeyScript::EnumerateValue(Random& random) {
   ULONG index = random.Below(5), value_class = random.Below(random.Chance(10) ? 7 : 3);
   ULONG length = PickLength(random), returned = 0;
   auto& buffer = Buffer();
-  NTSTATUS status = nt.NtEnumerateValueKey(slots_[slot].handle, index, value_class, buffer.data(), length, &returned);
-  SayBytes(Format("value [%d] %u class %u length %u", slot, static_cast<unsigned>(index), static_cast<unsigned>(value_class),
-           static_cast<unsigned>(length)), status, buffer.data(), length, returned, -1);
+  NTSTATUS status =
+      nt.NtEnumerateValueKey(slots_[slot].handle, index, value_class, buffer.data(), length, &returned);
+  SayBytes(Format("value [%d] %u class %u length %u", slot, static_cast<unsigned>(index),
+                  static_cast<unsigned>(value_class), static_cast<unsigned>(length)),
+           status, buffer.data(), length, returned, -1);
 }
 
 void KeyScript::QueryKey(Random& random) {
@@ -236,8 +273,9 @@ void KeyScript::QueryKey(Random& random) {
   ULONG length = PickLength(random), returned = 0;
   auto& buffer = Buffer();
   NTSTATUS status = nt.NtQueryKey(slots_[slot].handle, key_class, buffer.data(), length, &returned);
-  SayBytes(Format("info [%d] class %u length %u", slot, static_cast<unsigned>(key_class), static_cast<unsigned>(length)), status,
-           buffer.data(), length, returned, TimeAt(key_class));
+  SayBytes(Format("info [%d] class %u length %u", slot, static_cast<unsigned>(key_class),
+                  static_cast<unsigned>(length)),
+           status, buffer.data(), length, returned, TimeAt(key_class));
 }
 
 void KeyScript::ListKeys(Random& random) {
@@ -246,7 +284,8 @@ void KeyScript::ListKeys(Random& random) {
   auto& buffer = Buffer();
   for (ULONG index = 0;; ++index) {
     ULONG returned = 0;
-    NTSTATUS status = nt.NtEnumerateKey(slots_[slot].handle, index, 0, buffer.data(), kBufferBytes, &returned);
+    NTSTATUS status =
+        nt.NtEnumerateKey(slots_[slot].handle, index, 0, buffer.data(), kBufferBytes, &returned);
     if (status) {
       line += Format(" = %08x", static_cast<unsigned>(status));
       break;
@@ -271,8 +310,8 @@ int CompareNames(const std::u16string& a, const std::u16string& b) {
 
 }  // namespace
 
-// Wine 8 destroys the next sibling of a key that gets a new name between itself and that sibling, and its server may
-// crash later. Such renames are left out.
+// Wine 8 destroys the next sibling of a key that gets a new name between itself and that sibling, and its
+// server may crash later. Such renames are left out.
 bool KeyScript::RenameIsSafe(int slot, const std::u16string& to) {
   std::vector<uint8_t> name(2000);
   ULONG returned = 0, bytes;
@@ -312,14 +351,15 @@ void KeyScript::Notify(Random& random) {
                                        REG_NOTIFY_CHANGE_NAME | REG_NOTIFY_CHANGE_LAST_SET};
   ULONG filter = kFilters[random.Below(3)];
   BOOLEAN subtree = random.Chance(50);
-  NTSTATUS status = nt.NtNotifyChangeKey(slot.handle, slot.event, nullptr, nullptr, &slot.iosb, filter, subtree, nullptr, 0, TRUE);
-  Say(Format("notify [%d] filter %u subtree %u = %08x", static_cast<int>(&slot - slots_.data()), static_cast<unsigned>(filter),
-             static_cast<unsigned>(subtree), static_cast<unsigned>(status)));
+  NTSTATUS status = nt.NtNotifyChangeKey(slot.handle, slot.event, nullptr, nullptr, &slot.iosb, filter,
+                                         subtree, nullptr, 0, TRUE);
+  Say(Format("notify [%d] filter %u subtree %u = %08x", static_cast<int>(&slot - slots_.data()),
+             static_cast<unsigned>(filter), static_cast<unsigned>(subtree), static_cast<unsigned>(status)));
 }
 
 void KeyScript::Poll(Random& random) {
-  // Lines with '~': an event may be signalled in a VM although nothing changed (copying a key up is a change of the
-  // key that is really watched), but never the other way round. The driver compares them so.
+  // Lines with '~': an event may be signalled in a VM although nothing changed (copying a key up is a change
+  // of the key that is really watched), but never the other way round. The driver compares them so.
   for (int i = 0; i < kSlots; ++i) {
     if (!slots_[i].event) continue;
     bool set = WaitForSingleObject(slots_[i].event, 0) == WAIT_OBJECT_0;
@@ -330,11 +370,13 @@ void KeyScript::Poll(Random& random) {
 void KeyScript::Duplicate(Random& random) {
   int from = PickSlot(random), to = PickSlot(random);
   HANDLE handle = nullptr;
-  NTSTATUS status = nt.NtDuplicateObject(GetCurrentProcess(), slots_[from].handle, GetCurrentProcess(), &handle, 0, 0,
-                                         DUPLICATE_SAME_ACCESS);
+  NTSTATUS status = nt.NtDuplicateObject(GetCurrentProcess(), slots_[from].handle, GetCurrentProcess(),
+                                         &handle, 0, 0, DUPLICATE_SAME_ACCESS);
   Say(Format("duplicate [%d] to [%d] = %08x", from, to, static_cast<unsigned>(status)));
-  if (status >= 0 && from != to) Put(to, handle);
-  else if (status >= 0) nt.NtClose(handle);
+  if (status >= 0 && from != to)
+    Put(to, handle);
+  else if (status >= 0)
+    nt.NtClose(handle);
 }
 
 void KeyScript::ObjectName(Random& random) {
@@ -347,7 +389,9 @@ void KeyScript::ObjectName(Random& random) {
     const auto* string = reinterpret_cast<const UNICODE_STRING*>(buffer.data());
     name = Escaped(reinterpret_cast<const char16_t*>(string->Buffer), string->Length / 2);
   }
-  Say(Format("object name [%d] = %08x %u ", slot, static_cast<unsigned>(status), static_cast<unsigned>(returned)) + name);
+  Say(Format("object name [%d] = %08x %u ", slot, static_cast<unsigned>(status),
+             static_cast<unsigned>(returned)) +
+      name);
 }
 
 void KeyScript::Step(int number) {
@@ -379,7 +423,8 @@ void KeyScript::Step(int number) {
   if (what < 99) {
     std::u16string value = PickName(ValueNames(), random);
     NtName name(value);
-    return simple(("unset \"" + Escaped(value) + "\"").c_str(), nt.NtDeleteValueKey(slots_[slot].handle, &name.string));
+    return simple(("unset \"" + Escaped(value) + "\"").c_str(),
+                  nt.NtDeleteValueKey(slots_[slot].handle, &name.string));
   }
   simple("close", slots_[slot].handle ? nt.NtClose(slots_[slot].handle) : 0);
   slots_[slot].handle = nullptr;
@@ -421,7 +466,9 @@ int DumpTree(const std::u16string& name, bool times, std::string* out) {
     memcpy(&name_bytes, buffer.data() + 20, 4);
     *out += " \"" + Escaped(reinterpret_cast<const char16_t*>(buffer.data() + 24), name_bytes / 2) + "\"";
     if (class_bytes) {
-      *out += " class \"" + Escaped(reinterpret_cast<const char16_t*>(buffer.data() + class_offset), class_bytes / 2) + "\"";
+      *out += " class \"" +
+              Escaped(reinterpret_cast<const char16_t*>(buffer.data() + class_offset), class_bytes / 2) +
+              "\"";
     }
     if (times) *out += Format(" time %016llx", static_cast<unsigned long long>(time));
   }
@@ -431,7 +478,8 @@ int DumpTree(const std::u16string& name, bool times, std::string* out) {
     ULONG fields[5];  // title index, type, data offset, data length, name length
     memcpy(fields, buffer.data(), sizeof(fields));
     *out += "  \"" + Escaped(reinterpret_cast<const char16_t*>(buffer.data() + 20), fields[4] / 2) +
-            Format("\" type %u ", static_cast<unsigned>(fields[1])) + Hex(buffer.data() + fields[2], fields[3]) + "\n";
+            Format("\" type %u ", static_cast<unsigned>(fields[1])) +
+            Hex(buffer.data() + fields[2], fields[3]) + "\n";
   }
   std::vector<std::u16string> children;
   for (ULONG index = 0;; ++index) {

@@ -7,9 +7,10 @@
 //   clipboard_guest hold SECONDS      opens it and stays
 //   clipboard_guest listen SECONDS    prints a line for every change it hears of
 //   clipboard_guest big MEGABYTES     copies that much in a format of its own
-// clang-format off: the second header wants the first
-#include <shlobj.h>
+// The second header wants the first.
+// clang-format off
 #include <windows.h>
+#include <shlobj.h>
 // clang-format on
 
 #include <cstdio>

@@ -1,6 +1,7 @@
 // Says what this process knows of a font family.
 //   fonts_guest FAMILY            known N, drawn as FACE
-//   fonts_guest FAMILY add FILE   loads the file first, and takes it away afterwards: added N, ..., removed N, known N
+//   fonts_guest FAMILY add FILE   loads the file first, and takes it away afterwards: added N, ..., removed
+//   N, known N
 #include <windows.h>
 
 #include <cstdio>

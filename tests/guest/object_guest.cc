@@ -151,8 +151,8 @@ HANDLE OpenLinkByName(const wchar_t* name) {
   return NtOpenSymbolicLinkObject(&h, GENERIC_READ, &n) ? nullptr : h;
 }
 HANDLE Pipe(const wchar_t* name) {
-  const HANDLE h = CreateNamedPipeW((std::wstring(L"\\\\.\\pipe\\") + name).c_str(), PIPE_ACCESS_DUPLEX, 0, 30,
-                                    100, 100, 0, nullptr);
+  const HANDLE h = CreateNamedPipeW((std::wstring(L"\\\\.\\pipe\\") + name).c_str(), PIPE_ACCESS_DUPLEX, 0,
+                                    30, 100, 100, 0, nullptr);
   return h == INVALID_HANDLE_VALUE ? nullptr : h;
 }
 HANDLE OpenPipeByName(const wchar_t* name) {

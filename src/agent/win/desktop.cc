@@ -1,9 +1,8 @@
 #include "agent/win/desktop.h"
 
-#include <windows.h>
-
 #include <shlobj.h>
 #include <shobjidl.h>
+#include <windows.h>
 
 #include <algorithm>
 #include <mutex>
@@ -22,12 +21,14 @@ constexpr REGSAM kRead = KEY_READ | KEY_WOW64_64KEY, kWrite = KEY_READ | KEY_WRI
 // "HKLM\\Software\\X" -> the root and "Software\\X".
 std::pair<HKEY, std::u16string> SplitRoot(const std::u16string& key) {
   const size_t slash = std::min(key.find(u'\\'), key.size());
-  return {key.starts_with(u"HKLM") ? HKEY_LOCAL_MACHINE : HKEY_CURRENT_USER, key.substr(std::min(slash + 1, key.size()))};
+  return {key.starts_with(u"HKLM") ? HKEY_LOCAL_MACHINE : HKEY_CURRENT_USER,
+          key.substr(std::min(slash + 1, key.size()))};
 }
 
 class Key {
  public:
-  Key(const std::pair<HKEY, std::u16string>& at, REGSAM access, bool make = false) : Key(at.first, at.second, access, make) {}
+  Key(const std::pair<HKEY, std::u16string>& at, REGSAM access, bool make = false)
+      : Key(at.first, at.second, access, make) {}
   Key(HKEY root, const std::u16string& path, REGSAM access, bool make = false) {
     if (make)
       error_ = RegCreateKeyExW(root, Wide(path).c_str(), 0, nullptr, 0, access, nullptr, &key_, nullptr);
@@ -45,13 +46,15 @@ class Key {
 
   std::optional<std::u16string> Text(const std::u16string& name, DWORD* type = nullptr) const {
     DWORD kind = 0, bytes = 0;
-    if (key_ == nullptr || RegQueryValueExW(key_, Wide(name).c_str(), nullptr, &kind, nullptr, &bytes) != ERROR_SUCCESS)
+    if (key_ == nullptr ||
+        RegQueryValueExW(key_, Wide(name).c_str(), nullptr, &kind, nullptr, &bytes) != ERROR_SUCCESS)
       return std::nullopt;
     if (type != nullptr) *type = kind;
     if (kind != REG_SZ && kind != REG_EXPAND_SZ) return std::u16string();
     std::wstring out(bytes / 2 + 1, L'\0');
     bytes = static_cast<DWORD>(out.size() * 2);
-    if (RegQueryValueExW(key_, Wide(name).c_str(), nullptr, &kind, reinterpret_cast<BYTE*>(out.data()), &bytes) != ERROR_SUCCESS)
+    if (RegQueryValueExW(key_, Wide(name).c_str(), nullptr, &kind, reinterpret_cast<BYTE*>(out.data()),
+                         &bytes) != ERROR_SUCCESS)
       return std::nullopt;
     out.resize(std::min(out.find(L'\0'), out.size()));
     return FromWide(out);
@@ -68,7 +71,8 @@ LSTATUS SetText(HKEY key, const std::u16string& name, DWORD type, const std::u16
                         static_cast<DWORD>((wide.size() + 1) * sizeof(wchar_t)));
 }
 
-// Of a class: the user's own, else the machine's. (Not through HKEY_CLASSES_ROOT: Wine 8 shows there only the latter.)
+// Of a class: the user's own, else the machine's. (Not through HKEY_CLASSES_ROOT: Wine 8 shows there only the
+// latter.)
 std::optional<std::u16string> FindClassText(const std::u16string& key, const std::u16string& name) {
   for (const HKEY root : {HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE})
     if (auto text = Key(root, u"Software\\Classes\\" + key, kRead).Text(name)) return text;
@@ -108,8 +112,8 @@ struct Apartment {
   bool entered;
 };
 
-// Wine would make menu entries of its own for what we tell the shell, which know nothing of Plume and outlive it. One at a
-// time: the environment is the whole process's.
+// Wine would make menu entries of its own for what we tell the shell, which know nothing of Plume and outlive
+// it. One at a time: the environment is the whole process's.
 class NoMenuBuilder {
  public:
   NoMenuBuilder() : lock_(Mutex()) {
@@ -135,7 +139,8 @@ class NoMenuBuilder {
 
 struct Library {
   explicit Library(const std::u16string& file)
-      : module(LoadLibraryExW(Wide(file).c_str(), nullptr, LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_IMAGE_RESOURCE)) {}
+      : module(LoadLibraryExW(Wide(file).c_str(), nullptr,
+                              LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_IMAGE_RESOURCE)) {}
   ~Library() {
     if (module != nullptr) FreeLibrary(module);
   }
@@ -174,7 +179,8 @@ Status WriteKeyText(const std::u16string& key, const std::u16string& name, const
   const Key made(SplitRoot(key), kWrite, true);
   LSTATUS error = made.error();
   if (error == ERROR_SUCCESS) error = SetText(made.get(), name, REG_SZ, text);
-  if (error != ERROR_SUCCESS) return WindowsError("writing the registry key " + ToUtf8(key), static_cast<DWORD>(error));
+  if (error != ERROR_SUCCESS)
+    return WindowsError("writing the registry key " + ToUtf8(key), static_cast<DWORD>(error));
   return Ok();
 }
 
@@ -189,8 +195,10 @@ void RemoveKeyIfEmpty(const std::u16string& key) {
   {
     const Key open(SplitRoot(key), kRead);
     DWORD keys = 1, values = 1;
-    if (!open || RegQueryInfoKeyW(open.get(), nullptr, nullptr, nullptr, &keys, nullptr, nullptr, &values, nullptr, nullptr,
-                                  nullptr, nullptr) != ERROR_SUCCESS || keys != 0 || values != 0)
+    if (!open ||
+        RegQueryInfoKeyW(open.get(), nullptr, nullptr, nullptr, &keys, nullptr, nullptr, &values, nullptr,
+                         nullptr, nullptr, nullptr) != ERROR_SUCCESS ||
+        keys != 0 || values != 0)
       return;
   }
   const auto [root, path] = SplitRoot(key);
@@ -223,7 +231,8 @@ integrate::Machine ClientMachine() {
     return command.empty() ? std::u16string(u"this machine") : command;
   };
   m.app_path_owner = [](std::u16string_view name) {
-    const std::u16string key = u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\" + std::u16string(name);
+    const std::u16string key =
+        u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\" + std::u16string(name);
     for (const HKEY root : {HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE})
       if (const auto text = Key(root, key, kRead).Text(u""); text && !text->empty()) return *text;
     return std::u16string();
@@ -238,7 +247,8 @@ Status WriteShortcut(const ShortcutFile& s) {
   const Apartment apartment;
   Com<IShellLinkW> link;
   Com<IPersistFile> file;
-  HRESULT result = CoCreateInstance(CLSID_ShellLink, nullptr, CLSCTX_INPROC_SERVER, IID_IShellLinkW, link.out());
+  HRESULT result =
+      CoCreateInstance(CLSID_ShellLink, nullptr, CLSCTX_INPROC_SERVER, IID_IShellLinkW, link.out());
   if (SUCCEEDED(result)) result = link->SetPath(Wide(s.target).c_str());
   if (SUCCEEDED(result)) result = link->SetArguments(Wide(s.arguments).c_str());
   if (SUCCEEDED(result) && !s.icon.empty()) result = link->SetIconLocation(Wide(s.icon).c_str(), 0);
@@ -248,7 +258,8 @@ Status WriteShortcut(const ShortcutFile& s) {
     const NoMenuBuilder quiet;
     result = file->Save(Wide(s.file).c_str(), TRUE);
   }
-  if (FAILED(result)) return WindowsError("writing the shortcut " + ToUtf8(s.file), static_cast<DWORD>(result));
+  if (FAILED(result))
+    return WindowsError("writing the shortcut " + ToUtf8(s.file), static_cast<DWORD>(result));
   return Ok();
 }
 
@@ -268,7 +279,8 @@ std::vector<uint8_t> ReadIcon(const std::u16string& real_file, int index) {
   } else {
     EnumResourceNamesW(library.module, RT_GROUP_ICON, OnGroup, reinterpret_cast<LONG_PTR>(&search));
   }
-  return integrate::MakeIconFile(search.group, [&](uint16_t id) { return library.Resource(RT_ICON, MAKEINTRESOURCEW(id)); });
+  return integrate::MakeIconFile(
+      search.group, [&](uint16_t id) { return library.Resource(RT_ICON, MAKEINTRESOURCEW(id)); });
 }
 
 Status SetInSearchPath(const std::u16string& folder, bool present) {
@@ -277,7 +289,8 @@ Status SetInSearchPath(const std::u16string& folder, bool present) {
   const auto before = key.Text(u"Path", &type);
   const std::u16string text = before.value_or(u"");
   if (before && type != REG_SZ && type != REG_EXPAND_SZ)
-    return Error{Errc::kInvalid, "adding commands to the search path failed: HKCU\\Environment\\Path is no text (mend it)"};
+    return Error{Errc::kInvalid,
+                 "adding commands to the search path failed: HKCU\\Environment\\Path is no text (mend it)"};
   std::u16string out;
   bool found = false;
   for (size_t at = 0; at < text.size();) {
@@ -294,8 +307,10 @@ Status SetInSearchPath(const std::u16string& folder, bool present) {
   if (found == present) return Ok();
   if (present) out += (out.empty() ? u"" : u";") + folder;
   // A value that only we made goes again.
-  const LSTATUS error = out.empty() && !present ? RegDeleteValueW(key.get(), L"Path") : SetText(key.get(), u"Path", type, out);
-  if (error != ERROR_SUCCESS) return WindowsError("adding commands to the search path", static_cast<DWORD>(error));
+  const LSTATUS error =
+      out.empty() && !present ? RegDeleteValueW(key.get(), L"Path") : SetText(key.get(), u"Path", type, out);
+  if (error != ERROR_SUCCESS)
+    return WindowsError("adding commands to the search path", static_cast<DWORD>(error));
   return Ok();
 }
 
@@ -303,7 +318,8 @@ void AnnounceDesktopChange() {
   const NoMenuBuilder quiet;
   SHChangeNotify(SHCNE_ASSOCCHANGED, SHCNF_IDLIST, nullptr, nullptr);
   DWORD_PTR ignored = 0;
-  SendMessageTimeoutW(HWND_BROADCAST, WM_SETTINGCHANGE, 0, reinterpret_cast<LPARAM>(L"Environment"), SMTO_ABORTIFHUNG, 200, &ignored);
+  SendMessageTimeoutW(HWND_BROADCAST, WM_SETTINGCHANGE, 0, reinterpret_cast<LPARAM>(L"Environment"),
+                      SMTO_ABORTIFHUNG, 200, &ignored);
 }
 
 }  // namespace plume::agent

@@ -33,8 +33,8 @@ std::u16string ObjectsDirectory();  // "\Sessions\1\BaseNamedObjects" of this se
 // PROFILE and friends as variables for image configurations.
 std::vector<std::pair<std::u16string, std::u16string>> ImageVariables(const MachineFacts& facts);
 
-// What images leave open and this machine and user fill in, by meaning (docs/formats/config.md): "profile", "temp", "user",
-// "computer", "sid", "machine-guid", "date".
+// What images leave open and this machine and user fill in, by meaning (docs/formats/config.md): "profile",
+// "temp", "user", "computer", "sid", "machine-guid", "date".
 std::vector<std::pair<std::string, std::u16string>> ImageMeanings(const MachineFacts& facts);
 
 }  // namespace plume::agent

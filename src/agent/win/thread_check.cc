@@ -1,11 +1,11 @@
-// thread_check COUNT CALLERS: every one of COUNT threads of each caller runs, and ends, while others are started.
-#include "agent/win/thread.h"
-
+// thread_check COUNT CALLERS: every one of COUNT threads of each caller runs, and ends, while others are
+// started.
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 
 #include "agent/win/handle.h"
+#include "agent/win/thread.h"
 
 using plume::agent::Handle;
 using plume::agent::StartThread;

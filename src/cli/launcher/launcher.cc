@@ -231,7 +231,8 @@ int RunHere(const std::vector<char*>& arguments) {
 bool HasFiles(const fs::path& folder, const char* extension, const char* prefix = "") {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.path().extension() == extension && entry.path().filename().string().starts_with(prefix)) return true;
+    if (entry.path().extension() == extension && entry.path().filename().string().starts_with(prefix))
+      return true;
   return false;
 }
 
@@ -240,8 +241,8 @@ bool HasOurs(const fs::path& data_home) {
          HasFiles(data_home / "mime" / "packages", ".xml", "plume-");
 }
 
-// The desktop's own indexes of what an integrated application put below the data home. Where nothing is left of
-// any application, neither are they.
+// The desktop's own indexes of what an integrated application put below the data home. Where nothing is left
+// of any application, neither are they.
 void RefreshDesktop(const fs::path& data_home) {
   std::error_code error;
   const fs::path applications = data_home / "applications", mime = data_home / "mime";
@@ -256,8 +257,9 @@ void RefreshDesktop(const fs::path& data_home) {
   } else if (fs::exists(mime / "mime.cache")) {
     fs::create_directories(mime / "packages", error);
     Spawn("update-mime-database", {mime.string()});  // takes its own files of types away
-    for (const char* name : {"aliases", "generic-icons", "globs", "globs2", "icons", "magic", "mime.cache", "subclasses",
-                             "treemagic", "types", "version", "XMLnamespaces", "packages", "application"})
+    for (const char* name :
+         {"aliases", "generic-icons", "globs", "globs2", "icons", "magic", "mime.cache", "subclasses",
+          "treemagic", "types", "version", "XMLnamespaces", "packages", "application"})
       fs::remove(mime / name, error);
     fs::remove(mime, error);
   }
@@ -303,8 +305,9 @@ int main(int argc, char** argv) {
   arguments.push_back(nullptr);
   const std::string verb = argc > 1 ? argv[1] : "";
   if (verb == "integrate" || verb == "unintegrate" || verb == "remove") {
-    const fs::path data_home =
-        Variable("XDG_DATA_HOME").starts_with("/") ? fs::path(Variable("XDG_DATA_HOME")) : HomeFolder() / ".local/share";
+    const fs::path data_home = Variable("XDG_DATA_HOME").starts_with("/")
+                                   ? fs::path(Variable("XDG_DATA_HOME"))
+                                   : HomeFolder() / ".local/share";
     setenv("PLUME_DATA_HOME", data_home.c_str(), 1);
     setenv("PLUME_LAUNCHER", (folder / "plume").c_str(), 1);
     setenv("PLUME_CLIENT_PREFIX", prefix.c_str(), 1);

@@ -1,9 +1,11 @@
-// What shortcuts, file types and commands of integrated applications start: it finds plume.exe and hands its arguments
-// on. Built twice: plumew.exe has no console and shows a failure in a window, plume-command.exe uses the caller's console.
+// What shortcuts, file types and commands of integrated applications start: it finds plume.exe and hands its
+// arguments on. Built twice: plumew.exe has no console and shows a failure in a window, plume-command.exe
+// uses the caller's console.
 //
 //   plumew.exe [--home FOLDER] ARGS...       beside plume.exe
 //   NAME.exe ARGS...                         with NAME.exe.plume beside it, written by the agent:
-//                                              plume=C:\...\plume.exe    home=C:\...    run=run APP --entry "e" --
+//                                              plume=C:\...\plume.exe    home=C:\...    run=run APP --entry
+//                                              "e" --
 #include <windows.h>
 
 #include <cstdio>
@@ -19,7 +21,8 @@ std::wstring OwnPath() {
 
 std::wstring FromUtf8(const std::string& text) {
   std::wstring out(text.size() + 1, 0);
-  const int n = MultiByteToWideChar(CP_UTF8, 0, text.data(), static_cast<int>(text.size()), out.data(), static_cast<int>(out.size()));
+  const int n = MultiByteToWideChar(CP_UTF8, 0, text.data(), static_cast<int>(text.size()), out.data(),
+                                    static_cast<int>(out.size()));
   out.resize(n > 0 ? static_cast<size_t>(n) : 0);
   return out;
 }
@@ -61,7 +64,8 @@ bool TakeHome(std::wstring* tail, std::wstring* home) {
   const size_t end = tail->find(quoted ? L'"' : L' ', begin);
   *home = tail->substr(begin, end == std::wstring::npos ? end : end - begin);
   *tail = end == std::wstring::npos ? L"" : tail->substr(end + 1);
-  tail->erase(0, tail->find_first_not_of(L' ') == std::wstring::npos ? tail->size() : tail->find_first_not_of(L' '));
+  tail->erase(
+      0, tail->find_first_not_of(L' ') == std::wstring::npos ? tail->size() : tail->find_first_not_of(L' '));
   return true;
 }
 
@@ -133,7 +137,8 @@ int wmain() {
 #else
   SetConsoleCtrlHandler(Ignore, TRUE);
 #endif
-  if (!CreateProcessW(plume.c_str(), command.data(), nullptr, nullptr, inherit, flags, nullptr, nullptr, &startup, &info)) {
+  if (!CreateProcessW(plume.c_str(), command.data(), nullptr, nullptr, inherit, flags, nullptr, nullptr,
+                      &startup, &info)) {
     return Complain(L"plume: starting " + plume + L" failed: error " + std::to_wstring(GetLastError()) +
                     L" (was Plume moved or removed? integrate the application again)");
   }

@@ -1,6 +1,7 @@
 // SHA-256 and random bytes by CNG. It fails here only when out of memory, which leaves nothing sensible to go
 // on with: the program ends.
-// clang-format off: bcrypt.h needs windows.h before it
+// bcrypt.h needs windows.h before it.
+// clang-format off
 #include <windows.h>
 #include <bcrypt.h>
 // clang-format on

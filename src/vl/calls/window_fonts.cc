@@ -1,6 +1,6 @@
-// Fonts are read by the graphics system itself, below the calls that the layer replaces: it is given the real names. And
-// always as the process's private ones: otherwise Windows would give them to every program of the session, and Wine
-// would remember them for every program of the prefix.
+// Fonts are read by the graphics system itself, below the calls that the layer replaces: it is given the real
+// names. And always as the process's private ones: otherwise Windows would give them to every program of the
+// session, and Wine would remember them for every program of the prefix.
 #include "vl/calls/window_fonts.h"
 
 #include <atomic>
@@ -47,20 +47,24 @@ WView FullName(const VlState& vl, CallScratch& scratch, WView name) {
   return WView(out, n);
 }
 
-int32_t CallWith(const VlState& vl, FontCall* original, WView name, nt::Ulong flags, nt::Ulong thread, void* vector) {
+int32_t CallWith(const VlState& vl, FontCall* original, WView name, nt::Ulong flags, nt::Ulong thread,
+                 void* vector) {
   CallScratch scratch;
   const WView full = FullName(vl, scratch, name);
   FileTarget target;
-  if (!full.data() || !nt::Ok(ParseTargetName(vl, scratch, nullptr, full, &target)) || !target.IsVirtualized()) return 0;
+  if (!full.data() || !nt::Ok(ParseTargetName(vl, scratch, nullptr, full, &target)) ||
+      !target.IsVirtualized())
+    return 0;
   RealName real;
   const nt::NtStatus s = ResolveForExecution(vl, scratch, *target.path, &real);
   if (!nt::Ok(s) || real.nt_path.size() > kMaxRealUnits) return 0;
-  return original(reinterpret_cast<const nt::Wchar*>(real.nt_path.data()), static_cast<nt::Ulong>(real.nt_path.size() + 1), 1,
-                  flags | kPrivateFont, thread, vector);
+  return original(reinterpret_cast<const nt::Wchar*>(real.nt_path.data()),
+                  static_cast<nt::Ulong>(real.nt_path.size() + 1), 1, flags | kPrivateFont, thread, vector);
 }
 
 // One name after another: a font of several files has their names with "|" between.
-int32_t ForEach(const VlState& vl, FontCall* original, WView names, nt::Ulong flags, nt::Ulong thread, void* vector) {
+int32_t ForEach(const VlState& vl, FontCall* original, WView names, nt::Ulong flags, nt::Ulong thread,
+                void* vector) {
   int32_t sum = 0;
   while (!names.empty()) {
     const size_t end = names.find(u'|') == WView::npos ? names.size() : names.find(u'|');
@@ -70,7 +74,8 @@ int32_t ForEach(const VlState& vl, FontCall* original, WView names, nt::Ulong fl
   return sum;
 }
 
-int32_t CallForGuest(FontCall* original, const nt::Wchar* names, nt::Ulong units, nt::Ulong flags, nt::Ulong thread, void* vector) {
+int32_t CallForGuest(FontCall* original, const nt::Wchar* names, nt::Ulong units, nt::Ulong flags,
+                     nt::Ulong thread, void* vector) {
   const VlState& vl = Enter();
   if (!original || !names || units == 0 || units > kMaxListUnits) return 0;
   CallScratch scratch;
@@ -86,13 +91,13 @@ constinit std::atomic<uint32_t> g_fonts{kNotLoaded};
 
 }  // namespace
 
-int32_t PLUME_NTAPI HookNtGdiAddFontResourceW(const nt::Wchar* names, nt::Ulong units, nt::Ulong, nt::Ulong flags, nt::Ulong thread,
-                                              void* vector) {
+int32_t PLUME_NTAPI HookNtGdiAddFontResourceW(const nt::Wchar* names, nt::Ulong units, nt::Ulong,
+                                              nt::Ulong flags, nt::Ulong thread, void* vector) {
   return CallForGuest(g_user.NtGdiAddFontResourceW, names, units, flags, thread, vector);
 }
 
-int32_t PLUME_NTAPI HookNtGdiRemoveFontResourceW(const nt::Wchar* names, nt::Ulong units, nt::Ulong, nt::Ulong flags,
-                                                 nt::Ulong thread, void* vector) {
+int32_t PLUME_NTAPI HookNtGdiRemoveFontResourceW(const nt::Wchar* names, nt::Ulong units, nt::Ulong,
+                                                 nt::Ulong flags, nt::Ulong thread, void* vector) {
   return CallForGuest(g_user.NtGdiRemoveFontResourceW, names, units, flags, thread, vector);
 }
 

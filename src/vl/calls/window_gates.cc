@@ -78,8 +78,8 @@ void* DecideCreate(const VlState& vl, uintptr_t* args, void* original, uintptr_t
   return original;
 }
 
-// Whoever makes a font, or asks for the list, finds those of the VM. Under Wine 8 the list is no system call; who asks for
-// it has made a font or had the context of a window or the screen, as a rule.
+// Whoever makes a font, or asks for the list, finds those of the VM. Under Wine 8 the list is no system call;
+// who asks for it has made a font or had the context of a window or the screen, as a rule.
 void* DecideFont(const VlState& vl, uintptr_t*, void* original, uintptr_t*) {
   if (__builtin_expect(!vl.fonts.empty(), 0)) LoadVmFonts(vl);
   return original;
