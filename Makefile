@@ -80,7 +80,7 @@ format:
 	@$(SOURCES) | xargs clang-format -i
 
 lint: setup | build/log
-	@$(SOURCES) | xargs clang-format --dry-run --Werror
+	@tools/check_format.py
 	@$(MAKE) --no-print-directory build/native/build.ninja
 	@$(SOURCES) | grep '\.cc$$' | grep -v -e win32 -e '^src/vl/' -e '^tests/' | xargs clang-tidy -p build/native --quiet
 

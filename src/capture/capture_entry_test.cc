@@ -40,23 +40,28 @@ TEST(EntryPoints, StartMenuBeforeOthersHelpersLast) {
 }
 
 TEST(EntryPoints, FolderOfPrograms) {
-  auto tool = [](std::u16string name) { return Make(Kind::kProgram, name, u"C:\\Program Files\\CMake\\bin\\" + name + u".exe"); };
-  const auto entries = RankEntryPoints({tool(u"ctest"), tool(u"cmcldeps"), tool(u"cpack"), tool(u"cmake")}, {"cmake", nullptr, u""});
+  auto tool = [](std::u16string name) {
+    return Make(Kind::kProgram, name, u"C:\\Program Files\\CMake\\bin\\" + name + u".exe");
+  };
+  const auto entries = RankEntryPoints({tool(u"ctest"), tool(u"cmcldeps"), tool(u"cpack"), tool(u"cmake")},
+                                       {"cmake", nullptr, u""});
   ASSERT_EQ(entries.size(), 4u);
   EXPECT_EQ(entries[0].id, "cmake");
 }
 
 TEST(EntryPoints, ProfilePathsAreMovable) {
-  const auto entries = RankEntryPoints({Make(Kind::kProgram, u"a", u"C:\\Users\\Ann\\AppData\\Local\\A\\a.exe")},
-                                       {"a", nullptr, u"C:\\users\\ann"});
+  const auto entries =
+      RankEntryPoints({Make(Kind::kProgram, u"a", u"C:\\Users\\Ann\\AppData\\Local\\A\\a.exe")},
+                      {"a", nullptr, u"C:\\users\\ann"});
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries[0].path, "%PROFILE%\\AppData\\Local\\A\\a.exe");
 }
 
 TEST(EntryPoints, IdsAreUnique) {
-  const auto entries = RankEntryPoints({Make(Kind::kStartMenu, u"Safe mode", u"C:\\A\\a.exe", u"-safe"),
-                                        Make(Kind::kStartMenu, u"A", u"C:\\A\\a.exe"), Make(Kind::kProgram, u"a", u"C:\\B\\a.exe")},
-                                       {"a", nullptr, u""});
+  const auto entries = RankEntryPoints(
+      {Make(Kind::kStartMenu, u"Safe mode", u"C:\\A\\a.exe", u"-safe"),
+       Make(Kind::kStartMenu, u"A", u"C:\\A\\a.exe"), Make(Kind::kProgram, u"a", u"C:\\B\\a.exe")},
+      {"a", nullptr, u""});
   ASSERT_EQ(entries.size(), 3u);
   EXPECT_EQ(entries[0].id, "a");
   EXPECT_EQ(entries[1].id, "safe-mode");
@@ -64,8 +69,9 @@ TEST(EntryPoints, IdsAreUnique) {
 }
 
 TEST(EntryPoints, ChooseDefault) {
-  auto entries = RankEntryPoints({Make(Kind::kProgram, u"x", u"C:\\A\\bin\\x.exe"), Make(Kind::kProgram, u"y", u"C:\\A\\bin\\y.exe")},
-                                 {"x", nullptr, u""});
+  auto entries = RankEntryPoints(
+      {Make(Kind::kProgram, u"x", u"C:\\A\\bin\\x.exe"), Make(Kind::kProgram, u"y", u"C:\\A\\bin\\y.exe")},
+      {"x", nullptr, u""});
   EXPECT_TRUE(ChooseDefault("", &entries).ok());
   EXPECT_EQ(entries[0].id, "x");
   EXPECT_TRUE(ChooseDefault("bin/Y.exe", &entries).ok());

@@ -35,7 +35,11 @@ TEST(Text, MatchPathCoversWhatIsBelow) {
 }
 
 TEST(Rules, Files) {
-  struct { Scope scope; const char16_t* path; bool dropped; } const cases[] = {
+  struct {
+    Scope scope;
+    const char16_t* path;
+    bool dropped;
+  } const cases[] = {
       {Scope::kDrive, u"Windows\\Temp\\x.tmp", true},
       {Scope::kDrive, u"windows\\TEMP", false},  // the folder itself is needed
       {Scope::kDrive, u"Windows\\System32\\a.dll", false},
@@ -52,13 +56,15 @@ TEST(Rules, Files) {
       {Scope::kProfile, u"Documents\\a.txt", false},
   };
   for (const auto& c : cases) {
-    EXPECT_EQ(FindResidue(c.scope, c.path) != nullptr, c.dropped) << testing::PrintToString(std::u16string(c.path));
+    EXPECT_EQ(FindResidue(c.scope, c.path) != nullptr, c.dropped)
+        << testing::PrintToString(std::u16string(c.path));
   }
 }
 
 TEST(Rules, KeysOfBothViews) {
   EXPECT_TRUE(FindResidue(Scope::kMachineKey, u"Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\A"));
-  EXPECT_TRUE(FindResidue(Scope::kMachineKey, u"Software\\Wow6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\A"));
+  EXPECT_TRUE(FindResidue(Scope::kMachineKey,
+                          u"Software\\Wow6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\A"));
   EXPECT_FALSE(FindResidue(Scope::kMachineKey, u"Software\\A"));
   EXPECT_FALSE(FindResidue(Scope::kMachineKey, u"Software\\Microsoft\\Windows\\CurrentVersion\\Run"));
   EXPECT_TRUE(FindResidue(Scope::kMachineKey, u"software\\microsoft\\windows\\currentversion\\runonce"));
@@ -78,8 +84,10 @@ TEST(Rules, ValuesOfTheVeryKeyOnly) {
 TEST(Rules, Special) {
   EXPECT_TRUE(IsCachedPackage(u"windows\\Installer\\1a2b.msi"));
   EXPECT_FALSE(IsCachedPackage(u"windows\\Installer\\{GUID}\\icon.msi"));
-  EXPECT_TRUE(IsEnvironmentKey(Scope::kMachineKey, u"System\\CurrentControlSet\\Control\\Session Manager\\Environment"));
-  EXPECT_TRUE(IsEnvironmentKey(Scope::kMachineKey, u"System\\ControlSet001\\Control\\Session Manager\\Environment"));
+  EXPECT_TRUE(IsEnvironmentKey(Scope::kMachineKey,
+                               u"System\\CurrentControlSet\\Control\\Session Manager\\Environment"));
+  EXPECT_TRUE(
+      IsEnvironmentKey(Scope::kMachineKey, u"System\\ControlSet001\\Control\\Session Manager\\Environment"));
   EXPECT_TRUE(IsEnvironmentKey(Scope::kUserKey, u"environment"));
   EXPECT_FALSE(IsEnvironmentKey(Scope::kUserKey, u"Environment\\x"));
   EXPECT_TRUE(LooksLikeUninstaller(u"unins000.exe"));
@@ -96,10 +104,11 @@ TEST(Rules, TableHasNoDuplicatesAndSaysWhy) {
 }
 
 TEST(Environment, OnlyWhatIsNew) {
-  const std::vector<image::ValueItem> before = {Text(u"Path", u"C:\\windows\\system32;C:\\windows", 2), Text(u"TEMP", u"C:\\T"),
-                                                Text(u"LIST", u"a;b")};
+  const std::vector<image::ValueItem> before = {Text(u"Path", u"C:\\windows\\system32;C:\\windows", 2),
+                                                Text(u"TEMP", u"C:\\T"), Text(u"LIST", u"a;b")};
   const std::vector<image::ValueItem> after = {
-      Text(u"PATH", u"C:\\Windows\\System32\\;C:\\windows;C:\\Program Files\\A;\"C:\\x;y\";C:\\Program Files\\A\\", 2),
+      Text(u"PATH",
+           u"C:\\Windows\\System32\\;C:\\windows;C:\\Program Files\\A;\"C:\\x;y\";C:\\Program Files\\A\\", 2),
       Text(u"TEMP", u"C:\\T"), Text(u"A_HOME", u"C:\\Program Files\\A"), Text(u"LIST", u"c;a;b"),
       image::ValueItem{u"BINARY", 3, {1, 2}}};
   const auto found = NewVariables(after, before);
@@ -124,10 +133,16 @@ TEST(Environment, UserAndMachine) {
 TEST(Product, BestRegistration) {
   const std::u16string base = u"Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\";
   image::KeyItem runtime{"M", base + u"{R}", 0, {Text(u"DisplayName", u"Some Runtime")}};
-  image::KeyItem part{"M", base + u"{P}", 0,
-                      {Text(u"DisplayName", u"Editor part"), image::ValueItem{u"SystemComponent", 4, {1, 0, 0, 0}}}};
-  image::KeyItem main{"M", u"Software\\Wow6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\Editor", 0,
-                      {Text(u"DisplayName", u"Editor 2.1"), Text(u"Publisher", u"Maker"), Text(u"DisplayIcon", u"\"C:\\E\\e.exe\",0"),
+  image::KeyItem part{
+      "M",
+      base + u"{P}",
+      0,
+      {Text(u"DisplayName", u"Editor part"), image::ValueItem{u"SystemComponent", 4, {1, 0, 0, 0}}}};
+  image::KeyItem main{"M",
+                      u"Software\\Wow6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\Editor",
+                      0,
+                      {Text(u"DisplayName", u"Editor 2.1"), Text(u"Publisher", u"Maker"),
+                       Text(u"DisplayIcon", u"\"C:\\E\\e.exe\",0"),
                        Text(u"UninstallString", u"\"C:\\E\\uninstall.exe\" /S")}};
   const Product product = FindProduct({part, runtime, main}, "editor");
   EXPECT_EQ(product.display_name, u"Editor 2.1");

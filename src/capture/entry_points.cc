@@ -14,8 +14,9 @@ constexpr size_t kMaxEntries = 64;
 
 // Words of shortcuts and programs that serve the product but are not it.
 constexpr std::u16string_view kHelpers[] = {
-    u"readme", u"help",   u"manual",  u"license", u"website", u"homepage", u"on the web", u"documentation", u"release notes",
-    u"setup",  u"update", u"install", u"crash",   u"report",  u"helper",   u"redist",     u"register",      u"repair",
+    u"readme",     u"help",          u"manual",        u"license", u"website",  u"homepage",
+    u"on the web", u"documentation", u"release notes", u"setup",   u"update",   u"install",
+    u"crash",      u"report",        u"helper",        u"redist",  u"register", u"repair",
 };
 
 bool IsProgram(std::u16string_view path) {
@@ -38,10 +39,11 @@ int NameScore(std::u16string_view name, const Names& names) {
   int score = 0;
   auto compare = [&](const std::u16string& wanted) {
     if (wanted.empty()) return;
-    const int fit = letters == wanted ? 60
-                    : letters.starts_with(wanted) || wanted.starts_with(letters) ? 40
-                    : letters.find(wanted) != std::u16string::npos || wanted.find(letters) != std::u16string::npos ? 25
-                                                                                                                  : 0;
+    const int fit =
+        letters == wanted                                                                              ? 60
+        : letters.starts_with(wanted) || wanted.starts_with(letters)                                   ? 40
+        : letters.find(wanted) != std::u16string::npos || wanted.find(letters) != std::u16string::npos ? 25
+                                                                                                       : 0;
     score = std::max(score, fit);
   };
   compare(Letters(FromUtf8Lossy(names.image)));
@@ -52,10 +54,18 @@ int NameScore(std::u16string_view name, const Names& names) {
 int Score(const Candidate& c, const Names& names) {
   int score = 0;
   switch (c.kind) {
-    case Candidate::Kind::kStartMenu: score = 300; break;
-    case Candidate::Kind::kDesktop: score = 280; break;
-    case Candidate::Kind::kAppPath: score = 240; break;
-    case Candidate::Kind::kProgram: score = 100; break;
+    case Candidate::Kind::kStartMenu:
+      score = 300;
+      break;
+    case Candidate::Kind::kDesktop:
+      score = 280;
+      break;
+    case Candidate::Kind::kAppPath:
+      score = 240;
+      break;
+    case Candidate::Kind::kProgram:
+      score = 100;
+      break;
   }
   const auto stem = Stem(LastComponent(c.path));
   score += std::max(NameScore(c.name, names), NameScore(stem, names));
@@ -103,7 +113,10 @@ std::string UniqueId(const image::EntryPoint& entry, std::u16string_view path, s
 }  // namespace
 
 std::u16string ExpandFolders(std::u16string_view text, std::u16string_view profile) {
-  struct { std::u16string_view name; std::u16string value; } const folders[] = {
+  struct {
+    std::u16string_view name;
+    std::u16string value;
+  } const folders[] = {
       {u"%SystemDrive%", u"C:"},
       {u"%SystemRoot%", u"C:\\windows"},
       {u"%windir%", u"C:\\windows"},
@@ -139,13 +152,17 @@ std::u16string WithProfile(std::u16string_view path, std::u16string_view profile
 }
 
 std::vector<image::EntryPoint> RankEntryPoints(std::vector<Candidate> candidates, const Names& names) {
-  struct Ranked { int score; Candidate candidate; };
+  struct Ranked {
+    int score;
+    Candidate candidate;
+  };
   std::vector<Ranked> ranked;
   for (auto& candidate : candidates) {
     if (!IsProgram(candidate.path) || IsUninstaller(candidate)) continue;
     if (names.product && std::any_of(names.product->uninstallers.begin(), names.product->uninstallers.end(),
                                      [&](const std::u16string& program) {
-                                       return SameFolded(program, candidate.path) && LooksLikeUninstaller(candidate.name);
+                                       return SameFolded(program, candidate.path) &&
+                                              LooksLikeUninstaller(candidate.name);
                                      })) {
       continue;
     }
@@ -154,7 +171,8 @@ std::vector<image::EntryPoint> RankEntryPoints(std::vector<Candidate> candidates
   // The order of equal ones must not depend on how a directory was listed.
   std::sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
     if (a.score != b.score) return a.score > b.score;
-    return Folded(a.candidate.path + u'|' + a.candidate.arguments) < Folded(b.candidate.path + u'|' + b.candidate.arguments);
+    return Folded(a.candidate.path + u'|' + a.candidate.arguments) <
+           Folded(b.candidate.path + u'|' + b.candidate.arguments);
   });
   std::vector<image::EntryPoint> out;
   std::set<std::u16string> seen;
@@ -180,10 +198,14 @@ Status ChooseDefault(std::string_view wanted, std::vector<image::EntryPoint>* en
   auto matches = [&](const image::EntryPoint& entry, int how) {
     const std::u16string path = FromUtf8Lossy(entry.path);
     switch (how) {
-      case 0: return SameFolded(FromUtf8Lossy(entry.id), text) || SameFolded(path, text);
-      case 1: return SameFolded(LastComponent(path), text) || SameFolded(Stem(LastComponent(path)), text);
-      case 2: return EndsWithFolded(path, u"\\" + text);
-      default: return SameFolded(FromUtf8Lossy(entry.name), text);
+      case 0:
+        return SameFolded(FromUtf8Lossy(entry.id), text) || SameFolded(path, text);
+      case 1:
+        return SameFolded(LastComponent(path), text) || SameFolded(Stem(LastComponent(path)), text);
+      case 2:
+        return EndsWithFolded(path, u"\\" + text);
+      default:
+        return SameFolded(FromUtf8Lossy(entry.name), text);
     }
   };
   for (int how = 0; how < 4; ++how) {
@@ -196,7 +218,8 @@ Status ChooseDefault(std::string_view wanted, std::vector<image::EntryPoint>* en
   }
   std::string choices;
   for (const auto& entry : *entries) choices += (choices.empty() ? "" : ", ") + entry.id;
-  return Error{Errc::kInvalid, "choosing the entry point failed: there is no program '" + std::string(wanted) +
+  return Error{Errc::kInvalid, "choosing the entry point failed: there is no program '" +
+                                   std::string(wanted) +
                                    "' (programs found: " + (choices.empty() ? "none" : choices) + ")"};
 }
 

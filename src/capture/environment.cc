@@ -17,9 +17,10 @@ using catalog::kRegSz;
 
 // Variables that hold lists by their nature, even with one item.
 constexpr std::u16string_view kLists[] = {
-    u"Path", u"PATHEXT", u"PSModulePath", u"INCLUDE", u"LIB", u"LIBPATH", u"CLASSPATH", u"PYTHONPATH", u"PERL5LIB",
-    u"MANPATH", u"INFOPATH", u"PKG_CONFIG_PATH", u"XDG_DATA_DIRS", u"CMAKE_PREFIX_PATH", u"NODE_PATH", u"GOPATH",
-    u"_NT_SYMBOL_PATH", u"OPENSSL_MODULES", u"QT_PLUGIN_PATH", u"VST3_PATH",
+    u"Path",     u"PATHEXT",         u"PSModulePath",    u"INCLUDE",           u"LIB",
+    u"LIBPATH",  u"CLASSPATH",       u"PYTHONPATH",      u"PERL5LIB",          u"MANPATH",
+    u"INFOPATH", u"PKG_CONFIG_PATH", u"XDG_DATA_DIRS",   u"CMAKE_PREFIX_PATH", u"NODE_PATH",
+    u"GOPATH",   u"_NT_SYMBOL_PATH", u"OPENSSL_MODULES", u"QT_PLUGIN_PATH",    u"VST3_PATH",
 };
 
 std::vector<std::u16string_view> Items(std::u16string_view list) {

@@ -18,8 +18,8 @@ constexpr uint32_t kReparsePoint = 0x400, kTemporaryFile = 0x100, kOffline = 0x1
 
 // Attributes that say something about the file itself, not about how this volume stores it.
 uint32_t PortableAttributes(uint32_t attributes, bool directory) {
-  attributes &= ~(kReparsePoint | kTemporaryFile | kOffline | kNotIndexed | kCompressed | kEncrypted | os::kNormal |
-                  os::kDirectoryAttribute);
+  attributes &= ~(kReparsePoint | kTemporaryFile | kOffline | kNotIndexed | kCompressed | kEncrypted |
+                  os::kNormal | os::kDirectoryAttribute);
   if (directory) return attributes | os::kDirectoryAttribute;
   return attributes == 0 ? os::kNormal : attributes;
 }
@@ -33,7 +33,8 @@ Result<bool> SameContent(const os::Path& a, const os::Path& b) {
   for (uint64_t at = 0;;) {
     ASSIGN(const size_t got_a, file_a->ReadAt(at, buffer_a));
     ASSIGN(const size_t got_b, file_b->ReadAt(at, buffer_b));
-    if (got_a != got_b || !std::equal(buffer_a.begin(), buffer_a.begin() + static_cast<ptrdiff_t>(got_a), buffer_b.begin())) {
+    if (got_a != got_b ||
+        !std::equal(buffer_a.begin(), buffer_a.begin() + static_cast<ptrdiff_t>(got_a), buffer_b.begin())) {
       return false;
     }
     if (got_a == 0) return true;
@@ -43,7 +44,8 @@ Result<bool> SameContent(const os::Path& a, const os::Path& b) {
 
 class Walker {
  public:
-  Walker(std::u16string_view profile, bool sift, const std::function<os::Path(std::u16string_view)>& host_file, FileSet* out)
+  Walker(std::u16string_view profile, bool sift,
+         const std::function<os::Path(std::u16string_view)>& host_file, FileSet* out)
       : profile_(profile), sift_(sift), host_file_(host_file), out_(out) {}
 
   Status Walk(const os::Path& directory, const std::u16string& at) {
@@ -143,16 +145,17 @@ std::u16string VirtualPath(const std::string& root, std::u16string_view path, st
   return Join(FromUtf8Lossy(root + ":"), path);
 }
 
-Status AddTree(const std::filesystem::path& directory, std::u16string_view at, std::u16string_view profile, bool sift,
-               const std::function<std::filesystem::path(std::u16string_view)>& host_file, FileSet* out) {
+Status AddTree(const std::filesystem::path& directory, std::u16string_view at, std::u16string_view profile,
+               bool sift, const std::function<std::filesystem::path(std::u16string_view)>& host_file,
+               FileSet* out) {
   auto info = os::SystemFiles().Stat(directory);
   if (!info.ok()) return std::move(info).error();
   if (!info->directory) {
     return Error{Errc::kInvalid, "reading " + os::Utf8(directory) + " failed: it is not a folder"};
   }
   Walker walker(profile, sift, host_file, out);
-  // The folders on the way: "C:", "C:\Program Files", ... They carry the adopted folder's times, so that the same folder
-  // gives the same image everywhere.
+  // The folders on the way: "C:", "C:\Program Files", ... They carry the adopted folder's times, so that the
+  // same folder gives the same image everywhere.
   const auto parts = SplitPath(at);
   std::u16string way;
   for (const auto part : parts) {
@@ -169,7 +172,8 @@ Status AddTree(const std::filesystem::path& directory, std::u16string_view at, s
   return walker.Walk(directory, std::u16string(at));
 }
 
-void PruneDirectories(const std::function<bool(const image::FileItem&)>& on_host, std::vector<image::FileItem>* files) {
+void PruneDirectories(const std::function<bool(const image::FileItem&)>& on_host,
+                      std::vector<image::FileItem>* files) {
   // Folders that something kept lies in, by root and folded path.
   std::set<std::pair<std::string, std::u16string>> needed;
   auto need_parents = [&](const image::FileItem& item) {

@@ -27,13 +27,16 @@ Place PlaceOf(std::u16string_view virtual_path, std::u16string_view profile);
 // The way back, with the given profile folder.
 std::u16string VirtualPath(const std::string& root, std::u16string_view path, std::u16string_view profile);
 
-// Takes over everything below `directory`, which guests see at the virtual path `at`; directories leading there are
-// added. With `sift`, residue is dropped. `host_file` as in Workspace; may be empty.
-Status AddTree(const std::filesystem::path& directory, std::u16string_view at, std::u16string_view profile, bool sift,
-               const std::function<std::filesystem::path(std::u16string_view)>& host_file, FileSet* out);
+// Takes over everything below `directory`, which guests see at the virtual path `at`; directories leading
+// there are added. With `sift`, residue is dropped. `host_file` as in Workspace; may be empty.
+Status AddTree(const std::filesystem::path& directory, std::u16string_view at, std::u16string_view profile,
+               bool sift, const std::function<std::filesystem::path(std::u16string_view)>& host_file,
+               FileSet* out);
 
-// Removes directories that the host has too and that nothing captured lies in, and the folders above an empty rest.
-void PruneDirectories(const std::function<bool(const image::FileItem&)>& on_host, std::vector<image::FileItem>* files);
+// Removes directories that the host has too and that nothing captured lies in, and the folders above an empty
+// rest.
+void PruneDirectories(const std::function<bool(const image::FileItem&)>& on_host,
+                      std::vector<image::FileItem>* files);
 
 // 8.3 names of a directory's entries as pairs (name, short name); only systems that keep such names give any.
 std::vector<std::pair<std::u16string, std::u16string>> ShortNames(const std::filesystem::path& directory);

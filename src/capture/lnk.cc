@@ -7,8 +7,9 @@
 namespace plume::capture {
 namespace {
 
-constexpr uint32_t kHasIdList = 1, kHasLinkInfo = 2, kHasName = 4, kHasRelativePath = 8, kHasWorkingDir = 0x10,
-                   kHasArguments = 0x20, kHasIconLocation = 0x40, kIsUnicode = 0x80, kHasExpString = 0x200;
+constexpr uint32_t kHasIdList = 1, kHasLinkInfo = 2, kHasName = 4, kHasRelativePath = 8,
+                   kHasWorkingDir = 0x10, kHasArguments = 0x20, kHasIconLocation = 0x40, kIsUnicode = 0x80,
+                   kHasExpString = 0x200;
 constexpr uint32_t kEnvironmentBlock = 0xA0000001, kDarwinBlock = 0xA0000006;
 constexpr uint32_t kFileEntryExtension = 0xBEEF0004;
 constexpr uint8_t kClassId[16] = {0x01, 0x14, 0x02, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0x46};
@@ -29,8 +30,8 @@ std::optional<Bytes> Slice(Bytes b, size_t at, size_t n) {
   return b.subspan(at, n);
 }
 
-// Zero-terminated text inside `b`; unterminated text is malformed. ANSI text is read as Latin-1: the code page of the
-// machine that wrote it is not in the file, and writers of other text add the Unicode form.
+// Zero-terminated text inside `b`; unterminated text is malformed. ANSI text is read as Latin-1: the code
+// page of the machine that wrote it is not in the file, and writers of other text add the Unicode form.
 std::optional<std::u16string> AnsiAt(Bytes b, size_t at) {
   std::u16string out;
   for (; at < b.size(); ++at) {
@@ -50,8 +51,8 @@ std::optional<std::u16string> WideAt(Bytes b, size_t at) {
   }
 }
 
-// The long name in a file entry's extension block, whose offset is the last number of the item. Where it stands
-// depends on the block's version.
+// The long name in a file entry's extension block, whose offset is the last number of the item. Where it
+// stands depends on the block's version.
 std::optional<std::u16string> LongName(Bytes item) {
   if (item.size() < 4) return std::nullopt;
   const auto at = Get<uint16_t>(item, item.size() - 2);
@@ -166,7 +167,10 @@ Result<Lnk> ParseLnk(std::span<const uint8_t> bytes) {
     ASSIGN(out.target, PathOfLinkInfo(*info));
     at += info->size();
   }
-  struct { uint32_t flag; std::u16string* to; } const strings[] = {
+  struct {
+    uint32_t flag;
+    std::u16string* to;
+  } const strings[] = {
       {kHasName, &out.name},
       {kHasRelativePath, &out.relative_target},
       {kHasWorkingDir, &out.working_directory},

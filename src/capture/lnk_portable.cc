@@ -145,8 +145,8 @@ Result<std::vector<uint8_t>> Cleaned(std::span<const uint8_t> bytes, std::u16str
 }  // namespace
 
 Result<std::vector<uint8_t>> PortableLnk(std::span<const uint8_t> bytes, std::u16string_view profile) {
-  // Parts of a forged link may lie over each other, so that cleaning one changes what another is. Then the link stays as it
-  // is: what is written must be read again, and mean the same.
+  // Parts of a forged link may lie over each other, so that cleaning one changes what another is. Then the
+  // link stays as it is: what is written must be read again, and mean the same.
   constexpr int kTries = 4;
   ASSIGN(std::vector<uint8_t> out, Cleaned(bytes, profile));
   for (int i = 0; i < kTries; ++i) {

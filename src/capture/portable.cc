@@ -188,9 +188,9 @@ bool HasMarker(const std::vector<image::KeyItem>& keys, const std::u16string& ma
 }
 
 bool IsMarkerOf(const image::Config& config, const std::u16string& marker) {
-  return std::any_of(
-      config.variables.begin(), config.variables.end(),
-      [&](const image::Variable& variable) { return FromUtf8Lossy(variable.token).starts_with(marker); });
+  return std::any_of(config.variables.begin(), config.variables.end(), [&](const image::Variable& variable) {
+    return FromUtf8Lossy(variable.token).starts_with(marker);
+  });
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ class Variables {
   std::vector<std::string> used_;
 };
 
-// "%{plume:", or a longer one if some text of `keys` has that already. The marker of the variables of `base`, if it may be: then
-// the new version has one.
+// "%{plume:", or a longer one if some text of `keys` has that already. The marker of the variables of `base`,
+// if it may be: then the new version has one.
 std::u16string FreeMarker(const std::vector<image::KeyItem>& keys, const image::Content* base = nullptr);
 
 // Packages that Windows Installer keeps get names made of their product's code instead of random ones.

@@ -70,7 +70,8 @@ Product FindProduct(const std::vector<image::KeyItem>& keys, std::string_view im
     product.publisher = Text(key, u"Publisher");
     product.icon = Text(key, u"DisplayIcon");
     product.location = Text(key, u"InstallLocation");
-    if (const size_t comma = product.icon.rfind(u','); comma != std::u16string::npos) product.icon.resize(comma);
+    if (const size_t comma = product.icon.rfind(u','); comma != std::u16string::npos)
+      product.icon.resize(comma);
     std::erase(product.icon, u'"');
     std::erase(product.location, u'"');
     // Parts of a suite and patches register too, marked as parts.

@@ -150,7 +150,8 @@ constexpr ResidueRule kRules[] = {
     {kU, u"Software\\Microsoft\\Windows\\Shell\\BagMRU", kHistory},
     {kU, u"Software\\Microsoft\\Windows\\Shell\\Bags", kHistory},
     {kU, u"Software\\Microsoft\\Windows\\ShellNoRoam", kHistory},
-    {kU, u"Software\\Microsoft\\Windows NT\\CurrentVersion\\AppCompatFlags\\Compatibility Assistant", kHistory},
+    {kU, u"Software\\Microsoft\\Windows NT\\CurrentVersion\\AppCompatFlags\\Compatibility Assistant",
+     kHistory},
     {kU, u"Software\\Microsoft\\Windows NT\\CurrentVersion\\Devices", kSystemState},
     {kU, u"Software\\Microsoft\\Windows NT\\CurrentVersion\\PrinterPorts", kSystemState},
     {kU, u"Software\\Classes\\Local Settings\\Software\\Microsoft\\Windows\\Shell\\BagMRU", kHistory},
@@ -214,8 +215,10 @@ bool IsPackageSourceKey(std::u16string_view machine_key) {
 
 bool IsPackageSourceValue(std::u16string_view machine_key, std::u16string_view value) {
   return (SameFolded(value, u"InstallSource") || SameFolded(value, u"LocalPackage")) &&
-         MatchPath(u"Software\\Microsoft\\Windows\\CurrentVersion\\Installer\\UserData\\*\\Products\\*\\InstallProperties",
-                   machine_key);
+         MatchPath(
+             u"Software\\Microsoft\\Windows\\CurrentVersion\\Installer\\UserData\\*\\Products\\*"
+             u"\\InstallProperties",
+             machine_key);
 }
 
 bool IsUninstallKey(std::u16string_view key) {

@@ -1,5 +1,6 @@
-// What an installation leaves behind that is not the application: temporary files, caches, histories, machine state.
-// Pure. The tables are in rules.cc; docs/formats/capture-rules.md explains every row to administrators.
+// What an installation leaves behind that is not the application: temporary files, caches, histories, machine
+// state. Pure. The tables are in rules.cc; docs/formats/capture-rules.md explains every row to
+// administrators.
 #pragma once
 #include <span>
 #include <string_view>
@@ -10,14 +11,15 @@ enum class Scope : uint8_t { kDrive, kProfile, kMachineKey, kUserKey };
 
 struct ResidueRule {
   Scope scope;
-  std::u16string_view pattern;   // see MatchPath (text.h); relative to the scope's root
-  std::string_view reason;       // words for the administrator
+  std::u16string_view pattern;  // see MatchPath (text.h); relative to the scope's root
+  std::string_view reason;      // words for the administrator
 };
 
 std::span<const ResidueRule> ResidueRules();
 
-// The rule that drops this path, or null. `path` is relative: to the drive or profile folder; to \REGISTRY\MACHINE or
-// the current user's key. Keys of the 32-bit view (Wow6432Node) fall under the rules of their 64-bit places.
+// The rule that drops this path, or null. `path` is relative: to the drive or profile folder; to
+// \REGISTRY\MACHINE or the current user's key. Keys of the 32-bit view (Wow6432Node) fall under the rules of
+// their 64-bit places.
 const ResidueRule* FindResidue(Scope scope, std::u16string_view path);
 
 // Values dropped from a key that is kept.

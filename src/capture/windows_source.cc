@@ -20,7 +20,8 @@ class OpenKey {
  public:
   OpenKey(HKEY root, const std::u16string& path) {
     // The 64-bit view whatever this program is: 32-bit keys are ordinary keys below Wow6432Node.
-    if (RegOpenKeyExW(root, Wide(path), 0, KEY_READ | KEY_WOW64_64KEY, &key_) != ERROR_SUCCESS) key_ = nullptr;
+    if (RegOpenKeyExW(root, Wide(path), 0, KEY_READ | KEY_WOW64_64KEY, &key_) != ERROR_SUCCESS)
+      key_ = nullptr;
   }
   OpenKey(const OpenKey&) = delete;
   OpenKey& operator=(const OpenKey&) = delete;
@@ -39,15 +40,16 @@ bool ReadKey(HKEY root, const std::u16string& path, KeyContent* out) {
   *out = {};
   DWORD longest_subkey = 0, longest_name = 0, largest_data = 0;
   FILETIME written{};
-  if (RegQueryInfoKeyW(key.get(), nullptr, nullptr, nullptr, nullptr, &longest_subkey, nullptr, nullptr, &longest_name,
-                       &largest_data, nullptr, &written) != ERROR_SUCCESS) {
+  if (RegQueryInfoKeyW(key.get(), nullptr, nullptr, nullptr, nullptr, &longest_subkey, nullptr, nullptr,
+                       &longest_name, &largest_data, nullptr, &written) != ERROR_SUCCESS) {
     return false;
   }
   out->modified = static_cast<int64_t>(uint64_t{written.dwHighDateTime} << 32 | written.dwLowDateTime);
   std::vector<wchar_t> name(std::max<size_t>(longest_subkey, longest_name) + 2);
   for (DWORD i = 0;; ++i) {
     DWORD units = static_cast<DWORD>(name.size());
-    const LSTATUS status = RegEnumKeyExW(key.get(), i, name.data(), &units, nullptr, nullptr, nullptr, nullptr);
+    const LSTATUS status =
+        RegEnumKeyExW(key.get(), i, name.data(), &units, nullptr, nullptr, nullptr, nullptr);
     if (status == ERROR_NO_MORE_ITEMS) break;
     if (status == ERROR_MORE_DATA) {
       name.resize(name.size() * 2);
@@ -60,7 +62,8 @@ bool ReadKey(HKEY root, const std::u16string& path, KeyContent* out) {
   std::vector<uint8_t> data(size_t{largest_data} + 2);
   for (DWORD i = 0;; ++i) {
     DWORD units = static_cast<DWORD>(name.size()), size = static_cast<DWORD>(data.size()), type = 0;
-    const LSTATUS status = RegEnumValueW(key.get(), i, name.data(), &units, nullptr, &type, data.data(), &size);
+    const LSTATUS status =
+        RegEnumValueW(key.get(), i, name.data(), &units, nullptr, &type, data.data(), &size);
     if (status == ERROR_NO_MORE_ITEMS) break;
     if (status == ERROR_MORE_DATA) {
       name.resize(name.size() * 2);
@@ -105,7 +108,9 @@ class HostKeys : public KeySource {
 
 }  // namespace
 
-std::unique_ptr<KeySource> OpenUpperKeys(const std::u16string& key) { return std::make_unique<UpperKeys>(key); }
+std::unique_ptr<KeySource> OpenUpperKeys(const std::u16string& key) {
+  return std::make_unique<UpperKeys>(key);
+}
 
 std::unique_ptr<KeySource> OpenHostKeys() { return std::make_unique<HostKeys>(); }
 
@@ -119,7 +124,8 @@ std::vector<std::pair<std::u16string, std::u16string>> ShortNames(const std::fil
   if (pattern.rfind(L"\\\\", 0) != 0) pattern.insert(0, L"\\\\?\\");
   pattern += L"\\*";
   WIN32_FIND_DATAW found;
-  const HANDLE search = FindFirstFileExW(pattern.c_str(), FindExInfoStandard, &found, FindExSearchNameMatch, nullptr, 0);
+  const HANDLE search =
+      FindFirstFileExW(pattern.c_str(), FindExInfoStandard, &found, FindExSearchNameMatch, nullptr, 0);
   if (search == INVALID_HANDLE_VALUE) return out;
   do {
     if (found.cAlternateFileName[0] == 0) continue;

@@ -78,8 +78,8 @@ class Builder {
     return Ok();
   }
 
-  // What the content is based on, the image that is being replaced, then the newest: so building the same again
-  // refers to the same packs.
+  // What the content is based on, the image that is being replaced, then the newest: so building the same
+  // again refers to the same packs.
   Status FindKnownChunks() {
     if (!content_.base.empty()) TRY(known_.Add(store_, content_.base));
     for (const std::string& ref : options_.previous) {
@@ -238,15 +238,14 @@ class Builder {
     return Place(job.file, job.digest, static_cast<uint32_t>(job.plain.size()), job.stored);
   }
 
-  // Decides on one chunk, in reading order: seen in this image, stored by an earlier one, or new; then `bytes` are
-  // what is stored.
+  // Decides on one chunk, in reading order: seen in this image, stored by an earlier one, or new; then
+  // `bytes` are what is stored.
   Status Place(size_t file, const os::Digest& digest, uint32_t size, const std::vector<uint8_t>& bytes) {
     stats_.plain_bytes += size;
     ++stats_.chunks;
     progress_.bytes_done += size;
     Report(false);
-    const auto [found, is_new] =
-        indices_.try_emplace(digest, static_cast<uint32_t>(input_.chunks.size()));
+    const auto [found, is_new] = indices_.try_emplace(digest, static_cast<uint32_t>(input_.chunks.size()));
     input_.files[file].chunks.push_back(found->second);
     if (!is_new) return Ok();
 

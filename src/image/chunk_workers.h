@@ -1,5 +1,5 @@
-// Hashes and compresses chunks on worker threads, giving results back in the order they were put in: the builder decides on
-// them in that order, so the image does not depend on thread timing.
+// Hashes and compresses chunks on worker threads, giving results back in the order they were put in: the
+// builder decides on them in that order, so the image does not depend on thread timing.
 #pragma once
 #include <condition_variable>
 #include <cstdint>
@@ -15,10 +15,10 @@
 namespace plume::image {
 
 struct ChunkJob {
-  uint64_t file = 0;               // the caller's number
+  uint64_t file = 0;  // the caller's number
   std::vector<uint8_t> plain;
-  os::Digest digest{};             // result
-  std::vector<uint8_t> stored;     // result; empty if `skip` said the chunk is stored already
+  os::Digest digest{};          // result
+  std::vector<uint8_t> stored;  // result; empty if `skip` said the chunk is stored already
 };
 
 class ChunkWorkers {

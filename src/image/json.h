@@ -11,7 +11,8 @@ namespace plume::image {
 
 using Json = nlohmann::json;
 
-// A JSON object or kInvalid. Depth is bounded: the parser recurses nowhere, but walking and freeing deep trees would.
+// A JSON object or kInvalid. Depth is bounded: the parser recurses nowhere, but walking and freeing deep
+// trees would.
 inline constexpr int kMaxJsonDepth = 32;
 Result<Json> ParseJsonObject(std::string_view text, const std::string& what);
 
@@ -21,7 +22,8 @@ const Json* ArrayMember(const Json& object, const char* name);
 const Json* ObjectMember(const Json& object, const char* name);
 // Empty / `fallback` if absent. A member of another type is kInvalid.
 Result<std::string> TextMember(const Json& object, const char* name, const std::string& what);
-Result<uint64_t> NumberMember(const Json& object, const char* name, uint64_t fallback, const std::string& what);
+Result<uint64_t> NumberMember(const Json& object, const char* name, uint64_t fallback,
+                              const std::string& what);
 Result<bool> BoolMember(const Json& object, const char* name, bool fallback, const std::string& what);
 
 // Compact text; malformed UTF-8 becomes U+FFFD instead of an exception.

@@ -29,8 +29,8 @@ struct StoredChunk {
 
 class KnownChunks {
  public:
-  // Adds the chunks of an image. A chunk known already keeps its place. Images whose catalog or packs are damaged or missing
-  // are refused (kCorrupt, kNotFound): nothing may be built on them.
+  // Adds the chunks of an image. A chunk known already keeps its place. Images whose catalog or packs are
+  // damaged or missing are refused (kCorrupt, kNotFound): nothing may be built on them.
   Status Add(const Store& store, const std::string& manifest_digest);
   const StoredChunk* Find(const os::Digest& digest) const;
   const std::vector<Descriptor>& packs() const { return packs_; }

@@ -63,7 +63,8 @@ Result<Descriptor> BlobWriter::Commit(const std::string& media_type, const std::
   }
   const os::Path final_name = layout_.BlobPath(blob.digest);
   // An equal one is kept and the destructor drops this copy. One of another size is damaged: it is replaced.
-  if (const Result<uint64_t> there = layout_.BlobSize(blob.digest); there.ok() && *there == size_) return blob;
+  if (const Result<uint64_t> there = layout_.BlobSize(blob.digest); there.ok() && *there == size_)
+    return blob;
   TRY(file_->Flush());
   TRY(file_->Close());
   Status renamed = layout_.files().Rename(temporary_, final_name, /*replace=*/true);
@@ -92,8 +93,8 @@ Result<std::unique_ptr<Layout>> Layout::Open(os::FileSystem& files, const os::Pa
     }
     TRY(files.MakeDirectories(layout->BlobFolder()));
     // Another process may be doing the same, and have entered an image already.
-    ASSIGN(const os::FileLock lock, os::FileLock::Acquire(directory / "index.lock",
-                                                          os::FileLock::Mode::kExclusive, kIndexTimeoutMs));
+    ASSIGN(const os::FileLock lock,
+           os::FileLock::Acquire(directory / "index.lock", os::FileLock::Mode::kExclusive, kIndexTimeoutMs));
     if (!os::Exists(files, directory / "index.json")) {
       TRY(os::WriteAtomic(files, directory / "index.json", std::string_view(kEmptyIndex)));
     }

@@ -1,8 +1,8 @@
-// An OCI image layout folder: oci-layout, index.json, blobs/sha256/<hex>. The part that the local image store and
-// `oci:` repositories share. Source: OCI Image Format Specification 1.1, image-layout.md.
+// An OCI image layout folder: oci-layout, index.json, blobs/sha256/<hex>. The part that the local image store
+// and `oci:` repositories share. Source: OCI Image Format Specification 1.1, image-layout.md.
 //
-// Crash safety and concurrency are described in image/store.h; all functions are thread-safe. index.json entries that
-// other tools made are kept as they are.
+// Crash safety and concurrency are described in image/store.h; all functions are thread-safe. index.json
+// entries that other tools made are kept as they are.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -35,8 +35,8 @@ class BlobWriter {
   BlobWriter& operator=(const BlobWriter&) = delete;
   Status Write(os::ByteView bytes);
   uint64_t size() const { return size_; }
-  // Flushes and publishes the blob under its digest, which is returned. With `expected` (a "sha256:..." digest) it must
-  // be that one, else kCorrupt and nothing is published. An existing equal blob is kept.
+  // Flushes and publishes the blob under its digest, which is returned. With `expected` (a "sha256:..."
+  // digest) it must be that one, else kCorrupt and nothing is published. An existing equal blob is kept.
   Result<Descriptor> Commit(const std::string& media_type, const std::string& expected = "");
 
  private:
@@ -51,8 +51,8 @@ class BlobWriter {
 
 class Layout {
  public:
-  // Opens the layout at `directory`. With `create` an empty one is made if there is none, else that is kNotFound.
-  // `files` must outlive the layout.
+  // Opens the layout at `directory`. With `create` an empty one is made if there is none, else that is
+  // kNotFound. `files` must outlive the layout.
   static Result<std::unique_ptr<Layout>> Open(os::FileSystem& files, const os::Path& directory, bool create);
 
   const os::Path& directory() const { return directory_; }
@@ -70,8 +70,10 @@ class Layout {
   Result<uint64_t> BlobSize(const std::string& digest) const;
   os::Path BlobPath(const std::string& digest) const;  // REQUIRES a well-formed digest
   Result<os::Bytes> ReadBlob(const std::string& digest, uint64_t limit) const;  // verified, else kCorrupt
-  Result<os::Bytes> ReadBlobRange(const std::string& digest, uint64_t offset, uint64_t length) const;  // not verified
-  // Pieces of [offset, offset + length), length 0 = to the end; not verified. kCorrupt if the blob is shorter.
+  Result<os::Bytes> ReadBlobRange(const std::string& digest, uint64_t offset,
+                                  uint64_t length) const;  // not verified
+  // Pieces of [offset, offset + length), length 0 = to the end; not verified. kCorrupt if the blob is
+  // shorter.
   Status StreamBlob(const std::string& digest, uint64_t offset, uint64_t length,
                     const std::function<Status(os::ByteView)>& sink) const;
   // Reads the whole blob and compares its digest.
@@ -81,8 +83,8 @@ class Layout {
 
   // Keeps CollectGarbage away from blobs that no entry refers to yet.
   Result<os::FileLock> HoldBlobs() const;
-  // Removes every blob that no entry's manifest refers to, and what killed writers left; returns the bytes freed.
-  // kBusy if somebody holds the blobs and goes on for 2 seconds.
+  // Removes every blob that no entry's manifest refers to, and what killed writers left; returns the bytes
+  // freed. kBusy if somebody holds the blobs and goes on for 2 seconds.
   Result<uint64_t> CollectGarbage();
 
  private:

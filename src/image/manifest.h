@@ -41,8 +41,10 @@ std::string ToJson(const Manifest& manifest);
 // Strict: kInvalid unless it is a well-formed Plume manifest; unknown annotations are ignored. Never throws.
 Result<Manifest> ParseManifest(std::string_view json);
 
-// What may stand before and after the colon of an image reference: OCI names ("team/app-x", lower case) and tags.
-bool IsImageName(std::string_view name);     // [a-z0-9]+((.|_|__|-+)[a-z0-9]+)* per component, components split by "/"
+// What may stand before and after the colon of an image reference: OCI names ("team/app-x", lower case) and
+// tags.
+bool IsImageName(
+    std::string_view name);  // [a-z0-9]+((.|_|__|-+)[a-z0-9]+)* per component, components split by "/"
 bool IsImageVersion(std::string_view text);  // [A-Za-z0-9_][A-Za-z0-9._-]{0,127}
 
 }  // namespace plume::image

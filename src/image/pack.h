@@ -1,5 +1,6 @@
-// Packs: blobs of many stored chunks (image/codec.h) one after another, without header or gaps. Where a chunk is stands
-// in the catalog (pack, offset, stored, size), so any part can be fetched by range. docs/formats/pack.md
+// Packs: blobs of many stored chunks (image/codec.h) one after another, without header or gaps. Where a chunk
+// is stands in the catalog (pack, offset, stored, size), so any part can be fetched by range.
+// docs/formats/pack.md
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,7 @@ class PackWriter {
  public:
   explicit PackWriter(const Layout& layout) : layout_(layout) {}
   struct Place {
-    uint32_t pack;    // number among this writer's packs
+    uint32_t pack;  // number among this writer's packs
     uint64_t offset;
   };
   Result<Place> Add(std::span<const uint8_t> stored);

@@ -1,10 +1,11 @@
-// The local image store: an OCI image layout folder whose entries are named "NAME:VERSION". docs/formats/store.md
+// The local image store: an OCI image layout folder whose entries are named "NAME:VERSION".
+// docs/formats/store.md
 //
 // Crash safety: a blob is written under a temporary name, flushed, verified, renamed; index.json is replaced
-// atomically and only names images whose blobs are all there. So a kill at any instant leaves a valid store, at worst
-// with blobs that nothing refers to; CollectGarbage removes those. Several processes may use one store at once:
-// index.json changes under an exclusive lock; builders hold the shared blob lock from their first blob to their tag,
-// and garbage collection takes it exclusively. All functions are thread-safe.
+// atomically and only names images whose blobs are all there. So a kill at any instant leaves a valid store,
+// at worst with blobs that nothing refers to; CollectGarbage removes those. Several processes may use one
+// store at once: index.json changes under an exclusive lock; builders hold the shared blob lock from their
+// first blob to their tag, and garbage collection takes it exclusively. All functions are thread-safe.
 #pragma once
 #include <memory>
 #include <string>
@@ -31,11 +32,13 @@ class Store {
   static Result<std::unique_ptr<Store>> Open(os::FileSystem& files, const os::Path& directory);
 
   Result<std::vector<ImageRef>> List() const;  // sorted by name, then version
-  // "NAME:VERSION", "NAME" (the highest version), "sha256:<hex>" or an unambiguous prefix of at least 6 hex digits.
+  // "NAME:VERSION", "NAME" (the highest version), "sha256:<hex>" or an unambiguous prefix of at least 6 hex
+  // digits.
   Result<ImageRef> Resolve(const std::string& ref) const;
   Result<Manifest> ReadManifest(const std::string& digest) const;
   Result<Config> ReadConfig(const Manifest& manifest) const;
-  // Makes NAME:VERSION (from the manifest) mean this manifest; every blob of it must be in the store, with its size.
+  // Makes NAME:VERSION (from the manifest) mean this manifest; every blob of it must be in the store, with
+  // its size.
   Result<ImageRef> Tag(const std::string& manifest_digest);
   // Forgets NAME:VERSION; its blobs stay until CollectGarbage.
   Status Remove(const ImageRef& image);
@@ -49,7 +52,8 @@ class Store {
   const std::unique_ptr<Layout> layout_;
 };
 
-// Orders versions as people read them: runs of digits compare as numbers ("1.10" > "1.9"). Negative, 0, positive.
+// Orders versions as people read them: runs of digits compare as numbers ("1.10" > "1.9"). Negative, 0,
+// positive.
 int CompareVersions(std::string_view a, std::string_view b);
 
 }  // namespace plume::image
