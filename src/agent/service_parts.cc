@@ -39,4 +39,19 @@ bool OnlyManager(const std::vector<GuestProcess>& guests, const std::u16string& 
   return parts.size() == guests.size();
 }
 
+std::vector<uint32_t> ProcessesOf(const std::vector<GuestProcess>& guests, const std::u16string& manager,
+                                  const std::vector<SystemService>& system, const std::u16string& name) {
+  std::u16string command;
+  for (const SystemService& s : system)
+    if (view::EqualFolded(s.name, name)) command = s.command;
+  std::vector<uint32_t> out;
+  for (const GuestProcess& g : guests) {
+    const bool child = std::any_of(guests.begin(), guests.end(), [&](const GuestProcess& m) {
+      return m.pid == g.parent && view::EqualFolded(m.image, manager);
+    });
+    if (child && !command.empty() && view::EqualFolded(g.command, command)) out.push_back(g.pid);
+  }
+  return out;
+}
+
 }  // namespace plume::agent

@@ -29,4 +29,8 @@ struct GuestProcess {
 bool OnlyManager(const std::vector<GuestProcess>& guests, const std::u16string& manager,
                  const std::vector<SystemService>& system);
 
+// The processes that a service manager among `guests` started for the system's service `name`.
+std::vector<uint32_t> ProcessesOf(const std::vector<GuestProcess>& guests, const std::u16string& manager,
+                                  const std::vector<SystemService>& system, const std::u16string& name);
+
 }  // namespace plume::agent

@@ -29,6 +29,15 @@ TEST(ServiceParts, ManagerWithItsSystemServicesIsIdle) {
   EXPECT_TRUE(OnlyManager({helper, kRpcSs, kServices}, kManager, kSystem));
 }
 
+TEST(ServiceParts, TheProcessesOfAService) {
+  const GuestProcess namesake{40, 2, kRpcSs.image, kRpcSs.command};
+  EXPECT_EQ(ProcessesOf({namesake, kRpcSs, kServices}, kManager, kSystem, u"rpcss"),
+            std::vector<uint32_t>{20});
+  EXPECT_TRUE(ProcessesOf({kRpcSs}, kManager, kSystem, u"RpcSs").empty());
+  EXPECT_TRUE(ProcessesOf({kRpcSs, kServices}, kManager, kSystem, u"Tcpip").empty());
+  EXPECT_TRUE(ProcessesOf({kRpcSs, kServices}, kManager, kSystem, u"None").empty());
+}
+
 TEST(ServiceParts, AnythingElseKeepsIt) {
   EXPECT_FALSE(OnlyManager({}, kManager, kSystem));
   EXPECT_FALSE(OnlyManager({kRpcSs}, kManager, kSystem));  // not its child any more: nobody's business

@@ -399,6 +399,7 @@ void Vms::Release(const std::string& id) {
 }
 
 void Vms::TendLocked(Vm* vm) {
+  ForgetDeadServersLocked(vm);
   EndIdleServicesLocked(vm);
   if (InUseLocked(*vm)) return;
   if (vm->record.remove_when_empty) {
@@ -408,6 +409,7 @@ void Vms::TendLocked(Vm* vm) {
   vm->job = Job();  // an idle VM costs no handle
   vm->services = Services::kUnknown;
   vm->kept_services.clear();
+  vm->served_objects = false;
 }
 
 // Every VM that has a job is a question to the system. So of a thousand only some are looked at in one call,

@@ -26,6 +26,7 @@
 #include "agent/win/vm_space.h"
 #include "base/result.h"
 #include "trace/recording.h"
+#include "view/object_name.h"
 
 namespace plume::agent {
 
@@ -164,6 +165,7 @@ class Vms {
     Services services = Services::kUnknown;
     std::vector<uint32_t> kept_services;  // guests of which it is known that the manager is not idle
     uint64_t judge_services_at = 0;       // GetTickCount64
+    bool served_objects = false;          // a guest served COM objects when it was last asked
     // Numbers of workspaces are never used twice: what is left of an old one may still be on its way out.
     uint32_t last_workspace = 1;
     std::set<std::string> notes;
@@ -185,6 +187,8 @@ class Vms {
   Vm* FindIdLocked(const std::string& id) const;
   bool InUseLocked(const Vm& vm) const;
   void EndIdleServicesLocked(Vm* vm) const;
+  void ForgetDeadServersLocked(Vm* vm) const;
+  view::ObjectMark MarkOf(const Vm& vm) const;  // what its own names carry
   static Error BusyError(const std::string& what, const Vm& vm);
   Status SaveLocked(const VmRecord& record) const;
   Status PrepareFolder(const VmRecord& vm) const;

@@ -56,15 +56,37 @@ void Vms::BeganServices(const std::string& id) {
   if (Vm* vm = FindIdLocked(id)) vm->services = Services::kMayRun;
 }
 
+// RpcSs keeps the classes and running objects of servers that were killed, and goes on handing them out. Once
+// no guest serves objects any more all it keeps is of such: it is ended, and COM starts it anew at its next
+// use.
+void Vms::ForgetDeadServersLocked(Vm* vm) const {
+  if (vm->services != Services::kMayRun || !vm->job) return;
+  const bool serves = GuestsServeObjects(MarkOf(*vm));
+  const bool ended = vm->served_objects && !serves;
+  vm->served_objects = serves;
+  if (!ended) return;
+  std::vector<GuestProcess> guests;
+  for (const uint32_t pid : vm->job.Processes()) guests.push_back(Describe(pid));
+  for (const uint32_t pid :
+       ProcessesOf(guests, facts_.system_root + u"\\System32\\services.exe", facts_.services, u"RpcSs")) {
+    const Handle process(OpenProcess(PROCESS_TERMINATE, FALSE, pid));
+    // Who began to serve meanwhile has told so before it registers anything.
+    if (process && !GuestsServeObjects(MarkOf(*vm))) TerminateProcess(process.get(), 0);
+  }
+}
+
+view::ObjectMark Vms::MarkOf(const Vm& vm) const {
+  return view::MakeObjectMark(CurrentUserKey() + u"\\" +
+                              state_.WorkspaceKey(ToUtf16(vm.record.id), vm.record.workspace));
+}
+
 void Vms::EndIdleServicesLocked(Vm* vm) const {
   if (vm->services != Services::kMayRun || !vm->job) return;
   const std::vector<uint32_t> pids = vm->job.Processes();
   // The same guests are judged again now and then only: what cannot be asked now may be a moment later.
   if (pids.empty() || (pids == vm->kept_services && GetTickCount64() < vm->judge_services_at)) return;
   // Not before it has started what starts by itself.
-  const view::ObjectMark mark = view::MakeObjectMark(
-      CurrentUserKey() + u"\\" + state_.WorkspaceKey(ToUtf16(vm->record.id), vm->record.workspace));
-  if (!ManagerHasStarted(mark)) return;
+  if (!ManagerHasStarted(MarkOf(*vm))) return;
   std::vector<GuestProcess> guests;
   for (const uint32_t pid : pids) guests.push_back(Describe(pid));
   if (!OnlyManager(guests, facts_.system_root + u"\\System32\\services.exe", facts_.services)) {

@@ -1,4 +1,5 @@
-// COM: classes in DLLs, servers in processes, running objects, and the same class in several places at once.
+// COM: classes in DLLs, servers in processes, running objects. The same class in several places:
+// checks_com_clash.cc.
 #include <objbase.h>
 #include <objidl.h>
 // clang-format off
@@ -50,6 +51,7 @@ std::string HoldSta(Context& c) { return HoldDll<kMachine>(c, L"Apartment"); }
 std::string HoldFree(Context& c) { return HoldDll<kMachine>(c, L"Free"); }
 std::string HoldBoth(Context& c) { return HoldDll<kMachine>(c, L"Both"); }
 std::string HoldSingle(Context& c) { return HoldDll<kMachine>(c, L""); }
+std::string HoldNeutral(Context& c) { return HoldDll<kMachine>(c, L"Neutral"); }
 std::string HoldUser(Context& c) { return HoldDll<kUser>(c, L"Both"); }
 
 CHECK_WITH(com, dll_apartment, kMachineSeen, kSeen, HoldSta, InSta);
@@ -57,6 +59,9 @@ CHECK_WITH(com, dll_apartment_from_mta, kMachineSeen, kSeen, HoldSta, InMta);
 CHECK_WITH(com, dll_free, kMachineSeen, kSeen, HoldFree, InMta);
 CHECK_WITH(com, dll_free_from_sta, kMachineSeen, kSeen, HoldFree, InSta);
 CHECK_WITH(com, dll_both, kMachineSeen, kSeen, HoldBoth, InSta);
+CHECK_WITH(com, dll_both_from_mta, kMachineSeen, kSeen, HoldBoth, InMta);
+CHECK_WITH(com, dll_neutral, kMachineSeen, kSeen, HoldNeutral, InSta);
+CHECK_WITH(com, dll_neutral_from_mta, kMachineSeen, kSeen, HoldNeutral, InMta);
 CHECK_WITH(com, dll_single, kMachineSeen, kSeen, HoldSingle, InSta);
 CHECK_WITH(com, dll_of_the_user, kMachineSeen, kSeen, HoldUser, OfTheUser);
 CHECK_WITH(com, dll_class_object, kMachineSeen, kSeen, HoldBoth, [](Context& c) {
@@ -365,6 +370,31 @@ CHECK_WITH(
                            answer.process != GetCurrentProcessId());
     });
 
+std::string HoldService(Context& c) {
+  // Wine reads names of at most 38 units from LocalService.
+  const std::wstring name = L"PlumeConf-" + TextOf(ClassOf(c, L"service")).substr(1, 23);
+  const std::wstring command = ServiceCommand(name, ClassOf(c), Tag(c));
+  const SC_HANDLE manager = OpenSCManagerW(nullptr, nullptr, SC_MANAGER_CREATE_SERVICE);
+  const SC_HANDLE service =
+      CreateServiceW(manager, name.c_str(), name.c_str(), SERVICE_ALL_ACCESS, SERVICE_WIN32_OWN_PROCESS,
+                     SERVICE_DEMAND_START, SERVICE_ERROR_IGNORE, command.c_str(), nullptr, nullptr, nullptr,
+                     nullptr, nullptr);
+  const std::string failed = service != nullptr ? "" : LastError();
+  CloseServiceHandle(service);
+  CloseServiceHandle(manager);
+  if (!failed.empty()) return failed;
+  const std::wstring application = TextOf(ClassOf(c, L"application"));
+  const bool done = SetClassKey(kMachine, ClassOf(c), L"", application, L"AppID") &&
+                    SetKey(kMachine, L"AppID\\" + application, name, L"LocalService");
+  return done ? "" : LastError();
+}
+CHECK(com, service, HoldService, [](Context& c) {
+  ComAnswer answer;
+  HRESULT hr = E_FAIL;
+  InApartment(COINIT_MULTITHREADED, [&] { hr = CreateAndAsk(ClassOf(c), CLSCTX_LOCAL_SERVER, &answer); });
+  return Found(hr, answer.kind == ComKind::kService && answer.tag == Tag(c));
+});
+
 // --- running objects
 // --------------------------------------------------------------------------------------------------
 
@@ -530,68 +560,6 @@ Finding Unmarshals(Context& c) {
 CHECK(com, marshalled, HoldMarshalled<MSHLFLAGS_NORMAL>, Unmarshals);
 CHECK(com, marshalled_for_many, HoldMarshalled<MSHLFLAGS_TABLESTRONG>, Unmarshals);
 CHECK(com, marshalled_without_pings, HoldMarshalled<MSHLFLAGS_NORMAL | MSHLFLAGS_NOPING>, Unmarshals);
-
-// --- one class, several registrations at once
-// ------------------------------------------------------------------------- The holder registers a class in
-// one way and uses it; the prober registers the same class in another way and uses it; which one does the
-// holder then get?
-
-enum Way { kSta, kFreeThreaded, kExe };
-
-CLSID Clash(const Context& c) { return ClassOf(c, L"clash"); }
-DWORD OwnTag(const Context& c, bool prober) { return TagOf(c.check + c.id + (prober ? "prober" : "holder")); }
-HRESULT Use(const Context& c, Way way, ComAnswer* answer) {
-  HRESULT hr = E_FAIL;
-  InApartment(way == kSta ? COINIT_APARTMENTTHREADED : COINIT_MULTITHREADED,
-              [&] { hr = CreateAndAsk(Clash(c), CLSCTX_INPROC_SERVER | CLSCTX_LOCAL_SERVER, answer); });
-  return hr;
-}
-bool IsOf(const ComAnswer& answer, Way way, DWORD tag) {
-  return answer.tag == tag && answer.kind == (way == kExe ? ComKind::kProgram : ComKind::kDll);
-}
-std::string RegisterAndUse(Context& c, Way way, bool prober) {
-  const DWORD tag = OwnTag(c, prober);
-  if (!RegisterClass(kMachine, Clash(c), way == kExe ? ComKind::kProgram : ComKind::kDll,
-                     way == kSta ? L"Apartment" : L"Free", tag))
-    return LastError();
-  ComAnswer answer;
-  HRESULT hr = S_OK;
-  // A server of before may be about to end.
-  for (int i = 0; i < 20; ++i, Sleep(300))
-    if (hr = Use(c, way, &answer); SUCCEEDED(hr) && IsOf(answer, way, tag)) return {};
-  return FAILED(hr) ? Failed("using it", hr) : "another one answered";
-}
-template <Way kHolders, Way kProbers>
-struct Clashing {
-  static std::string Hold(Context& c) { return RegisterAndUse(c, kHolders, false); }
-  static Finding Probe(Context& c) {
-    const std::string failed = RegisterAndUse(c, kProbers, true);
-    return failed.empty() ? Visible() : Unsupported("prober: " + failed);
-  }
-  static Finding Observe(Context& c) {
-    ComAnswer answer;
-    HRESULT hr = S_OK;
-    for (int i = 0; i < 20; ++i, Sleep(300)) {
-      hr = Use(c, kHolders, &answer);
-      if (SUCCEEDED(hr) && IsOf(answer, kProbers, OwnTag(c, true))) return Visible("the prober's class came");
-      if (SUCCEEDED(hr) && IsOf(answer, kHolders, OwnTag(c, false))) return Isolated("its own class came");
-    }
-    return FAILED(hr) ? Visible("its own is gone, " + Hex(static_cast<unsigned long>(hr)))
-                      : Visible("a mixture of both came");
-  }
-};
-#define CLASH(name, holders, probers)                                                                \
-  CHECK_OBSERVED(com, name, (Clashing<holders, probers>::Hold), (Clashing<holders, probers>::Probe), \
-                 (Clashing<holders, probers>::Observe))
-CLASH(clash_apartment_apartment, kSta, kSta);
-CLASH(clash_apartment_free, kSta, kFreeThreaded);
-CLASH(clash_apartment_program, kSta, kExe);
-CLASH(clash_free_apartment, kFreeThreaded, kSta);
-CLASH(clash_free_free, kFreeThreaded, kFreeThreaded);
-CLASH(clash_free_program, kFreeThreaded, kExe);
-CLASH(clash_program_apartment, kExe, kSta);
-CLASH(clash_program_free, kExe, kFreeThreaded);
-CLASH(clash_program_program, kExe, kExe);
 
 }  // namespace
 }  // namespace plume::conformance

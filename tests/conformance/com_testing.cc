@@ -160,31 +160,108 @@ int CreateClass(const char* text) {
   return FAILED(hr);
 }
 
-int ServeClass(int argc, char** argv) {
+int OutliveServer() {
   CLSID id = {};
-  if (argc < 4) return 1;
-  const std::string text = argv[2];
-  if (FAILED(CLSIDFromString(const_cast<wchar_t*>(std::wstring(text.begin(), text.end()).c_str()), &id)))
-    return 1;
+  CoCreateGuid(&id);
+  if (!RegisterClass(HKEY_LOCAL_MACHINE, id, ComKind::kProgram, L"", 1)) return 1;
+  HRESULT hr = E_FAIL;
+  ComAnswer first, again;
+  InApartment(COINIT_MULTITHREADED, [&] {
+    hr = CreateAndAsk(id, CLSCTX_LOCAL_SERVER, &first);
+    const HANDLE server = OpenProcess(PROCESS_TERMINATE | SYNCHRONIZE, FALSE, first.process);
+    if (FAILED(hr) || !TerminateProcess(server, 9)) return;
+    WaitForSingleObject(server, 5000);
+    CloseHandle(server);
+    // Until that is noticed the dead one's class is handed out.
+    for (int i = 0; i < 200; ++i, Sleep(100))
+      if (hr = CreateAndAsk(id, CLSCTX_LOCAL_SERVER, &again); SUCCEEDED(hr)) break;
+  });
+  UnregisterClass(HKEY_LOCAL_MACHINE, id);
+  const bool other = SUCCEEDED(hr) && again.process != first.process;
+  std::printf("server killed: %s %08lx\n", other ? "another one answers" : "none answers",
+              static_cast<unsigned long>(hr));
+  return other ? 0 : 1;
+}
+
+namespace {
+
+CLSID IdOf(const char* text) {
+  const std::string given = text;
+  CLSID id = {};
+  CLSIDFromString(const_cast<wchar_t*>(std::wstring(given.begin(), given.end()).c_str()), &id);
+  return id;
+}
+
+// Serves the class until its objects are gone, `client` (may be null) has ended, or half a minute has passed.
+int ServeUntilUnused(const CLSID& id, ComKind kind, DWORD tag, HANDLE client) {
   CoInitializeEx(nullptr, COINIT_MULTITHREADED);
-  IUnknown* factory =
-      MakeClassObject(ComKind::kProgram, static_cast<DWORD>(strtoul(argv[3], nullptr, 10)), &g_objects);
+  IUnknown* factory = MakeClassObject(kind, tag, &g_objects);
   factory->AddRef();
   DWORD cookie = 0;
   if (FAILED(CoRegisterClassObject(id, factory, CLSCTX_LOCAL_SERVER, REGCLS_MULTIPLEUSE, &cookie))) return 2;
-  // Its client may end without a word; then nobody needs it.
-  PROCESS_BASIC_INFORMATION own = {};
-  NtQueryInformationProcess(GetCurrentProcess(), ProcessBasicInformation, &own, sizeof(own), nullptr);
-  const HANDLE client = OpenProcess(SYNCHRONIZE, FALSE, static_cast<DWORD>(own.InheritedFromUniqueProcessId));
   bool used = false;
   for (int ticks = 0; ticks < 600 && !(used && g_objects == 0); ++ticks) {
-    if (client == nullptr || WaitForSingleObject(client, 50) != WAIT_TIMEOUT) break;
+    if (client == nullptr) Sleep(50);
+    if (client != nullptr && WaitForSingleObject(client, 50) != WAIT_TIMEOUT) break;
     used = used || g_objects > 0;
   }
   CoRevokeClassObject(cookie);
   factory->Release();
   CoUninitialize();
   return 0;
+}
+
+struct Service {
+  std::wstring name;
+  CLSID id = {};
+  DWORD tag = 0;
+} g_service;
+
+DWORD WINAPI Ignore(DWORD, DWORD, void*, void*) { return NO_ERROR; }
+
+void WINAPI ServiceMain(DWORD, wchar_t**) {
+  const SERVICE_STATUS_HANDLE handle = RegisterServiceCtrlHandlerExW(g_service.name.c_str(), Ignore, nullptr);
+  SERVICE_STATUS status = {};
+  status.dwServiceType = SERVICE_WIN32_OWN_PROCESS;
+  status.dwCurrentState = SERVICE_RUNNING;
+  SetServiceStatus(handle, &status);
+  (void)ServeUntilUnused(g_service.id, ComKind::kService, g_service.tag, nullptr);
+  const SC_HANDLE manager = OpenSCManagerW(nullptr, nullptr, SC_MANAGER_CONNECT);
+  const SC_HANDLE own = OpenServiceW(manager, g_service.name.c_str(), DELETE);
+  DeleteService(own);
+  CloseServiceHandle(own);
+  CloseServiceHandle(manager);
+  status.dwCurrentState = SERVICE_STOPPED;
+  SetServiceStatus(handle, &status);
+}
+
+}  // namespace
+
+std::wstring ServiceCommand(const std::wstring& name, const CLSID& id, DWORD tag) {
+  wchar_t path[MAX_PATH];
+  GetModuleFileNameW(nullptr, path, MAX_PATH);
+  return L"\"" + std::wstring(path) + L"\" serve-service " + name + L" " + TextOf(id) + L" " +
+         std::to_wstring(tag);
+}
+
+int ServeService(int argc, char** argv) {
+  if (argc < 5) return 1;
+  const std::string name = argv[2];
+  g_service = {std::wstring(name.begin(), name.end()), IdOf(argv[3]),
+               static_cast<DWORD>(strtoul(argv[4], nullptr, 10))};
+  SERVICE_TABLE_ENTRYW table[] = {{g_service.name.data(), ServiceMain}, {nullptr, nullptr}};
+  return StartServiceCtrlDispatcherW(table) ? 0 : 1;
+}
+
+int ServeClass(int argc, char** argv) {
+  if (argc < 4) return 1;
+  // Its client may end without a word; then nobody needs it.
+  PROCESS_BASIC_INFORMATION own = {};
+  NtQueryInformationProcess(GetCurrentProcess(), ProcessBasicInformation, &own, sizeof(own), nullptr);
+  const HANDLE client = OpenProcess(SYNCHRONIZE, FALSE, static_cast<DWORD>(own.InheritedFromUniqueProcessId));
+  if (client == nullptr) return 1;
+  return ServeUntilUnused(IdOf(argv[2]), ComKind::kProgram, static_cast<DWORD>(strtoul(argv[3], nullptr, 10)),
+                          client);
 }
 
 }  // namespace plume::conformance

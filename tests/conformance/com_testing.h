@@ -12,7 +12,7 @@
 
 namespace plume::conformance {
 
-enum class ComKind : WORD { kDll = 1, kProgram = 2, kHolder = 3 };
+enum class ComKind : WORD { kDll = 1, kProgram = 2, kHolder = 3, kService = 4 };
 
 // What an object says of itself, packed into the class identifier that IPersist hands out.
 struct ComAnswer {
@@ -37,7 +37,8 @@ DWORD TagOf(const std::string& text);
 bool SetClassKey(HKEY root, const CLSID& id, const std::wstring& key, const std::wstring& value,
                  const wchar_t* name = nullptr);
 bool SetKey(HKEY root, const std::wstring& key, const std::wstring& value, const wchar_t* name = nullptr);
-// The whole registration of a DLL or a program. `model`: "Apartment", "Free", "Both", "" for a DLL.
+// The whole registration of a DLL or a program. `model`: "Apartment", "Free", "Both", "Neutral", "" for a
+// DLL.
 bool RegisterClass(HKEY root, const CLSID& id, ComKind kind, const wchar_t* model, DWORD tag);
 void UnregisterClass(HKEY root, const CLSID& id);
 std::wstring ServerDll();
@@ -54,7 +55,12 @@ HRESULT CreateAndAsk(const CLSID& id, DWORD context, ComAnswer* answer);
 // `conformance serve-class {CLSID} TAG`: a local server; ends with its last object, after half a minute
 // without one.
 int ServeClass(int argc, char** argv);
+// `conformance serve-service NAME {CLSID} TAG`: the same as a service, which deletes itself when it ends.
+int ServeService(int argc, char** argv);
+std::wstring ServiceCommand(const std::wstring& name, const CLSID& id, DWORD tag);
 // `conformance create {CLSID}`: creates an object in the process and prints what came of it.
 int CreateClass(const char* id);
+// `conformance outlive`: uses a local server, kills it and uses the class again.
+int OutliveServer();
 
 }  // namespace plume::conformance

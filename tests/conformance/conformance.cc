@@ -211,6 +211,8 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (argc == 3 && std::strcmp(argv[1], "create") == 0) return CreateClass(argv[2]);
+  if (argc >= 5 && std::strcmp(argv[1], "serve-service") == 0) return ServeService(argc, argv);
+  if (argc == 2 && std::strcmp(argv[1], "outlive") == 0) return OutliveServer();
   if (argc >= 4 && std::strcmp(argv[1], "serve-class") == 0) return ServeClass(argc, argv);
   if (argc == 3 && std::strcmp(argv[1], "serve") == 0) return Serve(argv[2]);
   std::fputs("conformance list | conformance serve ID   (driven by tests/conformance/run.py)\n", stderr);

@@ -90,6 +90,10 @@ check "a VM with services is exported and imported" is 0
 run vm run moved -- "$guest" state atonce 4
 check "... its service starts there too" says 'state 4'
 run vm stop moved
+# --- RpcSs forgets what killed servers left (the machine's own hands it out for ever: no oracle) --------------------------
+run vm run two -- "$tests_bin/conformance.exe" outlive
+check "a class whose server was killed is served again" says 'another one answers'
+check "... and the VM ends" wait_guests two
 services_of_the_machine >"$work/after"
 check "the machine's services are as they were" diff "$work/before" "$work/after"
 for vm in one two moved; do run vm delete $vm; check "delete $vm" is 0; done

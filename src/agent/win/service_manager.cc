@@ -24,4 +24,9 @@ bool ManagerHasStarted(const view::ObjectMark& mark) {
   return event && WaitForSingleObject(event.get(), 0) == WAIT_OBJECT_0;
 }
 
+bool GuestsServeObjects(const view::ObjectMark& mark) {
+  return static_cast<bool>(
+      Handle(OpenEventW(SYNCHRONIZE, FALSE, Marked(L"Global\\plume-com", mark).c_str())));
+}
+
 }  // namespace plume::agent

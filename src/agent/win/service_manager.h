@@ -11,4 +11,7 @@ bool ManagerServes(const view::ObjectMark& mark);
 // for that, and only then an idle manager may be ended.
 bool ManagerHasStarted(const view::ObjectMark& mark);
 
+// True while a guest serves COM objects (vl/calls/object_pipe.cc).
+bool GuestsServeObjects(const view::ObjectMark& mark);
+
 }  // namespace plume::agent

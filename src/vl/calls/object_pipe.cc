@@ -1,7 +1,9 @@
 // Named pipes and mailslots. They are opened through the file calls (RenameFileName).
+#include <atomic>
 #include <cstring>
 
 #include "vl/calls/file_resolve.h"
+#include "vl/calls/file_space.h"
 #include "vl/calls/object_file.h"
 #include "vl/calls/object_space.h"
 
@@ -33,6 +35,34 @@ bool PipeNameToVirtual(const VlState& vl, CallScratch& scratch, WView real, WVie
   return true;
 }
 
+namespace {
+
+// The pipe of a process that serves COM objects, however deep in the name: Wine makes it before anything is
+// registered by it.
+bool IsObjectServer(const ObjectCall& call) {
+  constexpr WView kName = u"\\OLE_";
+  const WView name = call.meaning().canonical;
+  if (call.meaning().action != view::ObjectAction::kMark) return false;
+  for (size_t at = 0; at + kName.size() < name.size(); ++at)
+    if (name[at] == u'\\' && view::EqualFolded(view::Sub(name, at, kName.size()), kName)) return true;
+  return false;
+}
+
+// As long as one process of the VM serves COM objects there is an event of this name; the agent looks for it
+// (agent/vms_services.cc). It is never signalled and goes with the last of them, however that ends.
+void TellThatItServes(const VlState& vl, CallScratch& scratch) {
+  static std::atomic<bool> told{false};
+  if (told.exchange(true, std::memory_order_relaxed)) return;
+  const WView name = WithMark(vl, scratch, u"\\BaseNamedObjects\\plume-com", 27);
+  if (name.data() == nullptr) return;
+  OwnAttributes object(name);
+  object.attributes.attributes |= nt::kObjOpenIf;
+  nt::Handle kept = nullptr;
+  (void)orig.NtCreateEvent(&kept, nt::kEventAllAccess, &object.attributes, nt::kNotificationEvent, 0);
+}
+
+}  // namespace
+
 nt::NtStatus PLUME_NTAPI HookNtCreateNamedPipeFile(nt::Handle* handle, nt::AccessMask access,
                                                    nt::ObjectAttributes* attributes, nt::IoStatusBlock* io,
                                                    nt::Ulong share, nt::Ulong disposition, nt::Ulong options,
@@ -41,6 +71,7 @@ nt::NtStatus PLUME_NTAPI HookNtCreateNamedPipeFile(nt::Handle* handle, nt::Acces
                                                    nt::LargeInteger* timeout) {
   ObjectCall call(attributes);
   if (!nt::Ok(call.status())) return call.status();
+  if (call.vl().is_wine && IsObjectServer(call)) TellThatItServes(call.vl(), call.scratch());
   return orig.NtCreateNamedPipeFile(handle, access, call.attributes(), io, share, disposition, options, type,
                                     read_mode, completion, instances, inbound, outbound, timeout);
 }
