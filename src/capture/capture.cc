@@ -11,6 +11,7 @@
 #include "capture/files.h"
 #include "capture/keys.h"
 #include "capture/lnk.h"
+#include "capture/machine_text.h"
 #include "capture/pe.h"
 #include "capture/product.h"
 #include "capture/rules.h"
@@ -357,6 +358,12 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
                os::Exists(os::SystemFiles(), workspace.host_file(VirtualPath(item.root, item.path, workspace.profile)));
       },
       &out.content, &out.notes, workspace.base));
+  TRY(FindInFiles(machine, &out.content));
+  if (const auto& places = out.content.config.machine_texts; !places.empty()) {
+    out.notes.push_back(std::to_string(places.size()) + " places in text files hold values of this machine, the first " +
+                        places[0].path + ":" + std::to_string(places[0].line) + " (" + places[0].means +
+                        "); files are taken as they are (plume image inspect lists the places)");
+  }
   const Names names{options.name, &product, workspace.profile};
   if (!base) {
     TRY(Finish(options, product, RankEntryPoints(std::move(candidates), names), &out));

@@ -48,6 +48,19 @@ void MergeVariableLists(const std::vector<image::Variable>& more, std::vector<im
   });
 }
 
+// Of the image's places those in files that it still has.
+void KeepMachineTexts(const image::Content& base, image::Content* content) {
+  std::set<std::string> kept;
+  for (const image::FileItem& item : content->files)
+    if (item.kept) kept.insert(ToUtf8(VirtualPath(item.root, item.path, u"")));
+  auto& places = content->config.machine_texts;
+  std::erase_if(places, [&](const image::MachineText& place) { return kept.contains(place.path); });
+  for (const image::MachineText& place : base.config.machine_texts)
+    if (kept.contains(place.path)) places.push_back(place);
+  std::stable_sort(places.begin(), places.end(),
+                   [](const image::MachineText& a, const image::MachineText& b) { return a.path < b.path; });
+}
+
 Status LayFiles(const Base& base, std::vector<image::FileItem>* files) {
   Names16 upper_files, upper_directories;
   std::vector<image::FileItem> out, changed;
@@ -160,6 +173,7 @@ Status LayOver(const Base& base, image::Content* content) {
   std::vector<image::EnvVar> environment = base.content().config.environment;
   MergeVariables(content->config.environment, &environment);
   content->config.environment = std::move(environment);
+  KeepMachineTexts(base.content(), content);
   MergeVariableLists(base.content().config.variables, &content->config.variables);
   return Ok();
 }

@@ -228,6 +228,20 @@ TEST_F(UpdateTest, AKeyWhoseValuesWereAllDeletedIsEmpty) {
   EXPECT_EQ(Value("HKEY_LOCAL_MACHINE\\Software\\Users\\%{plume:sid}", ""), "you");
 }
 
+TEST_F(UpdateTest, PlacesWithTheMachinesValuesAreThoseOfTheFilesThatStay) {
+  base_.config.machine_texts = {{"C:\\Program Files\\App\\data\\same.txt", 1, "profile"},
+                                {"C:\\Program Files\\App\\old.dll", 2, "temp"},
+                                {"%PROFILE%\\AppData\\Roaming\\App\\app.ini", 3, "sid"}};
+  Write("upper/C/users/ann/AppData/Roaming/App/app.ini", "a\nhome=C:/users/ann/x");
+  workspace_.deleted = {u"C:\\Program Files\\App\\old.dll"};
+  ASSERT_TRUE(Build("2"));
+  const auto& places = captured_.content.config.machine_texts;
+  ASSERT_EQ(places.size(), 2u);
+  EXPECT_EQ(places[0].path + std::to_string(places[0].line) + places[0].means,
+            "%PROFILE%\\AppData\\Roaming\\App\\app.ini2profile");
+  EXPECT_EQ(places[1].path, "C:\\Program Files\\App\\data\\same.txt");
+}
+
 TEST_F(UpdateTest, EntryPointsStayWhileTheirProgramIsThere) {
   ASSERT_EQ(base_.config.entry_points.size(), 1u);
   base_.config.entry_points[0].arguments = "-x";

@@ -35,6 +35,14 @@ Result<EnvVar> ParseVariable(const Json& json) {
   return out;
 }
 
+Result<MachineText> ParseMachineText(const Json& json) {
+  MachineText out;
+  ASSIGN(out.path, TextMember(json, "path", kWhat));
+  ASSIGN(out.line, NumberMember(json, "line", 0, kWhat));
+  ASSIGN(out.means, TextMember(json, "means", kWhat));
+  return out;
+}
+
 Result<Variable> ParseImageVariable(const Json& json) {
   Variable out;
   ASSIGN(out.token, TextMember(json, "token", kWhat));
@@ -71,6 +79,8 @@ std::string ToJson(const Config& config) {
   };
   for (const Variable& variable : config.variables)
     json["variables"].push_back(Ordered{{"token", variable.token}, {"means", variable.means}});
+  for (const MachineText& place : config.machine_texts)
+    json["machine_texts"].push_back(Ordered{{"path", place.path}, {"line", place.line}, {"means", place.means}});
   return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
 }
 
@@ -104,6 +114,12 @@ Result<Config> ParseConfig(std::string_view text) {
     for (const Json& variable : *variables) {
       ASSIGN(Variable parsed, ParseImageVariable(variable));
       out.variables.push_back(std::move(parsed));
+    }
+  }
+  if (const Json* places = ArrayMember(json, "machine_texts")) {
+    for (const Json& place : *places) {
+      ASSIGN(MachineText parsed, ParseMachineText(place));
+      out.machine_texts.push_back(std::move(parsed));
     }
   }
   return out;

@@ -48,6 +48,13 @@ struct EnvVar { std::string name, value; bool join = false; };
 // is put in its place (docs/formats/config.md).
 struct Variable { std::string token, means; };
 
+// A place in a text file of the image where a value of the machine stands that captured it. Told, never changed.
+struct MachineText {
+  std::string path;    // as a user reads it: "C:\A\a.ini", "%PROFILE%\a.ini"
+  uint64_t line = 0;   // the first is 1
+  std::string means;   // as of a Variable: "profile", "computer", ...
+};
+
 // The OCI config blob (docs/formats/config.md); JSON with "plume": 1, or 2 if there are variables.
 struct Config {
   std::string name, version;
@@ -55,6 +62,7 @@ struct Config {
   std::vector<EntryPoint> entry_points;   // the first is the default
   std::vector<EnvVar> environment;
   std::vector<Variable> variables;
+  std::vector<MachineText> machine_texts{};
   uint64_t file_count = 0, byte_count = 0, key_count = 0;
 };
 

@@ -65,6 +65,9 @@ class Collector {
       SharedAssemblies(Folder(windows, {u"WinSxS"}));
       NetAssemblies(Folder(windows, {u"assembly"}));
     }
+    for (const auto& [root, path] : {std::pair("C", "C:"), {"Profile", "%PROFILE%"}}) {
+      if (const uint32_t top = r_.RootIndex(root); top != kNone) PrivateAssemblies(top, path, u"", false, 0);
+    }
     Unite(&out_.scheduled_tasks);
     Unite(&out_.assemblies);
     return std::move(out_);
@@ -214,6 +217,31 @@ class Collector {
         out_.assemblies.push_back(ToUtf8(name.substr(0, name.size() - kEnding.size())));
     });
   }
+  // NAME.manifest beside a program, or in a folder NAME beside one: an assembly of the application's own. What ends
+  // in .exe.manifest or .dll.manifest is the manifest of that file.
+  void PrivateAssemblies(uint32_t folder, const std::string& path, WView own_name, bool program_above,
+                         int depth) {
+    if (depth > kMaxDepth) return;
+    bool program = false;
+    ForEachEntry(folder,
+                 [&](uint32_t i) { program |= !IsFolder(i) && EndsWith(r_.name(r_.entry(i)), u".exe"); });
+    ForEachEntry(folder, [&](uint32_t i) {
+      const WView name = r_.name(r_.entry(i));
+      constexpr WView kEnding = u".manifest";
+      if (IsFolder(i)) {
+        if (depth > 0 || !Is(name, u"Windows"))
+          PrivateAssemblies(i, path + "\\" + ToUtf8(name), name, program, depth + 1);
+        return;
+      }
+      if (!EndsWith(name, kEnding)) return;
+      const WView assembly = name.substr(0, name.size() - kEnding.size());
+      if (EndsWith(assembly, u".exe") || EndsWith(assembly, u".dll")) return;
+      if (program || (program_above && Is(assembly, own_name)))
+        out_.assemblies.push_back(ToUtf8(assembly) + " in " + path);
+    });
+  }
+  bool IsFolder(uint32_t entry) const { return (r_.entry(entry).flags() & catalog::kDirectory) != 0; }
+
   // assembly\GAC_64\NAME\VERSION__KEY
   void NetAssemblies(uint32_t folder) {
     ForEachEntry(folder, [&](uint32_t cache) {

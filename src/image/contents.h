@@ -39,7 +39,8 @@ struct Contents {
   std::vector<Font> fonts;
   std::vector<std::string> scheduled_tasks;
   std::vector<std::string> driver_files;  // *.sys
-  std::vector<std::string> assemblies;    // side-by-side ones, shared ("WinSxS") and .NET's
+  // Side-by-side ones, shared ("WinSxS") and .NET's, by name; the application's own as "NAME in FOLDER".
+  std::vector<std::string> assemblies;
 };
 
 // `catalog` must be verified.

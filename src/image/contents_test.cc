@@ -108,6 +108,19 @@ TEST_F(ContentsTest, FileTypesProtocolsFontsTasksAssemblies) {
   EXPECT_EQ(found.assemblies, (std::vector<std::string>{"Ed.Core", "amd64_ed_1.0"}));
 }
 
+TEST_F(ContentsTest, AssembliesOfTheApplicationsOwn) {
+  const std::u16string ed = u"Program Files\\Ed\\";
+  for (const std::u16string name :
+       {u"ed.exe", u"ed.exe.manifest", u"Ed.Parts.manifest", u"Ed.Parts.dll", u"Ed.More\\Ed.More.manifest",
+        u"Ed.More\\other.manifest", u"data\\x.manifest", u"plug.dll.manifest"})
+    File(ed + name);
+  File(u"Program Files\\Data\\list.manifest");
+  File(u"Windows\\notepad.exe");
+  File(u"Windows\\x.manifest");
+  EXPECT_EQ(Read().assemblies, (std::vector<std::string>{"Ed.More in C:\\Program Files\\Ed\\Ed.More",
+                                                         "Ed.Parts in C:\\Program Files\\Ed"}));
+}
+
 TEST_F(ContentsTest, AnEmptyImage) {
   const Contents found = Read();
   EXPECT_TRUE(found.com_classes.empty() && found.services.empty() && found.file_types.empty());

@@ -221,6 +221,9 @@ Result<Json> InspectImage(const Store& store, const std::string& ref) {
   for (const Descriptor& pack : manifest.packs) packs.push_back(Blob(pack));
   Json variables = Json::array();
   for (const Variable& v : config.variables) variables.push_back({{"token", v.token}, {"means", v.means}});
+  Json texts = Json::array();
+  for (const MachineText& t : config.machine_texts)
+    texts.push_back({{"path", t.path}, {"line", t.line}, {"means", t.means}});
   Json out{{"name", image.name},
            {"version", image.version},
            {"digest", image.digest},
@@ -236,7 +239,8 @@ Result<Json> InspectImage(const Store& store, const std::string& ref) {
            {"packs", std::move(packs)},
            {"entry_points", std::move(entries)},
            {"environment", std::move(environment)},
-           {"variables", std::move(variables)}};
+           {"variables", std::move(variables)},
+           {"machine_texts", std::move(texts)}};
   AddContents(ReadContents(open.reader), &out);
   return out;
 }

@@ -125,6 +125,18 @@ TEST(Config, GoldenFileWithVariables) {
   EXPECT_FALSE(ParseConfig(Replaced(*golden, "\"means\":\"sid\"", "\"means\":\"\"")).ok());
 }
 
+TEST(Config, PlacesInTextsAreTold) {
+  Config config = SampleConfig();
+  config.machine_texts = {{"C:\\A\\a.ini", 7, "profile"}};
+  const std::string json = ToJson(config);
+  const Result<Config> read = ParseConfig(json);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(ToJson(*read), json);
+  ASSERT_EQ(read->machine_texts.size(), 1u);
+  EXPECT_EQ(read->machine_texts[0].line, 7u);
+  EXPECT_FALSE(ParseConfig(Replaced(json, "\"line\":7", "\"line\":\"7\"")).ok());
+}
+
 TEST(Config, NewerAndMalformedOnesAreRefusedUnknownMembersAreNot) {
   const std::string good = ToJson(SampleConfig());
   EXPECT_TRUE(ParseConfig(Replaced(good, "\"publisher\"", "\"future\":{\"a\":[1]},\"publisher\"")).ok());

@@ -26,6 +26,7 @@ main=7z.exe nsis "$work/in/2.exe" SevenZip 2 "$work/s" HKLM zlib '
   CreateShortCut "$SMPROGRAMS\SevenZip\Seven new.lnk" "$INSTDIR\7za.exe"
   DeleteRegValue HKLM "Software\SevenZip" "Gone"
   DeleteRegKey HKLM "Software\SevenZip\Old"
+  WriteIniStr "$INSTDIR\seven.ini" "folders" "home" "$PROFILE\Seven"
   WriteRegStr HKLM "Software\SevenZip\New" "Home" "$PROFILE\Seven"'
 touch -d '2020-02-02' "$work"/in/*.exe
 setup1=$(win "$work/in/1.exe") setup2=$(win "$work/in/2.exe")
@@ -55,6 +56,10 @@ check "its updater runs there, and what came of it is captured" \
 check "only what changed is stored" jq -e '.reused_bytes > 2 * .stored_bytes and .reused_bytes + .stored_bytes > 2000000' "$work/two"
 check "the program that starts stays; the new one is there" jq -e '.entries[0].id == "7z" and any(.entries[]; .path | endswith("7za.exe"))' "$work/two"
 check "... and is said to nobody twice" jq -e '[.entries[].id] | length == (unique | length)' "$work/two"
+check "a place in a text file that names the user's folder is told" \
+  jq -e 'any(.notes[]; test("seven.ini:2 .profile.")) ' "$work/two"
+plume_in "$admin" image inspect seven:2 --json >"$work/inspect" 2>&1
+check "... by inspect, too" jq -e '.machine_texts == [{"line": 2, "means": "profile", "path": "C:\\Program Files\\SevenZip\\seven.ini"}]' "$work/inspect"
 check "captured once more: the same image" captured "$work/again" "$admin" seven --version 2 --from-vm up
 check "... by its digest" test "$(jq -r .digest "$work/two")" = "$(jq -r .digest "$work/again")"
 check "the image is sound" plume_in "$admin" image verify seven:2
