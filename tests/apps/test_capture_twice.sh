@@ -10,7 +10,9 @@ only=${1:-.}
 start_plume_server url
 
 # Another user and another computer: what Wine asks the system for, answered in a namespace of its own.
-elsewhere() { unshare --mount --uts bash -c 'mount --bind "$0" /etc/passwd && hostname plume-elsewhere && exec "$@"' "$work/passwd" "$@"; }
+# A folder that is the root by chroot is no mount of its own: its propagation cannot be asked to change.
+unshare --mount true 2>/dev/null && propagation=private || propagation=unchanged
+elsewhere() { unshare --mount --propagation "$propagation" --uts bash -c 'mount --bind "$0" /etc/passwd && hostname plume-elsewhere && exec "$@"' "$work/passwd" "$@"; }
 sed 's/^[^:]*:\([^:]*\):'"$(id -u)"':/anna:\1:'"$(id -u)"':/' /etc/passwd >"$work/passwd"
 check "another user can be had" bash -c "! grep -q '^$(id -un):' '$work/passwd'"
 

@@ -173,7 +173,7 @@ int OutliveServer() {
     WaitForSingleObject(server, 5000);
     CloseHandle(server);
     // Until that is noticed the dead one's class is handed out.
-    for (int i = 0; i < 200; ++i, Sleep(100))
+    for (int i = 0; i < 600; ++i, Sleep(100))
       if (hr = CreateAndAsk(id, CLSCTX_LOCAL_SERVER, &again); SUCCEEDED(hr)) break;
   });
   UnregisterClass(HKEY_LOCAL_MACHINE, id);
