@@ -46,7 +46,7 @@ check "and what stays with another: .msi" grep -qi '\.msi stays with msi\.packag
 check "a shortcut in the Start menu" [ -f "$client/drive_c/users/$USER_NAME/AppData/Roaming/Microsoft/Windows/Start Menu/Programs/7-Zip Console.lnk" ]
 check "one on the desktop" [ -f "$client/drive_c/users/$USER_NAME/Desktop/7-Zip Console.lnk" ]
 check "a command" [ -f "$client/drive_c/users/$USER_NAME/AppData/Local/Plume/commands/7z.exe" ]
-check "the icon of the file type" [ "$(head -c 4 "$client/drive_c/users/$USER_NAME/AppData/Local/Plume/integrations/7zip/PlumeTest.Archive.ico" | xxd -p)" = 00000100 ]
+check "the icon of the file type" [ "$(od -An -tx1 -N4 "$client/drive_c/users/$USER_NAME/AppData/Local/Plume/integrations/7zip/PlumeTest.Archive.ico" | tr -d " ")" = 00000100 ]
 check "JSON says the same" jq -e '.types == [".p7z", ".tx7"] and .protocols == ["sevenzip"] and .conflicts[0].what == ".msi"' <(plume_in "$client" integrate 7zip --json)
 check "apps says so too" jq -e '.[] | select(.name == "7zip").integrated == true' <(plume_in "$client" apps --json)
 listing once
