@@ -8,6 +8,7 @@
 #include <map>
 
 #include "capture/keys.h"
+#include "capture/memory_keys.h"
 #include "capture/text.h"
 #include "catalog/testing.h"
 
@@ -15,30 +16,6 @@ namespace plume::capture {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A registry in memory. Keys are added with their parents.
-class MemoryKeys : public KeySource {
- public:
-  void Add(const std::u16string& path, std::vector<image::ValueItem> values = {}) {
-    keys_[Folded(path)].values = std::move(values);
-    for (std::u16string_view child = path; !child.empty(); child = ParentPath(child)) {
-      const auto parent = ParentPath(child);
-      if (parent.empty()) break;
-      auto& names = keys_[Folded(parent)].subkeys;
-      const std::u16string name(LastComponent(child));
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    }
-  }
-  bool Read(std::u16string_view path, KeyContent* out) const override {
-    const auto it = keys_.find(Folded(path));
-    if (it == keys_.end()) return false;
-    *out = it->second;
-    return true;
-  }
-
- private:
-  std::map<std::u16string, KeyContent> keys_;
-};
 
 image::ValueItem Text(std::u16string name, std::u16string_view text) {
   return {std::move(name), 1, catalog::testing::Utf16Bytes(text)};

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/utf16_bytes.h"
+#include "capture/memory_keys.h"
 #include "capture/text.h"
 #include "image/builder.h"
 #include "image/inspect.h"
@@ -23,27 +24,6 @@ constexpr std::u16string_view kSid = u"S-1-5-21-1";
 image::ValueItem Text(std::u16string name, std::u16string_view text) {
   return {std::move(name), 1, BytesOf(std::u16string(text) + u'\0')};
 }
-
-class MemoryKeys : public KeySource {
- public:
-  void Add(const std::u16string& path, std::vector<image::ValueItem> values = {}) {
-    keys_[Folded(path)].values = std::move(values);
-    for (std::u16string_view child = path; !ParentPath(child).empty(); child = ParentPath(child)) {
-      auto& names = keys_[Folded(ParentPath(child))].subkeys;
-      const std::u16string name(LastComponent(child));
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    }
-  }
-  bool Read(std::u16string_view path, KeyContent* out) const override {
-    const auto it = keys_.find(Folded(path));
-    if (it == keys_.end()) return false;
-    *out = it->second;
-    return true;
-  }
-
- private:
-  std::map<std::u16string, KeyContent> keys_;
-};
 
 std::string Program(char mark) {
   std::string b(0x200, mark);
