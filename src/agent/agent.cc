@@ -58,7 +58,8 @@ const Agent::Verb Agent::kVerbs[] = {
     {"vm.snapshots", &Agent::VmSnapshots}, {"vm.snapshot.delete", &Agent::VmSnapshotDelete},
     {"vm.restore", &Agent::VmRestore},     {"vm.export", &Agent::VmExport},
     {"vm.import", &Agent::VmImport},       {"vm.commit", &Agent::VmCommit},
-    {"vm.trace", &Agent::VmTrace},         {"app.integrate", &Agent::AppIntegrate},
+    {"vm.trace", &Agent::VmTrace},         {"vm.only-services", &Agent::VmOnlyServices},
+    {"app.integrate", &Agent::AppIntegrate},
     {"app.command", &Agent::AppCommand},   {"app.unintegrate", &Agent::AppUnintegrate},
 };
 

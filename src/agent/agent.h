@@ -97,6 +97,7 @@ class Agent {
   Result<Json> VmRelease(Session&, const Json&);
   Result<Json> VmProcesses(Session&, const Json&);
   Result<Json> VmStop(Session&, const Json&);
+  Result<Json> VmOnlyServices(Session&, const Json&);
   Result<Json> VmDelete(Session&, const Json&);
   Result<Json> VmDiscard(Session&, const Json&);
   Result<Json> VmDiff(Session&, const Json&);

@@ -29,6 +29,9 @@ struct GuestProcess {
 bool OnlyManager(const std::vector<GuestProcess>& guests, const std::u16string& manager,
                  const std::vector<SystemService>& system);
 
+// The same with services of any kind: nothing runs but what the VM itself would start again.
+bool OnlyServices(const std::vector<GuestProcess>& guests, const std::u16string& manager);
+
 // The processes that a service manager among `guests` started for the system's service `name`.
 std::vector<uint32_t> ProcessesOf(const std::vector<GuestProcess>& guests, const std::u16string& manager,
                                   const std::vector<SystemService>& system, const std::u16string& name);

@@ -55,6 +55,16 @@ TEST(ServiceParts, AnythingElseKeepsIt) {
   EXPECT_FALSE(OnlyManager({kServices, program, child}, kManager, kSystem));
 }
 
+TEST(ServiceParts, OnlyServicesAreLeft) {
+  const GuestProcess own{41, 10, u"C:\\Program Files\\A\\a.exe", u"a.exe"};
+  const GuestProcess worker{42, 41, u"C:\\Program Files\\A\\b.exe", u"b.exe"};
+  EXPECT_TRUE(OnlyServices({worker, own, kRpcSs, kServices}, kManager));
+  const GuestProcess setup{43, 2, u"C:\\setup.exe", u"setup.exe"};
+  EXPECT_FALSE(OnlyServices({own, kServices, setup}, kManager));
+  EXPECT_FALSE(OnlyServices({own}, kManager));
+  EXPECT_FALSE(OnlyServices({}, kManager));
+}
+
 TEST(ServiceParts, ParentsThatGoInCirclesAreNoParts) {
   const GuestProcess a{50, 51, u"C:\\a.exe", u"a"}, b{51, 50, u"C:\\b.exe", u"b"};
   EXPECT_FALSE(OnlyManager({kServices, a, b}, kManager, kSystem));

@@ -325,6 +325,12 @@ Result<Json> Agent::VmStop(Session&, const Json& args) {
   return Json::object();
 }
 
+Result<Json> Agent::VmOnlyServices(Session&, const Json& args) {
+  ASSIGN(const std::string name, RequiredString(args, "name"));
+  ASSIGN(const bool only, vms_->OnlyServicesRun(name));
+  return Json{{"only_services", only}};
+}
+
 Result<Json> Agent::VmDelete(Session&, const Json& args) {
   ASSIGN(const std::string name, RequiredString(args, "name"));
   TRY(vms_->Delete(name));

@@ -94,6 +94,8 @@ class Vms {
   Result<Policy> PolicyOf(const std::string& name) const;
   std::vector<ProcessInfo> Processes(const std::string& name, Status* status) const;
   Status Stop(const std::string& name);
+  // Whether the guests that run are services of the VM and nothing else.
+  Result<bool> OnlyServicesRun(const std::string& name) const;
   Status Delete(const std::string& name);
   Status Discard(const std::string& name);
 

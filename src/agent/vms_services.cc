@@ -41,6 +41,14 @@ GuestProcess Describe(uint32_t pid) {
   return guest;
 }
 
+std::vector<GuestProcess> Describe(const std::vector<uint32_t>& pids) {
+  std::vector<GuestProcess> out;
+  for (const uint32_t pid : pids) out.push_back(Describe(pid));
+  return out;
+}
+
+std::u16string Manager(const MachineFacts& facts) { return facts.system_root + u"\\System32\\services.exe"; }
+
 }  // namespace
 
 bool Vms::FirstLookAtServices(const std::string& id) {
@@ -56,6 +64,13 @@ void Vms::BeganServices(const std::string& id) {
   if (Vm* vm = FindIdLocked(id)) vm->services = Services::kMayRun;
 }
 
+Result<bool> Vms::OnlyServicesRun(const std::string& name) const {
+  ASSIGN(const VmRecord vm, Find(name));
+  // Asked of the system without the lock held.
+  const Job job = Job::OpenExisting(state_.Job(ToUtf16(vm.id)));
+  return job && OnlyServices(Describe(job.Processes()), Manager(facts_));
+}
+
 // RpcSs keeps the classes and running objects of servers that were killed, and goes on handing them out. Once
 // no guest serves objects any more all it keeps is of such: it is ended, and COM starts it anew at its next
 // use.
@@ -65,10 +80,8 @@ void Vms::ForgetDeadServersLocked(Vm* vm) const {
   const bool ended = vm->served_objects && !serves;
   vm->served_objects = serves;
   if (!ended) return;
-  std::vector<GuestProcess> guests;
-  for (const uint32_t pid : vm->job.Processes()) guests.push_back(Describe(pid));
   for (const uint32_t pid :
-       ProcessesOf(guests, facts_.system_root + u"\\System32\\services.exe", facts_.services, u"RpcSs")) {
+       ProcessesOf(Describe(vm->job.Processes()), Manager(facts_), facts_.services, u"RpcSs")) {
     const Handle process(OpenProcess(PROCESS_TERMINATE, FALSE, pid));
     // Who began to serve meanwhile has told so before it registers anything.
     if (process && !GuestsServeObjects(MarkOf(*vm))) TerminateProcess(process.get(), 0);
@@ -87,9 +100,7 @@ void Vms::EndIdleServicesLocked(Vm* vm) const {
   if (pids.empty() || (pids == vm->kept_services && GetTickCount64() < vm->judge_services_at)) return;
   // Not before it has started what starts by itself.
   if (!ManagerHasStarted(MarkOf(*vm))) return;
-  std::vector<GuestProcess> guests;
-  for (const uint32_t pid : pids) guests.push_back(Describe(pid));
-  if (!OnlyManager(guests, facts_.system_root + u"\\System32\\services.exe", facts_.services)) {
+  if (!OnlyManager(Describe(pids), Manager(facts_), facts_.services)) {
     vm->kept_services = pids;
     vm->judge_services_at = GetTickCount64() + kJudgeAgainMillis;
     return;

