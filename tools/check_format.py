@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Gate: every C++ file is as clang-format 14 (Debian 12's; tools/setup.sh installs it) makes it. `make format` does it.
-tools/format_exceptions.txt lists files that may still differ."""
+"""Gate: every C++ file is as clang-format 14 (Debian 12's; tools/setup.sh installs it) makes it. `make format` does it."""
 import concurrent.futures
 import os
 import re
@@ -31,14 +30,6 @@ def unformatted(program, files):
     return found
 
 
-def exceptions():
-    path = os.path.join(ROOT, "tools/format_exceptions.txt")
-    if not os.path.exists(path):
-        return set()
-    with open(path, encoding="utf-8") as f:
-        return {line.strip() for line in f if line.strip() and not line.startswith("#")}
-
-
 def main():
     program = formatter()
     if program is None:
@@ -50,15 +41,9 @@ def main():
     parts = [files[i:i + 40] for i in range(0, len(files), 40)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         wrong = sorted({path for found in pool.map(lambda part: unformatted(program, part), parts) for path in found})
-    allowed = exceptions()
-    late = [path for path in wrong if path in allowed]
-    if allowed and not late:
-        print("all of tools/format_exceptions.txt is formatted: remove it")
-    wrong = [path for path in wrong if path not in allowed] + sorted(allowed - set(files))
     for path in wrong:
-        print(f"{path}: " + ("not as clang-format makes it (make format)" if path in files else "does not exist (tools/format_exceptions.txt)"))
-    print(f"check_format: {len(wrong)} to fix" if wrong else
-          f"check_format: {len(files) - len(late)} files are formatted, {len(late)} exceptions")
+        print(f"{path}: not as clang-format makes it (make format)")
+    print(f"check_format: {len(wrong)} to fix" if wrong else f"check_format: {len(files)} files are formatted")
     return 1 if wrong else 0
 
 

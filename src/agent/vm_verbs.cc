@@ -409,7 +409,8 @@ Result<Json> Agent::VmWorkspace(Session&, const Json& args) {
   for (const std::string& digest : vm.images) {
     const auto config = apps_->ConfigOf(digest);
     if (!config.ok()) {
-      return Error{config.error().code, "capturing the VM '" + vm.name + "' failed: its image " + digest.substr(0, 19) +
+      return Error{config.error().code, "capturing the VM '" + vm.name + "' failed: its image " +
+                                            digest.substr(0, 19) +
                                             " is not here and cannot be had: " + config.error().message};
     }
     images.push_back({{"digest", digest},

@@ -37,7 +37,9 @@ class Captured {
       : files_(files), profile_(std::move(profile)), base_(base) {
     for (size_t i = 0; i < files->size(); ++i) index_[Folded(Path((*files)[i]))] = i;
   }
-  std::u16string Path(const image::FileItem& item) const { return VirtualPath(item.root, item.path, profile_); }
+  std::u16string Path(const image::FileItem& item) const {
+    return VirtualPath(item.root, item.path, profile_);
+  }
   const image::FileItem* Find(std::u16string_view virtual_path) const {
     const auto it = index_.find(Folded(virtual_path));
     if (it != index_.end()) return &(*files_)[it->second];
@@ -53,18 +55,20 @@ class Captured {
 };
 
 struct Shortcut {
-  std::u16string file;         // virtual path of the .lnk
+  std::u16string file;  // virtual path of the .lnk
   bool desktop = false;
   Lnk link;
-  std::u16string target;       // expanded
+  std::u16string target;  // expanded
 };
 
-std::vector<Shortcut> ReadShortcuts(const Captured& captured, std::u16string_view profile, std::vector<std::string>* notes) {
+std::vector<Shortcut> ReadShortcuts(const Captured& captured, std::u16string_view profile,
+                                    std::vector<std::string>* notes) {
   std::vector<Shortcut> out;
   for (const auto& item : captured.files()) {
     if (item.directory || !EndsWithFolded(item.path, u".lnk")) continue;
     const bool menu = IsWithin(item.path, item.root == "Profile" ? kStartMenus[1] : kStartMenus[0]);
-    const bool desktop = item.root == "Profile" ? IsWithin(item.path, u"Desktop") : IsWithin(item.path, u"users\\Public\\Desktop");
+    const bool desktop = item.root == "Profile" ? IsWithin(item.path, u"Desktop")
+                                                : IsWithin(item.path, u"users\\Public\\Desktop");
     if (!menu && !desktop) continue;
     Shortcut shortcut;
     shortcut.file = captured.Path(item);
@@ -98,10 +102,12 @@ std::u16string Unquoted(std::u16string text) {
 }
 
 // Programs named by App Paths keys.
-std::vector<Candidate> AppPaths(const std::vector<image::KeyItem>& keys, const Captured& captured, std::u16string_view profile) {
+std::vector<Candidate> AppPaths(const std::vector<image::KeyItem>& keys, const Captured& captured,
+                                std::u16string_view profile) {
   std::vector<Candidate> out;
   for (const auto& key : keys) {
-    if (!MatchPath(u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\*", WithoutWow64(key.path))) continue;
+    if (!MatchPath(u"Software\\Microsoft\\Windows\\CurrentVersion\\App Paths\\*", WithoutWow64(key.path)))
+      continue;
     for (const auto& value : key.values) {
       if (!value.name.empty()) continue;
       Candidate c;
@@ -114,8 +120,9 @@ std::vector<Candidate> AppPaths(const std::vector<image::KeyItem>& keys, const C
   return out;
 }
 
-std::vector<Candidate> Candidates(const std::vector<Shortcut>& shortcuts, const std::vector<image::KeyItem>& keys,
-                                  const Captured& captured, std::u16string_view profile) {
+std::vector<Candidate> Candidates(const std::vector<Shortcut>& shortcuts,
+                                  const std::vector<image::KeyItem>& keys, const Captured& captured,
+                                  std::u16string_view profile) {
   std::vector<Candidate> out = AppPaths(keys, captured, profile);
   for (const auto& shortcut : shortcuts) {
     if (shortcut.target.empty()) continue;
@@ -142,8 +149,8 @@ std::vector<Candidate> Candidates(const std::vector<Shortcut>& shortcuts, const 
 }
 
 // Uninstallers are of no use in an image: removing an application is unsubscribing from it.
-void DropUninstallers(const Product& product, const std::vector<Shortcut>& shortcuts, const Captured& captured,
-                      std::vector<image::FileItem>* files, uint64_t* dropped) {
+void DropUninstallers(const Product& product, const std::vector<Shortcut>& shortcuts,
+                      const Captured& captured, std::vector<image::FileItem>* files, uint64_t* dropped) {
   std::vector<std::u16string> gone;
   for (const auto& program : product.uninstallers) {
     const auto name = LastComponent(program);
@@ -155,7 +162,8 @@ void DropUninstallers(const Product& product, const std::vector<Shortcut>& short
     }
   }
   for (const auto& shortcut : shortcuts) {
-    const bool msi = SameFolded(LastComponent(shortcut.target), u"msiexec.exe") && ContainsFolded(shortcut.link.arguments, u"/x");
+    const bool msi = SameFolded(LastComponent(shortcut.target), u"msiexec.exe") &&
+                     ContainsFolded(shortcut.link.arguments, u"/x");
     const bool named = std::any_of(gone.begin(), gone.end(), [&](const std::u16string& program) {
       return SameFolded(program, shortcut.target);
     });
@@ -171,7 +179,8 @@ void DropUninstallers(const Product& product, const std::vector<Shortcut>& short
 }
 
 // Paths that were deleted, are no residue and were there before: worth telling.
-void NoteDeleted(const Workspace& workspace, const Captured& captured, const Base* base, std::vector<std::string>* notes) {
+void NoteDeleted(const Workspace& workspace, const Captured& captured, const Base* base,
+                 std::vector<std::string>* notes) {
   size_t count = 0;
   std::string examples;
   for (const auto& path : workspace.deleted) {
@@ -186,16 +195,15 @@ void NoteDeleted(const Workspace& workspace, const Captured& captured, const Bas
     if (++count <= 3) examples += (examples.empty() ? "" : ", ") + ToUtf8(path);
   }
   if (count > 0) {
-    notes->push_back("the installation deleted " + std::to_string(count) + " things of the system (" + examples +
-                     (count > 3 ? ", ..." : "") + "); an image cannot hide what a client has");
+    notes->push_back("the installation deleted " + std::to_string(count) + " things of the system (" +
+                     examples + (count > 3 ? ", ..." : "") + "); an image cannot hide what a client has");
   }
 }
 
 // Where packages came from: a folder of the machine that ran the set-up.
 void DropSources(std::vector<image::KeyItem>* keys, Capture* out) {
-  out->dropped_keys += std::erase_if(*keys, [](const image::KeyItem& key) {
-    return key.root == "M" && IsPackageSourceKey(key.path);
-  });
+  out->dropped_keys += std::erase_if(
+      *keys, [](const image::KeyItem& key) { return key.root == "M" && IsPackageSourceKey(key.path); });
   for (auto& key : *keys) {
     if (key.root != "M") continue;
     std::erase_if(key.values, [&](const image::ValueItem& value) {
@@ -219,7 +227,8 @@ void DropPackages(std::vector<image::FileItem>* files, std::vector<image::KeyIte
   }
   for (auto& key : *keys) {
     if (key.root != "M") continue;
-    std::erase_if(key.values, [&](const image::ValueItem& value) { return IsPackageSourceValue(key.path, value.name); });
+    std::erase_if(key.values,
+                  [&](const image::ValueItem& value) { return IsPackageSourceValue(key.path, value.name); });
   }
 }
 
@@ -229,9 +238,10 @@ Status CheckDrivers(const Options& options, Capture* out) {
   std::string names;
   for (const std::string& driver : drivers) names += (names.empty() ? "" : ", ") + driver;
   if (!options.without_drivers) {
-    return Error{Errc::kInvalid, "capturing " + options.name + " failed: it installs drivers (" + names +
-                                     "), which no image can bring (install them on the clients with their own set-up, and "
-                                     "capture with --without-drivers)"};
+    return Error{Errc::kInvalid,
+                 "capturing " + options.name + " failed: it installs drivers (" + names +
+                     "), which no image can bring (install them on the clients with their own set-up, and "
+                     "capture with --without-drivers)"};
   }
   DropDrivers(&out->content);
   out->notes.push_back("drivers were left out (" + names + "): the clients need them installed");
@@ -239,7 +249,8 @@ Status CheckDrivers(const Options& options, Capture* out) {
 }
 
 // What both ways of capturing end with.
-Status Finish(const Options& options, const Product& product, std::vector<image::EntryPoint> entry_points, Capture* out) {
+Status Finish(const Options& options, const Product& product, std::vector<image::EntryPoint> entry_points,
+              Capture* out) {
   auto& content = out->content;
   if (content.files.empty() && content.keys.empty()) {
     return Error{Errc::kInvalid, "capturing " + options.name + " failed: nothing was installed"};
@@ -251,7 +262,8 @@ Status Finish(const Options& options, const Product& product, std::vector<image:
   config.publisher = ToUtf8(product.publisher);
   config.entry_points = std::move(entry_points);
   TRY(ChooseDefault(options.entry, &config.entry_points));
-  if (config.entry_points.empty()) out->notes.push_back("no program to start was found (name one with --entry)");
+  if (config.entry_points.empty())
+    out->notes.push_back("no program to start was found (name one with --entry)");
   config.key_count = content.keys.size();
   for (const auto& item : content.files) {
     if (item.directory) continue;
@@ -299,7 +311,8 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
   out.unchanged_keys = keys.unchanged;
   out.dropped_keys = sifted.dropped;
   if (keys.other_users > 0) {
-    out.notes.push_back("settings of " + std::to_string(keys.other_users) + " other user accounts were left out");
+    out.notes.push_back("settings of " + std::to_string(keys.other_users) +
+                        " other user accounts were left out");
   }
 
   FileSet files;
@@ -310,7 +323,8 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
       const std::u16string letter = FromUtf8Lossy(os::Utf8(drive.name));
       if (!drive.info.directory || letter.size() != 1) continue;
       if (!SameFolded(letter, u"C")) {
-        out.notes.push_back("files on drive " + ToUtf8(letter) + ": were left out (images hold drive C: and the profile)");
+        out.notes.push_back("files on drive " + ToUtf8(letter) +
+                            ": were left out (images hold drive C: and the profile)");
         continue;
       }
       TRY(AddTree(workspace.upper / drive.name, letter + u":", workspace.profile, true, host_file, &files));
@@ -326,16 +340,17 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
     shortcuts = ReadShortcuts(captured, workspace.profile, &out.notes);
     DropUninstallers(product, shortcuts, captured, &files.files, &out.dropped_files);
   }
-  const bool on_demand = NeedsCachedPackages(sifted.keys) || (base && NeedsCachedPackages(base->content().keys)) || std::any_of(shortcuts.begin(), shortcuts.end(), [](const Shortcut& s) {
-    return s.link.advertised;
-  });
+  const bool on_demand =
+      NeedsCachedPackages(sifted.keys) || (base && NeedsCachedPackages(base->content().keys)) ||
+      std::any_of(shortcuts.begin(), shortcuts.end(), [](const Shortcut& s) { return s.link.advertised; });
   if (!on_demand) DropPackages(&files.files, &sifted.keys, &out);
   DropSources(&sifted.keys, &out);
   PruneDirectories(
       [&](const image::FileItem& item) {
         const std::u16string path = VirtualPath(item.root, item.path, workspace.profile);
         if (base) {
-          if (const image::FileItem* below = base->FindFile(path)) return below->directory && !base->Deleted(path);
+          if (const image::FileItem* below = base->FindFile(path))
+            return below->directory && !base->Deleted(path);
         }
         if (!workspace.host_file) return false;
         const auto host = workspace.host_file(path);
@@ -355,13 +370,15 @@ Result<Capture> CaptureWorkspace(const Workspace& workspace, const Options& opti
       machine, options.scratch,
       [&](const image::FileItem& item) {
         return workspace.host_file &&
-               os::Exists(os::SystemFiles(), workspace.host_file(VirtualPath(item.root, item.path, workspace.profile)));
+               os::Exists(os::SystemFiles(),
+                          workspace.host_file(VirtualPath(item.root, item.path, workspace.profile)));
       },
       &out.content, &out.notes, workspace.base));
   TRY(FindInFiles(machine, &out.content));
   if (const auto& places = out.content.config.machine_texts; !places.empty()) {
-    out.notes.push_back(std::to_string(places.size()) + " places in text files hold values of this machine, the first " +
-                        places[0].path + ":" + std::to_string(places[0].line) + " (" + places[0].means +
+    out.notes.push_back(std::to_string(places.size()) +
+                        " places in text files hold values of this machine, the first " + places[0].path +
+                        ":" + std::to_string(places[0].line) + " (" + places[0].means +
                         "); files are taken as they are (plume image inspect lists the places)");
   }
   const Names names{options.name, &product, workspace.profile};
@@ -389,13 +406,15 @@ Result<Capture> CaptureFolder(const Folder& folder, const Options& options) {
   out.notes = std::move(files.notes);
   const Captured captured(&files.files, folder.profile);
   auto candidates = Candidates({}, {}, captured, folder.profile);
-  const bool any_file = std::any_of(files.files.begin(), files.files.end(), [](const image::FileItem& f) { return !f.directory; });
+  const bool any_file = std::any_of(files.files.begin(), files.files.end(),
+                                    [](const image::FileItem& f) { return !f.directory; });
   if (!any_file) {
     return Error{Errc::kInvalid, "adopting " + os::Utf8(folder.directory) + " failed: it holds no files"};
   }
   out.content.files = std::move(files.files);
   const Product none;
-  TRY(Finish(options, none, RankEntryPoints(std::move(candidates), {options.name, &none, folder.profile}), &out));
+  TRY(Finish(options, none, RankEntryPoints(std::move(candidates), {options.name, &none, folder.profile}),
+             &out));
   return out;
 }
 

@@ -21,7 +21,7 @@ struct GuestRequest {
   bool detach = false;                   // only start it, without a console
   bool wait_for_all = false;             // also for every process it leaves behind
   bool stop_services = false;  // ... but for services of the VM: when nothing else runs, the VM is stopped
-  bool quiet = false;                    // no notes of the VM
+  bool quiet = false;          // no notes of the VM
 };
 
 // The guest's exit code.

@@ -80,7 +80,8 @@ std::string ToJson(const Config& config) {
   for (const Variable& variable : config.variables)
     json["variables"].push_back(Ordered{{"token", variable.token}, {"means", variable.means}});
   for (const MachineText& place : config.machine_texts)
-    json["machine_texts"].push_back(Ordered{{"path", place.path}, {"line", place.line}, {"means", place.means}});
+    json["machine_texts"].push_back(
+        Ordered{{"path", place.path}, {"line", place.line}, {"means", place.means}});
   return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
 }
 

@@ -217,8 +217,8 @@ class Collector {
         out_.assemblies.push_back(ToUtf8(name.substr(0, name.size() - kEnding.size())));
     });
   }
-  // NAME.manifest beside a program, or in a folder NAME beside one: an assembly of the application's own. What ends
-  // in .exe.manifest or .dll.manifest is the manifest of that file.
+  // NAME.manifest beside a program, or in a folder NAME beside one: an assembly of the application's own.
+  // What ends in .exe.manifest or .dll.manifest is the manifest of that file.
   void PrivateAssemblies(uint32_t folder, const std::string& path, WView own_name, bool program_above,
                          int depth) {
     if (depth > kMaxDepth) return;
