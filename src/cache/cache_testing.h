@@ -78,6 +78,12 @@ class FaultyRepository final : public repository::Repository {
     return Error{Errc::kUnsupported, "read only"};
   }
   Result<std::vector<std::string>> Tags() override { return std::vector<std::string>(); }
+  Result<std::vector<repository::Referrer>> Referrers(const std::string&, const std::string&) override {
+    return std::vector<repository::Referrer>();
+  }
+  Status PutReferrer(const repository::ManifestBlob&) override {
+    return Error{Errc::kUnsupported, "read only"};
+  }
 
  private:
   static Error Unreachable() { return Error{Errc::kUnreachable, "connection refused"}; }

@@ -30,6 +30,15 @@ std::string DigestOf(const Json& entry) {
   return digest && digest->is_string() ? digest->get<std::string>() : std::string();
 }
 
+// The manifest that an entry of this name is about, by the tags under which registries without the referrers
+// API list what is attached to an image ("sha256-<hex>") and signatures are found ("sha256-<hex>.sig").
+std::string SubjectOf(const std::string& ref_name) {
+  if (!ref_name.starts_with("sha256-")) return {};
+  const std::string digest = "sha256:" + ref_name.substr(7, 64);
+  const std::string_view rest = std::string_view(ref_name).substr(std::min<size_t>(ref_name.size(), 71));
+  return os::ParseDigest(digest) && (rest.empty() || rest.front() == '.') ? digest : std::string();
+}
+
 Error NoBlob(const std::string& digest) {
   return Error{Errc::kNotFound, "reading the blob " + digest + ": it is not in this store"};
 }
@@ -151,6 +160,10 @@ Result<LayoutEntry> Layout::Find(const std::string& ref_name) const {
 Status Layout::ChangeIndex(const std::string& ref_name, const Descriptor* manifest) {
   ASSIGN(const os::FileLock lock,
          os::FileLock::Acquire(directory_ / "index.lock", os::FileLock::Mode::kExclusive, kIndexTimeoutMs));
+  return ChangeIndexLocked(ref_name, manifest);
+}
+
+Status Layout::ChangeIndexLocked(const std::string& ref_name, const Descriptor* manifest) {
   const os::Path path = directory_ / "index.json";
   ASSIGN(const std::string text, ReadIndexText());
   // Ordered, so that what other tools wrote stays readable; parsed strictly first.
@@ -285,7 +298,7 @@ Result<os::FileLock> Layout::HoldBlobs() const {
 
 // Digests reachable from index.json, also from entries without a name and from manifests that are not ours:
 // whatever a manifest mentions as a digest stays.
-Result<std::vector<std::string>> Layout::Referenced() const {
+Result<std::vector<std::string>> Layout::Referenced(std::vector<std::string>* orphans) const {
   ASSIGN(const std::string text, ReadIndexText());
   ASSIGN(const Json index, ParseJsonObject(text, os::Utf8(directory_ / "index.json")));
   const Json* list = ArrayMember(index, "manifests");
@@ -293,9 +306,23 @@ Result<std::vector<std::string>> Layout::Referenced() const {
     return Error{Errc::kCorrupt,
                  "reading " + os::Utf8(directory_ / "index.json") + ": it has no list of manifests"};
   std::vector<std::string> found, open;
-  for (const Json& item : *list) open.push_back(DigestOf(item));
+  // What is attached to an image stays as long as that does, and does not keep it.
+  std::vector<std::pair<std::string, const Json*>> attached;  // by subject
+  for (const Json& item : *list) {
+    if (std::string subject = SubjectOf(RefNameOf(item)); !subject.empty())
+      attached.emplace_back(std::move(subject), &item);
+    else
+      open.push_back(DigestOf(item));
+  }
   std::unordered_set<std::string> seen;
-  while (!open.empty()) {
+  for (;;) {
+    if (open.empty()) {
+      const auto next = std::find_if(attached.begin(), attached.end(),
+                                     [&](const auto& one) { return seen.contains(one.first); });
+      if (next == attached.end()) break;
+      open.push_back(DigestOf(*next->second));
+      attached.erase(next);
+    }
     const std::string digest = std::move(open.back());
     open.pop_back();
     if (digest.empty() || !seen.insert(digest).second) continue;
@@ -318,6 +345,7 @@ Result<std::vector<std::string>> Layout::Referenced() const {
       for (const Json& item : *nested) open.push_back(DigestOf(item));
     }
   }
+  for (const auto& one : attached) orphans->push_back(RefNameOf(*one.second));
   return found;
 }
 
@@ -326,7 +354,10 @@ Result<uint64_t> Layout::CollectGarbage() {
          os::FileLock::Acquire(directory_ / "blobs.lock", os::FileLock::Mode::kExclusive, kCollectTimeoutMs));
   ASSIGN(const os::FileLock index,
          os::FileLock::Acquire(directory_ / "index.lock", os::FileLock::Mode::kExclusive, kIndexTimeoutMs));
-  ASSIGN(const std::vector<std::string> referenced, Referenced());
+  std::vector<std::string> orphans;
+  ASSIGN(const std::vector<std::string> referenced, Referenced(&orphans));
+  // First: an entry never names a blob that is gone.
+  for (const std::string& ref_name : orphans) TRY(ChangeIndexLocked(ref_name, nullptr));
   std::unordered_set<std::string> keep;
   for (const std::string& digest : referenced) {
     if (!digest.empty()) keep.insert(HexOf(digest));

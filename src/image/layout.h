@@ -84,7 +84,8 @@ class Layout {
   // Keeps CollectGarbage away from blobs that no entry refers to yet.
   Result<os::FileLock> HoldBlobs() const;
   // Removes every blob that no entry's manifest refers to, and what killed writers left; returns the bytes
-  // freed. kBusy if somebody holds the blobs and goes on for 2 seconds.
+  // freed. What is attached to an image (entries "sha256-<hex>...") goes with it. kBusy if somebody holds the
+  // blobs and goes on for 2 seconds.
   Result<uint64_t> CollectGarbage();
 
  private:
@@ -92,7 +93,8 @@ class Layout {
   Layout(os::FileSystem& files, os::Path directory);
   Result<std::string> ReadIndexText() const;
   Status ChangeIndex(const std::string& ref_name, const Descriptor* manifest);
-  Result<std::vector<std::string>> Referenced() const;
+  Status ChangeIndexLocked(const std::string& ref_name, const Descriptor* manifest);
+  Result<std::vector<std::string>> Referenced(std::vector<std::string>* orphans) const;
   os::Path BlobFolder() const { return directory_ / "blobs" / "sha256"; }
   os::Path TemporaryFolder() const { return directory_ / "tmp"; }
   os::FileSystem& files_;

@@ -5,6 +5,7 @@
 #include "image/json.h"
 #include "image/manifest.h"
 #include "os/sha256.h"
+#include "repository/artifact.h"
 #include "repository/retry.h"
 
 namespace plume::repository {
@@ -14,6 +15,7 @@ constexpr char kPull[] = "pull", kPush[] = "pull,push";
 constexpr size_t kMaxAnswer = 16u << 20;
 constexpr int kResumes = 4;  // of one upload; the retry around it starts uploads anew
 constexpr size_t kMaxTagPages = 1000;
+constexpr int kFallbackTries = 8;  // of a list of referrers that several write at once
 constexpr uint32_t kUploadSilenceMs = 60'000;
 
 // What the server says went wrong: errors[0].message of the specification, else the status alone.
@@ -228,6 +230,50 @@ Result<std::vector<std::string>> OciHttp::Tags() {
   return tags;
 }
 
+Result<std::string> OciHttp::ReadIndex(const std::string& tag) {
+  os::HttpRequest request;
+  request.url = Url("/manifests/" + tag);
+  request.headers.emplace_back("Accept", kIndexMediaType);
+  ASSIGN(os::HttpClient::Text answer, SendText(std::move(request), kPull));
+  if (answer.head.status != 200)
+    return Refused("reading " + Name() + ":" + tag, answer.head.status, answer.body);
+  return std::move(answer.body);
+}
+
+Result<std::vector<Referrer>> OciHttp::Referrers(const std::string& subject,
+                                                 const std::string& artifact_type) {
+  const std::string doing = "listing what is attached to " + subject + " in " + Name();
+  if (!os::ParseDigest(subject)) return Error{Errc::kInvalid, doing + ": it is no digest"};
+  std::vector<Referrer> all;
+  std::string url = Url("/referrers/" + subject);
+  // The server may leave the filter out: it is applied here as well.
+  if (!artifact_type.empty()) url += "?artifactType=" + os::PercentEncode(artifact_type);
+  for (size_t page = 0; page < kMaxTagPages && !no_referrers_api_; ++page) {
+    os::HttpRequest request;
+    request.url = url;
+    request.headers.emplace_back("Accept", kIndexMediaType);
+    ASSIGN(const os::HttpClient::Text answer, SendText(std::move(request), kPull));
+    const int status = answer.head.status;
+    if (page == 0 && (status == 400 || status == 404 || status == 405 || status == 501)) {
+      no_referrers_api_ = true;
+      break;
+    }
+    if (status != 200) return Refused(doing, status, answer.body);
+    ASSIGN(const std::vector<Referrer> some, ParseReferrers(answer.body, artifact_type));
+    all.insert(all.end(), some.begin(), some.end());
+    const std::string next = NextPage(answer.head.Header("Link"));
+    if (next.empty()) break;
+    url = Absolute(next);
+  }
+  if (!no_referrers_api_) return all;
+  const Result<std::string> index = ReadIndex(FallbackTag(subject));
+  if (!index.ok()) {
+    if (index.error().code == Errc::kNotFound) return all;
+    return index.error();
+  }
+  return ParseReferrers(*index, artifact_type);
+}
+
 // --- writing
 // ---------------------------------------------------------------------------------------------------
 
@@ -307,6 +353,41 @@ Status OciHttp::PutBlob(const std::string& digest, uint64_t size,
 }
 
 Status OciHttp::PutManifest(const std::string& tag, const ManifestBlob& manifest) {
+  return PutUnder(tag, manifest, nullptr);
+}
+
+Status OciHttp::PutReferrer(const ManifestBlob& manifest) {
+  ASSIGN(const Attached attached, Describe(manifest));
+  bool subject_known = false;
+  TRY(PutUnder(manifest.digest, manifest, &subject_known));
+  return subject_known ? Ok() : AddToFallback(attached.subject, attached.referrer);
+}
+
+// The registry has no way to change a tag only if nobody else did: whoever finds his entry lost adds it
+// again.
+Status OciHttp::AddToFallback(const std::string& subject, const Referrer& referrer) {
+  const std::string tag = FallbackTag(subject);
+  for (int i = 0; i < kFallbackTries; ++i) {
+    const Result<std::string> old = ReadIndex(tag);
+    if (!old.ok() && old.error().code != Errc::kNotFound) return old.error();
+    if (old.ok()) {
+      ASSIGN(const std::vector<Referrer> there, ParseReferrers(*old, ""));
+      for (const Referrer& one : there) {
+        if (one.digest == referrer.digest) return Ok();
+      }
+    }
+    ManifestBlob index;
+    ASSIGN(index.bytes, AddReferrer(old.ok() ? *old : std::string(), referrer));
+    index.media_type = kIndexMediaType;
+    index.digest = os::DigestText(os::Sha256::Of(std::string_view(index.bytes)));
+    TRY(PutUnder(tag, index, nullptr));
+    if (i > 0) clock_.SleepMillis(20u << i);
+  }
+  return Error{Errc::kBusy,
+               "attaching to " + subject + " in " + Name() + ": others attach at the same time (try again)"};
+}
+
+Status OciHttp::PutUnder(const std::string& tag, const ManifestBlob& manifest, bool* subject_known) {
   const std::string doing = "publishing " + Name() + ":" + tag;
   os::HttpRequest request;
   request.method = "PUT";
@@ -321,6 +402,7 @@ Status OciHttp::PutManifest(const std::string& tag, const ManifestBlob& manifest
     return Error{Errc::kCorrupt,
                  doing + ": the server stored another manifest (" + std::string(stored) + ")"};
   }
+  if (subject_known) *subject_known = !answer.head.Header("OCI-Subject").empty();
   return Ok();
 }
 

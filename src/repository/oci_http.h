@@ -1,5 +1,6 @@
 // Repository over an OCI registry: "http(s)://host[:port]/name". Source: OCI Distribution Specification 1.1.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -22,12 +23,19 @@ class OciHttp : public Repository {
                  const std::function<Status(const Sink&)>& read) override;
   Status PutManifest(const std::string& tag, const ManifestBlob& manifest) override;
   Result<std::vector<std::string>> Tags() override;
+  Result<std::vector<Referrer>> Referrers(const std::string& subject,
+                                          const std::string& artifact_type) override;
+  Status PutReferrer(const ManifestBlob& manifest) override;
 
  private:
   // Sends with Authorization, signing in if the server asks. Collects the body unless a sink takes it.
   Result<os::HttpResponse> Send(os::HttpRequest request, const std::string& access, const os::HttpSink& sink);
   Result<os::HttpClient::Text> SendText(os::HttpRequest request, const std::string& access);
   Result<std::string> StartUpload();
+  // The image index under a tag; kNotFound if there is none.
+  Result<std::string> ReadIndex(const std::string& tag);
+  Status PutUnder(const std::string& tag_or_digest, const ManifestBlob& manifest, bool* subject_known);
+  Status AddToFallback(const std::string& subject, const Referrer& referrer);
   // One PATCH of [start, size); *location follows the server.
   Status SendPart(std::string* location, uint64_t start, uint64_t size,
                   const std::function<Status(const Sink&)>& read);
@@ -41,6 +49,7 @@ class OciHttp : public Repository {
   const std::string origin_, name_;
   Authenticator authenticator_;
   os::Clock& clock_;
+  std::atomic<bool> no_referrers_api_{false};  // learned from its first answer
 };
 
 }  // namespace plume::repository

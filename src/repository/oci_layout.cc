@@ -1,9 +1,12 @@
 #include "repository/oci_layout.h"
 
+#include "repository/artifact.h"
+
 namespace plume::repository {
 namespace {
 
 constexpr size_t kMaxManifest = image::kMaxManifestBytes;
+constexpr uint32_t kReferrersTimeoutMs = 30'000;
 
 Error WrongSize(const std::string& digest) {
   return Error{Errc::kInternal,
@@ -83,6 +86,39 @@ Result<std::vector<std::string>> OciLayout::Tags() {
   std::vector<std::string> tags;
   for (const image::LayoutEntry& entry : entries) tags.push_back(entry.ref_name);
   return tags;
+}
+
+Result<std::vector<Referrer>> OciLayout::Referrers(const std::string& subject,
+                                                   const std::string& artifact_type) {
+  Result<ManifestBlob> index = GetManifest(FallbackTag(subject));
+  if (!index.ok()) {
+    if (index.error().code == Errc::kNotFound) return std::vector<Referrer>();
+    return std::move(index).error();
+  }
+  return ParseReferrers(index->bytes, artifact_type);
+}
+
+Status OciLayout::PutReferrer(const ManifestBlob& manifest) {
+  ASSIGN(const Attached attached, Describe(manifest));
+  ASSIGN(image::Layout * layout, Open(true));
+  // Reading, adding and writing are one step to every other writer.
+  ASSIGN(const os::FileLock lock, os::FileLock::Acquire(directory_ / "referrers.lock",
+                                                        os::FileLock::Mode::kExclusive, kReferrersTimeoutMs));
+  ASSIGN(const os::FileLock hold, layout->HoldBlobs());
+  const auto put = [&](const std::string& bytes, const std::string& media_type) {
+    const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+    return layout->PutBlob(os::ByteView(data, bytes.size()), media_type);
+  };
+  ASSIGN(const image::Descriptor stored, put(manifest.bytes, manifest.media_type));
+  const std::string tag = FallbackTag(attached.subject);
+  const Result<ManifestBlob> old = GetManifest(tag);
+  if (!old.ok() && old.error().code != Errc::kNotFound) return old.error();
+  ASSIGN(const std::string index, AddReferrer(old.ok() ? old->bytes : std::string(), attached.referrer));
+  ASSIGN(const image::Descriptor blob, put(index, kIndexMediaType));
+  TRY(layout->Set({tag, blob}));
+  const std::lock_guard guard(mutex_);
+  hold_.reset();
+  return Ok();
 }
 
 }  // namespace plume::repository

@@ -1,4 +1,4 @@
-// Repository over an image layout folder: "oci:DIR".
+// Repository over an image layout folder: "oci:DIR". Referrers are listed under the fallback tag.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -22,6 +22,9 @@ class OciLayout : public Repository {
                  const std::function<Status(const Sink&)>& read) override;
   Status PutManifest(const std::string& tag, const ManifestBlob& manifest) override;
   Result<std::vector<std::string>> Tags() override;
+  Result<std::vector<Referrer>> Referrers(const std::string& subject,
+                                          const std::string& artifact_type) override;
+  Status PutReferrer(const ManifestBlob& manifest) override;
 
  private:
   Result<image::Layout*> Open(bool create);

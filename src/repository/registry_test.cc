@@ -12,6 +12,7 @@
 #include "os/clock.h"
 #include "os/http.h"
 #include "os/test_server.h"
+#include "repository/artifact.h"
 #include "repository/publish.h"
 #include "repository/repository.h"
 
@@ -182,6 +183,28 @@ TEST_F(Registry, SkopeoReadsAndCopiesOurLayouts) {
   ASSERT_TRUE(pulled.ok()) << pulled.error().message;
   EXPECT_EQ(pulled->digest, built_.ref.digest);
   EXPECT_TRUE(image::VerifyImage(*other, "notes").ok());
+}
+
+TEST_F(Registry, WhatIsAttachedToAnImage) {
+  const DockerRegistry registry(folder_ / "registry");
+  const std::string layout = "oci:" + os::Utf8(folder_ / "layout");
+  for (const std::string& where : {registry.Url("/notes"), layout}) {
+    const auto repository = OpenAt(where);
+    ASSERT_TRUE(Publish(*store_, built_.ref, *repository, {"1.0"}).ok());
+    const ManifestBlob manifest = *repository->GetManifest("1.0");
+    EXPECT_TRUE(repository->Referrers(manifest.digest, "")->empty());
+    for (const char* text : {"one", "two"}) {
+      const auto attached = Attach(*repository, manifest, {"application/vnd.test", {{"text/plain", text}}});
+      ASSERT_TRUE(attached.ok()) << attached.error().message;
+      EXPECT_EQ(ReadArtifact(*repository, attached->digest, 100)->layers[0].bytes, text);
+    }
+    EXPECT_EQ(repository->Referrers(manifest.digest, "application/vnd.test")->size(), 2u);
+    EXPECT_TRUE(repository->Referrers(manifest.digest, "application/vnd.other")->empty());
+  }
+  EXPECT_EQ(*CopyReferrers(*OpenAt(layout), built_.ref.digest, *OpenAt(registry.Url("/notes"))), 2u);
+  int code = 0;
+  const std::string raw = Shell("skopeo inspect --raw " + layout + ":1.0", &code);
+  EXPECT_EQ(os::DigestText(os::Sha256::Of(raw)), built_.ref.digest) << raw;
 }
 
 TEST_F(Registry, ManyReadersAtOnce) {

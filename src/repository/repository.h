@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,6 +22,13 @@ struct ManifestBlob {
 };                                                             // digest "sha256:<hex>" computed from bytes
 using Sink = std::function<Status(std::span<const uint8_t>)>;  // pieces in order; an error stops the transfer
 
+// A manifest that names an image as its subject: a profile, a statement (repository/artifact.h).
+struct Referrer {
+  std::string digest, media_type, artifact_type;
+  uint64_t size = 0;
+  std::map<std::string, std::string> annotations = {};
+};
+
 class Repository {
  public:
   virtual ~Repository() = default;
@@ -34,6 +42,12 @@ class Repository {
                          const std::function<Status(const Sink&)>& read) = 0;
   virtual Status PutManifest(const std::string& tag, const ManifestBlob& manifest) = 0;
   virtual Result<std::vector<std::string>> Tags() = 0;
+  // What is attached to the manifest `subject` (a digest), in no order that means something; of all kinds if
+  // `artifact_type` is empty. Nothing attached, or no such image, is an empty list.
+  virtual Result<std::vector<Referrer>> Referrers(const std::string& subject,
+                                                  const std::string& artifact_type) = 0;
+  // Stores a manifest under its digest; its blobs are there. Its subject need not be, and lists it from then.
+  virtual Status PutReferrer(const ManifestBlob& manifest) = 0;
 };
 
 struct OpenOptions {

@@ -34,6 +34,13 @@ class Retrying : public Repository {
   Result<std::vector<std::string>> Tags() override {
     return Try(kReadPatienceMs, [&] { return inner_->Tags(); });
   }
+  Result<std::vector<Referrer>> Referrers(const std::string& subject,
+                                          const std::string& artifact_type) override {
+    return Try(kReadPatienceMs, [&] { return inner_->Referrers(subject, artifact_type); });
+  }
+  Status PutReferrer(const ManifestBlob& manifest) override {
+    return Try(UINT32_MAX, [&] { return inner_->PutReferrer(manifest); });
+  }
 
   Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const Sink& sink) override {
     uint64_t delivered = 0, mark = 0;
@@ -106,6 +113,15 @@ class Faulty : public Repository {
   Result<std::vector<std::string>> Tags() override {
     TRY(plan_.Step("tags", Name()));
     return inner_->Tags();
+  }
+  Result<std::vector<Referrer>> Referrers(const std::string& subject,
+                                          const std::string& artifact_type) override {
+    TRY(plan_.Step("referrers", subject));
+    return inner_->Referrers(subject, artifact_type);
+  }
+  Status PutReferrer(const ManifestBlob& manifest) override {
+    TRY(plan_.Step("put-referrer", manifest.digest));
+    return inner_->PutReferrer(manifest);
   }
 
  private:

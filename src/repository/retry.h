@@ -31,7 +31,8 @@ class Backoff {
 // result.
 std::unique_ptr<Repository> MakeRetrying(std::unique_ptr<Repository> inner, os::Clock& clock, int tries);
 
-// Steps of the plan: "manifest", "read" (each piece), "has", "put", "put-manifest", "tags". For tests.
+// Steps of the plan: "manifest", "read" (each piece), "has", "put", "put-manifest", "tags", "referrers",
+// "put-referrer". For tests.
 std::unique_ptr<Repository> MakeFaulty(std::unique_ptr<Repository> inner, os::FaultPlan& plan);
 
 }  // namespace plume::repository

@@ -1,5 +1,6 @@
 #include "server/gc.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -104,13 +105,30 @@ class Collector {
     return Ok();
   }
 
+  // Tags by which clients find what belongs to an image: "sha256-<hex>" (referrers), "sha256-<hex>.sig".
+  static std::string SubjectHexOf(const std::string& tag) {
+    const std::string hex = tag.substr(0, 71).substr(std::min<size_t>(tag.size(), 7));
+    const bool ends = tag.size() == 71 || (tag.size() > 71 && tag[71] == '.');
+    return tag.starts_with("sha256-") && ends && IsDigest("sha256:" + hex) ? hex : std::string();
+  }
+
   Result<Hexes> TaggedManifests(const os::Path& repository, const Hexes& all) {
+    struct Attached {
+      os::Path tag;
+      std::string hex;
+    };
+    std::multimap<std::string, Attached> attached;  // by the image's digest: live if that is
     Hexes live, unused_blobs;
     auto tags = files_.List(repository / "_tags");
     if (tags.ok()) {
       for (const os::DirectoryEntry& tag : *tags) {
         auto digest = os::ReadText(files_, repository / "_tags" / tag.name, 256);
-        if (digest.ok() && IsDigest(*digest)) live.insert(std::string(HexOf(*digest)));
+        if (!digest.ok() || !IsDigest(*digest)) continue;
+        const std::string hex(HexOf(*digest)), subject = SubjectHexOf(os::Utf8(tag.name));
+        if (subject.empty())
+          live.insert(hex);
+        else
+          attached.emplace(subject, Attached{repository / "_tags" / tag.name, hex});
       }
     } else if (tags.error().code != Errc::kNotFound) {
       return std::move(tags).error();
@@ -120,6 +138,16 @@ class Collector {
     // A signature lives as long as what it signs; it may itself be signed, so until nothing is added.
     for (bool grown = true; grown;) {
       grown = false;
+      for (auto one = attached.begin(); one != attached.end();) {
+        if (!live.contains(one->first)) {
+          ++one;
+          continue;
+        }
+        live.insert(one->second.hex);
+        TRY(Mark(one->second.hex, &unused_blobs, &live));
+        one = attached.erase(one);
+        grown = true;
+      }
       for (const std::string& hex : all) {
         if (live.contains(hex)) continue;
         auto bytes = os::ReadText(files_, BlobPath(hex), 16u << 20);
@@ -130,6 +158,13 @@ class Collector {
           grown = live.insert(hex).second || grown;
         }
       }
+    }
+    for (const auto& [subject, orphan] : attached) {
+      ASSIGN(const bool removed, RemoveIfOld(orphan.tag, nullptr));
+      if (removed)
+        Report("tag " + os::Utf8(orphan.tag.filename()));
+      else
+        live.insert(orphan.hex);
     }
     return live;
   }

@@ -21,6 +21,7 @@
 
 #include "os/random.h"
 #include "os/sha256.h"
+#include "repository/artifact.h"
 #include "server/gc.h"
 
 namespace plume::server {
@@ -324,6 +325,57 @@ TEST_F(ServerTest, GarbageCollection) {
   EXPECT_EQ(removed->manifests_removed, 1u);
   EXPECT_EQ(FilesBelow("blobs"), 0u);
   EXPECT_EQ(CollectGarbage(root_ / "uploads", os::SystemFiles(), options).error().code, Errc::kNotFound);
+}
+
+TEST_F(ServerTest, GarbageCollectionKeepsWhatIsAttachedToKeptImages) {
+  Client client = Connect();
+  const std::string config = client.Push("a", "{}");
+  GcOptions options;
+  options.grace_seconds = -10;
+  options.untagged = true;
+  std::vector<std::string> signatures, referrers, images;
+  for (const char* tag : {"v1", "v2"}) {
+    const std::string image = ManifestOf(config, {client.Push("a", tag)});
+    const std::string signature = ManifestOf(config, {client.Push("a", std::string("signs ") + tag)});
+    const std::string referrer =
+        ManifestOf(config, {client.Push("a", std::string("of ") + tag)}, DigestOf(image));
+    client.PutManifest("a", tag, image);
+    client.PutManifest("a", "sha256-" + DigestOf(image).substr(7) + ".sig", signature);
+    client.PutManifest("a", DigestOf(referrer), referrer);
+    images.push_back(DigestOf(image));
+    signatures.push_back(DigestOf(signature));
+    referrers.push_back(DigestOf(referrer));
+  }
+  const auto there = [&](const std::string& digest) {
+    return client.Get("/v2/a/manifests/" + digest).result_int() == 200u;
+  };
+  EXPECT_EQ(CollectGarbage(root_, os::SystemFiles(), options)->manifests_removed, 0u);
+  client.Do(http::verb::delete_, "/v2/a/manifests/v2");
+  EXPECT_EQ(CollectGarbage(root_, os::SystemFiles(), options)->manifests_removed, 3u);
+  EXPECT_TRUE(there(images[0]) && there(signatures[0]) && there(referrers[0]));
+  EXPECT_FALSE(there(images[1]) || there(signatures[1]) || there(referrers[1]));
+  EXPECT_EQ(nlohmann::json::parse(client.Get("/v2/a/tags/list").body())["tags"].size(), 2u);
+}
+
+TEST_F(ServerTest, WhatPlumeAttachesIsListed) {
+  Client client = Connect();
+  client.Push("a", "{}");
+  repository::OpenOptions open;
+  open.credentials = root_ / "none.json";
+  const auto repository =
+      std::move(*repository::Open("http://127.0.0.1:" + std::to_string(server_->port()) + "/a", open));
+  repository::ManifestBlob image;
+  image.media_type = "application/vnd.oci.image.manifest.v1+json";
+  image.bytes = ManifestOf(DigestOf("{}"), {});
+  image.digest = DigestOf(image.bytes);
+  EXPECT_TRUE(repository->Referrers(image.digest, "")->empty());
+  const auto attached =
+      repository::Attach(*repository, image, {"application/x.profile", {{"text/plain", "x"}}});
+  ASSERT_TRUE(attached.ok()) << attached.error().message;
+  ASSERT_EQ(repository->Referrers(image.digest, "application/x.profile")->size(), 1u);
+  EXPECT_EQ(repository->Referrers(image.digest, "")->at(0).digest, attached->digest);
+  EXPECT_EQ(repository->Referrers(image.digest, "application/x.other")->size(), 0u);
+  EXPECT_EQ(client.Get("/v2/a/tags/list").body().find("sha256-"), std::string::npos);
 }
 
 TEST_F(ServerTest, ParallelClients) {
