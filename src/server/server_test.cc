@@ -21,7 +21,6 @@
 
 #include "os/random.h"
 #include "os/sha256.h"
-#include "repository/artifact.h"
 #include "server/gc.h"
 
 namespace plume::server {
@@ -355,27 +354,6 @@ TEST_F(ServerTest, GarbageCollectionKeepsWhatIsAttachedToKeptImages) {
   EXPECT_TRUE(there(images[0]) && there(signatures[0]) && there(referrers[0]));
   EXPECT_FALSE(there(images[1]) || there(signatures[1]) || there(referrers[1]));
   EXPECT_EQ(nlohmann::json::parse(client.Get("/v2/a/tags/list").body())["tags"].size(), 2u);
-}
-
-TEST_F(ServerTest, WhatPlumeAttachesIsListed) {
-  Client client = Connect();
-  client.Push("a", "{}");
-  repository::OpenOptions open;
-  open.credentials = root_ / "none.json";
-  const auto repository =
-      std::move(*repository::Open("http://127.0.0.1:" + std::to_string(server_->port()) + "/a", open));
-  repository::ManifestBlob image;
-  image.media_type = "application/vnd.oci.image.manifest.v1+json";
-  image.bytes = ManifestOf(DigestOf("{}"), {});
-  image.digest = DigestOf(image.bytes);
-  EXPECT_TRUE(repository->Referrers(image.digest, "")->empty());
-  const auto attached =
-      repository::Attach(*repository, image, {"application/x.profile", {{"text/plain", "x"}}});
-  ASSERT_TRUE(attached.ok()) << attached.error().message;
-  ASSERT_EQ(repository->Referrers(image.digest, "application/x.profile")->size(), 1u);
-  EXPECT_EQ(repository->Referrers(image.digest, "")->at(0).digest, attached->digest);
-  EXPECT_EQ(repository->Referrers(image.digest, "application/x.other")->size(), 0u);
-  EXPECT_EQ(client.Get("/v2/a/tags/list").body().find("sha256-"), std::string::npos);
 }
 
 TEST_F(ServerTest, ParallelClients) {
