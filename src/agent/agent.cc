@@ -95,6 +95,7 @@ Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
   TRY(ClaimState(agent->state_, agent->facts_.user_sid, &moved));
   cache::Options cache_options;
   cache_options.variables = ImageMeanings(agent->facts_);
+  cache_options.report = [](const std::string& line) { spdlog::warn("{}", line); };
   ASSIGN(agent->cache_, cache::Cache::Open(HostPath(state.root()), cache_options));
   agent->apps_ = std::make_unique<Apps>(agent->state_, *agent->cache_);
   TRY(agent->apps_->Load());

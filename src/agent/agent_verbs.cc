@@ -149,7 +149,8 @@ Result<Json> Agent::CacheStatus(Session&, const Json&) {
               {"files_reused", c.files_reused},
               {"bytes_reused", c.bytes_reused},
               {"joined", c.joined},
-              {"refused", c.refused}};
+              {"refused", c.refused},
+              {"files_patched", c.files_patched}};
 }
 
 Result<Json> Agent::CacheVerify(Session& session, const Json&) {

@@ -7,6 +7,7 @@
 
 #include "base/utf16.h"
 #include "cache/audit.h"
+#include "cache/delta_source.h"
 #include "cache/hydrator.h"
 #include "os/lock.h"
 #include "os/sha256.h"
@@ -37,7 +38,8 @@ class CacheImpl final : public Cache {
         prober_(options_.offline_millis),
         settler_(files_, *options_.clock, places_.Markers()),
         reuse_(files_),
-        hydrator_(files_, options_, places_, reuse_, settler_, counters_) {}
+        deltas_(files_, options_, places_),
+        hydrator_(files_, options_, places_, reuse_, settler_, deltas_, counters_) {}
 
   Status Recover();
 
@@ -70,6 +72,7 @@ class CacheImpl final : public Cache {
                                    const std::string& digest);
   Status Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry);
   void PrepareReuse(const std::shared_ptr<ImageData>& image);
+  void LookForDelta(ImageData& image);
   Status RepairCatalog(const std::string& digest);
 
   Options options_;
@@ -80,6 +83,7 @@ class CacheImpl final : public Cache {
   Settler settler_;
   AtomicCounters counters_;
   ReuseIndex reuse_;
+  DeltaSource deltas_;
   Hydrator hydrator_;
 
   mutable std::mutex mutex_;  // guards what follows
@@ -172,9 +176,16 @@ Result<const Image*> CacheImpl::Attach(std::shared_ptr<repository::Repository> r
       if (loaded.error().code != Errc::kNotFound && loaded.error().code != Errc::kCorrupt)
         return loaded.error();
       if (source == nullptr) return loaded.error();
-      TRY(ImageData::Fetch(files_, places_, *source, digest, options_.variables));
+      std::shared_ptr<ImageDelta> delta;
+      const auto make_layer = [&](const image::Manifest& manifest) -> std::optional<os::Bytes> {
+        delta = deltas_.Find(*source, digest, manifest.name, All());
+        if (delta == nullptr) return std::nullopt;
+        return deltas_.MakeCatalogLayer(*source, *delta, manifest.catalog.digest);
+      };
+      TRY(ImageData::Fetch(files_, places_, *source, digest, options_.variables, make_layer));
       loaded = ImageData::Load(files_, places_, digest);
       if (!loaded.ok()) return loaded.error();
+      (*loaded)->set_delta(std::move(delta));
     }
     image = std::move(*loaded);
     std::lock_guard hold(mutex_);
@@ -217,6 +228,15 @@ void CacheImpl::PrepareReuse(const std::shared_ptr<ImageData>& image) {
   }
 }
 
+// An image whose catalog is here since an earlier run, and of which something is missing.
+void CacheImpl::LookForDelta(ImageData& image) {
+  const auto source = image.source();
+  if (image.delta_asked || source == nullptr) return;
+  const std::lock_guard one(image.asking);
+  if (!image.delta_asked)
+    image.set_delta(deltas_.Find(*source, image.image().digest, image.manifest().name, All()));
+}
+
 Status CacheImpl::Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry) {
   if (hydrator_.Present(*image, entry)) return Ok();
   const Key key(image.get(), entry);
@@ -236,6 +256,7 @@ Status CacheImpl::Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry
   Status result;
   if (!hydrator_.Present(*image, entry)) {
     PrepareReuse(image);
+    LookForDelta(*image);
     result = hydrator_.Hydrate(*image, entry);
   }
   {
@@ -306,7 +327,7 @@ Result<std::vector<ImageStatus>> CacheImpl::ImageStatuses() {
 
 Counters CacheImpl::counters() const {
   return Counters{counters_.requests,     counters_.bytes,  counters_.files_fetched, counters_.files_reused,
-                  counters_.bytes_reused, counters_.joined, counters_.refused};
+                  counters_.bytes_reused, counters_.joined, counters_.refused,       counters_.files_patched};
 }
 
 Result<VerifyReport> CacheImpl::Verify(const Progress& progress) {
@@ -342,6 +363,11 @@ Status CacheImpl::RepairCatalog(const std::string& digest) {
 Result<VerifyReport> CacheImpl::Repair(const Progress& progress) {
   ASSIGN(VerifyReport report, Verify(progress));
   Status first = Ok();
+  // All of them go before any is made again: one would be linked to another that is the same bad file.
+  for (const BadFile& bad : report.bad) {
+    if (bad.path.empty()) continue;
+    TRY(files_.Remove(places_.Files(bad.digest.substr(7)) / os::FromUtf16(FromUtf8Lossy(bad.path))));
+  }
   for (const BadFile& bad : report.bad) {
     const auto image = Get(bad.digest);
     if (bad.path.empty()) {  // the catalog itself
@@ -350,7 +376,6 @@ Result<VerifyReport> CacheImpl::Repair(const Progress& progress) {
       continue;
     }
     const os::Path relative = os::FromUtf16(FromUtf8Lossy(bad.path));
-    TRY(files_.Remove(places_.Files(bad.digest.substr(7)) / relative));
     const uint32_t entry = image == nullptr ? catalog::kNone : image->EntryOf(relative);
     if (entry == catalog::kNone) continue;  // no catalog knows it: gone is right
     Status fetched = Ensure(image, entry);
@@ -384,8 +409,8 @@ Status CacheImpl::Remove(const std::string& digest) {
     images_.erase(digest);
   }
   image->Unmap();  // Windows removes no mapped file
-  for (const os::Path& path :
-       {places_.Catalog(hex), places_.CatalogHash(hex), places_.Config(hex), places_.Manifest(hex)}) {
+  for (const os::Path& path : {places_.Catalog(hex), places_.CatalogHash(hex), places_.CatalogLayer(hex),
+                               places_.Config(hex), places_.Manifest(hex)}) {
     Status gone = files_.Remove(path);
     if (!gone.ok() && gone.error().code != Errc::kNotFound)
       return gone.error().In("removing image " + digest + " failed");

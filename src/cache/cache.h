@@ -4,6 +4,7 @@
 //   state/catalogs/<hex>.plc             the catalog, uncompressed, verified before the file got this name
 //   state/catalogs/<hex>.manifest.json   the manifest it came with; <hex> is the manifest's SHA-256
 //   state/catalogs/<hex>.config.json     the config blob
+//   state/catalogs/<hex>.layer           the catalog as published, where the .plc has this machine's values
 //   state/images/<hex>/<root>/...        hydrated files, complete and verified before they got their name
 //   state/images/tmp/                    files being hydrated; emptied by Open
 //   state/images/unsettled/              markers of files the system may not have written out yet (settle.h)
@@ -39,6 +40,8 @@ struct Options {
   uint32_t offline_millis = 5000;  // how long a failed connection is remembered before it is tried again
   // What this machine puts in place of an image's variables, by their meaning ("profile").
   std::vector<std::pair<std::string, std::u16string>> variables{};
+  // Told what was refused or not usable although nothing failed: a damaged delta. One line; any thread.
+  std::function<void(const std::string&)> report{};
   bool probe = true;  // reconnect in the background while offline
 };
 
@@ -51,6 +54,7 @@ struct Counters {
   uint64_t bytes_reused = 0;   // plain bytes that did not have to be fetched
   uint64_t joined = 0;         // requests that found their file being fetched already
   uint64_t refused = 0;        // objects refused because their bytes were wrong
+  uint64_t files_patched = 0;  // of files_fetched: made from an older version's file by a patch
 };
 
 // An attached image. Stays valid and at the same address until Remove or the end of the Cache.

@@ -1,9 +1,11 @@
 #include "cache/hydrator.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "image/codec.h"
 #include "os/random.h"
+#include "os/sha256.h"
 
 namespace plume::cache {
 namespace {
@@ -127,9 +129,89 @@ Status Hydrator::Fill(const ImageData& image, uint32_t e, Output* output) {
 
   const auto source = image.source();
   if (source == nullptr) return Error{Errc::kUnreachable, "no repository is known for this image"};
+  ASSIGN(const bool patched, Patch(image, e, *source, needs, output));
+  if (patched) return Ok();
   const std::vector<Range> ranges = PlanRanges(&needs, options_.max_range, options_.max_gap);
   return workers_.ForEach(ranges.size(),
                           [&](size_t i) { return FetchRange(image, *source, ranges[i], needs, output); });
+}
+
+Result<bool> Hydrator::Patch(const ImageData& image, uint32_t e, Source& source,
+                             const std::vector<Need>& needs, Output* output) {
+  const std::shared_ptr<ImageDelta> delta = image.delta();
+  if (delta == nullptr || DeltaSource::IsGivenUp(*delta)) return false;
+  const auto found = delta->rows.find(e);
+  if (found == delta->rows.end()) return false;
+  const PatchRow& row = found->second;
+  uint64_t missing = 0;
+  for (const Need& need : needs) missing += need.stored;
+  if (row.length >= missing) return false;  // most of it was here
+  // Nothing is fetched for a file that was never needed of the older version.
+  if (const auto info = files_.Stat(row.base);
+      !row.base.empty() && (!info.ok() || info->size != row.base_size))
+    return false;
+
+  const auto patch = FetchPatch(source, *delta, row, output);
+  if (!patch.ok()) {
+    if (patch.error().code == Errc::kUnreachable) return patch.error();  // so are the chunks
+    return false;
+  }
+  const std::string what = "making " + Shown(image, e) + " from its older version gave wrong bytes, refused";
+  const uint64_t size = image.catalog().entry(e).size();
+  auto made = deltas_.Apply(row, *patch, size);
+  if (!made.ok() && made.error().code != Errc::kCorrupt) return made.error();
+  if (made.ok() && !made->has_value()) return false;
+  const auto right = [&](const Need& need) {
+    const catalog::Chunk& chunk = image.chunk(need.chunk);
+    const os::ByteView all(**made);
+    return need.destinations[0] + chunk.size() <= all.size() &&
+           os::Sha256::Of(all.subspan(static_cast<size_t>(need.destinations[0]), chunk.size())) ==
+               DigestOf(chunk);
+  };
+  if (!made.ok() || !std::all_of(needs.begin(), needs.end(), right)) {
+    ++counters_.refused;
+    deltas_.Refuse(*delta, what);
+    return false;
+  }
+  for (const Need& need : needs) {
+    TRY(output->Write(need, os::ByteView(**made).subspan(static_cast<size_t>(need.destinations[0]),
+                                                         image.chunk(need.chunk).size())));
+  }
+  output->fetched = true;
+  ++counters_.files_patched;
+  return true;
+}
+
+Result<os::Bytes> Hydrator::FetchPatch(Source& source, const ImageDelta& delta, const PatchRow& row,
+                                       Output* output) {
+  const auto part = [](os::ByteView bytes, uint64_t at, uint64_t length) {
+    const os::ByteView some = bytes.subspan(static_cast<size_t>(at), static_cast<size_t>(length));
+    return os::Bytes(some.begin(), some.end());
+  };
+  const uint64_t end = row.offset + row.length;
+  if (end <= delta.start.size()) return part(delta.start, row.offset, row.length);
+  // Patches lie in the order of the packs, so what follows is likely to be the next file's.
+  const ReadAhead::Answer answer = read_ahead_.Ask(delta.blob, row.offset, end, delta.size);
+  if (answer.ready != nullptr) {
+    const os::ByteView bytes = answer.ready->Part(row.offset, end);
+    return os::Bytes(bytes.begin(), bytes.end());
+  }
+  ++counters_.requests;
+  const auto window = std::make_shared<ReadWindow>(ReadWindow{delta.blob, row.offset, answer.fetch_end, {}});
+  const uint64_t wanted = answer.fetch_end - row.offset;
+  Status read = source.ReadBlob(delta.blob, row.offset, wanted, [&](os::ByteView piece) -> Status {
+    counters_.bytes += piece.size();
+    if (piece.size() > wanted - window->bytes.size()) return Error{Errc::kCorrupt, "too many bytes"};
+    window->bytes.insert(window->bytes.end(), piece.begin(), piece.end());
+    return Ok();
+  });
+  if (read.ok() && window->bytes.size() != wanted) read = Error{Errc::kCorrupt, "too few bytes"};
+  os::Bytes patch;
+  if (read.ok()) patch = part(window->bytes, 0, row.length);
+  if (!read.ok()) window->bytes.clear();
+  if (answer.fetch_end > end) read_ahead_.Finish(window);
+  TRY(std::move(read));
+  return patch;
 }
 
 // Takes the bytes of a range as they come and writes each chunk that is complete and right.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 
+#include "cache/delta_source.h"
 #include "cache/image_data.h"
 #include "cache/plan.h"
 #include "cache/read_ahead.h"
@@ -16,18 +17,19 @@ namespace plume::cache {
 
 struct AtomicCounters {
   std::atomic<uint64_t> requests{0}, bytes{0}, files_fetched{0}, files_reused{0}, bytes_reused{0}, joined{0},
-      refused{0};
+      refused{0}, files_patched{0};
 };
 
 class Hydrator {
  public:
   Hydrator(os::FileSystem& files, const Options& options, const Places& places, ReuseIndex& reuse,
-           Settler& settler, AtomicCounters& counters)
+           Settler& settler, DeltaSource& deltas, AtomicCounters& counters)
       : files_(files),
         options_(options),
         places_(places),
         reuse_(reuse),
         settler_(settler),
+        deltas_(deltas),
         counters_(counters),
         read_ahead_(options.read_ahead, options.read_ahead_kept),
         workers_(options.connections - 1) {}
@@ -42,6 +44,10 @@ class Hydrator {
   Status MakeDirectory(const ImageData& image, uint32_t entry);
   Status MakeFile(const ImageData& image, uint32_t entry);
   Status Fill(const ImageData& image, uint32_t entry, Output* output);
+  // Fills what is needed with a patch, if there is one and that is less to fetch. False: it takes chunks.
+  Result<bool> Patch(const ImageData& image, uint32_t entry, Source& source, const std::vector<Need>& needs,
+                     Output* output);
+  Result<os::Bytes> FetchPatch(Source& source, const ImageDelta& delta, const PatchRow& row, Output* output);
   Status FetchRange(const ImageData& image, Source& source, const Range& range,
                     const std::vector<Need>& needs, Output* output);
 
@@ -50,6 +56,7 @@ class Hydrator {
   const Places& places_;
   ReuseIndex& reuse_;
   Settler& settler_;
+  DeltaSource& deltas_;
   AtomicCounters& counters_;
   ReadAhead read_ahead_;
   Workers workers_;

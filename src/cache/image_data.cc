@@ -77,7 +77,8 @@ Result<os::Bytes> FetchBlob(Source& source, const std::string& digest, uint64_t 
 
 Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& source,
                         const std::string& digest,
-                        const std::vector<std::pair<std::string, std::u16string>>& variables) {
+                        const std::vector<std::pair<std::string, std::u16string>>& variables,
+                        const MakeLayer& make_layer) {
   ASSIGN(const repository::ManifestBlob blob, source.GetManifest(digest));
   if (os::DigestText(os::Sha256::Of(blob.bytes)) != digest) {
     return Error{Errc::kCorrupt, "fetching the manifest of image " + digest + " failed: the repository " +
@@ -90,8 +91,13 @@ Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& sou
   const std::string config_text(config.begin(), config.end());
   const auto parsed_config = image::ParseConfig(config_text);
   if (!parsed_config.ok()) return Malformed(digest, parsed_config.error().message);
-  ASSIGN(const os::Bytes layer, FetchBlob(source, parsed->catalog.digest, parsed->catalog.size,
-                                          image::kMaxCatalogBytes, "the catalog of image " + digest));
+  os::Bytes layer;
+  if (auto made = make_layer ? make_layer(*parsed) : std::nullopt) {
+    layer = std::move(*made);
+  } else {
+    ASSIGN(layer, FetchBlob(source, parsed->catalog.digest, parsed->catalog.size, image::kMaxCatalogBytes,
+                            "the catalog of image " + digest));
+  }
   ASSIGN(os::Bytes catalog, image::UnpackCatalog(layer));
   if (!catalog::Reader::Verify(catalog.data(), catalog.size()))
     return Malformed(digest, "its catalog is malformed");
@@ -107,6 +113,8 @@ Status ImageData::Fetch(os::FileSystem& files, const Places& places, Source& sou
   }
 
   const std::string hex = HexOf(digest);
+  if (!parsed_config->variables.empty())
+    TRY(os::WriteAtomic(files, places.CatalogLayer(hex), os::ByteView(layer)));
   TRY(os::WriteAtomic(files, places.Manifest(hex), std::string_view(blob.bytes)));
   TRY(os::WriteAtomic(files, places.Config(hex), std::string_view(config_text)));
   TRY(os::WriteAtomic(files, places.CatalogHash(hex),

@@ -2,7 +2,10 @@
 // of its files. Immutable after construction, so any thread may use it.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "cache/cache.h"
@@ -19,6 +22,7 @@ struct Places {
   os::Path Catalog(const std::string& hex) const { return Catalogs() / (hex + ".plc"); }
   os::Path CatalogHash(const std::string& hex) const { return Catalogs() / (hex + ".plc.sha256"); }
   os::Path Manifest(const std::string& hex) const { return Catalogs() / (hex + ".manifest.json"); }
+  os::Path CatalogLayer(const std::string& hex) const { return Catalogs() / (hex + ".layer"); }
   os::Path Config(const std::string& hex) const { return Catalogs() / (hex + ".config.json"); }
   os::Path Images() const { return state / "images"; }
   os::Path Files(const std::string& hex) const { return Images() / hex; }
@@ -26,17 +30,22 @@ struct Places {
   os::Path Markers() const { return Images() / "unsettled"; }
 };
 
+struct ImageDelta;
+
 class ImageData {
  public:
+  // Returns bytes with the digest manifest.catalog.digest, or nothing.
+  using MakeLayer = std::function<std::optional<os::Bytes>(const image::Manifest& manifest)>;
   // What lies in the state folder; kNotFound if the image is not (completely) here, kCorrupt if it is
   // damaged.
   static Result<std::shared_ptr<ImageData>> Load(os::FileSystem& files, const Places& places,
                                                  const std::string& digest);
   // Fetches manifest, config and catalog, verifies them, and puts them into the state folder; the catalog
   // last.
-  // `variables` as in Options.
+  // `variables` as in Options. `make_layer` may know the catalog's layer already.
   static Status Fetch(os::FileSystem& files, const Places& places, Source& source, const std::string& digest,
-                      const std::vector<std::pair<std::string, std::u16string>>& variables);
+                      const std::vector<std::pair<std::string, std::u16string>>& variables,
+                      const MakeLayer& make_layer = nullptr);
 
   const Image& image() const { return image_; }
   const catalog::Reader& catalog() const { return image_.catalog; }
@@ -62,6 +71,15 @@ class ImageData {
   std::shared_ptr<Source> source() const { return std::atomic_load(&source_); }
   void set_source(std::shared_ptr<Source> source) { std::atomic_store(&source_, std::move(source)); }
 
+  // How its files are made from those of an older image here; null if nobody knows.
+  std::shared_ptr<ImageDelta> delta() const { return std::atomic_load(&delta_); }
+  void set_delta(std::shared_ptr<ImageDelta> delta) {
+    std::atomic_store(&delta_, std::move(delta));
+    delta_asked = true;
+  }
+  std::atomic<bool> delta_asked{false};  // the repository was asked for one
+  std::mutex asking;                     // held by who asks
+
   // Gives the catalog back to the system. REQUIRES: nobody uses catalog() any more.
   void Unmap() { mapping_ = os::MappedFile(); }
 
@@ -73,7 +91,8 @@ class ImageData {
   Image image_;
   image::Manifest manifest_;
   os::MappedFile mapping_;
-  std::shared_ptr<Source> source_;  // atomic access only
+  std::shared_ptr<Source> source_;     // atomic access only
+  std::shared_ptr<ImageDelta> delta_;  // atomic access only
 };
 
 // The bytes of a file whose digest must be `digest`: reads a blob whole. kCorrupt naming `what` if they are

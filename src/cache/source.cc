@@ -40,6 +40,14 @@ Status Source::ReadBlob(const std::string& digest, uint64_t offset, uint64_t len
   return read;
 }
 
+Result<std::vector<repository::Referrer>> Source::Referrers(const std::string& digest,
+                                                            const std::string& type) {
+  TRY(Gate());
+  auto referrers = repository()->Referrers(digest, type);
+  Note(referrers.ok() ? Ok() : Status(referrers.error()));
+  return referrers;
+}
+
 void Source::Probe(const std::string& digest) {
   if (!offline_) return;
   auto answer = repository()->GetManifest(digest);

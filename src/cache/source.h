@@ -32,6 +32,7 @@ class Source {
 
   Result<repository::ManifestBlob> GetManifest(const std::string& digest);
   Status ReadBlob(const std::string& digest, uint64_t offset, uint64_t length, const repository::Sink& sink);
+  Result<std::vector<repository::Referrer>> Referrers(const std::string& digest, const std::string& type);
 
   bool offline() const { return offline_; }
   // Any answer, even "not found", proves that the repository is there.

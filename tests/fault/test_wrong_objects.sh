@@ -67,6 +67,55 @@ for damage in flip cut swap; do
 done
 check "with the right objects it runs" plume_in "$client" run 7zip -- i
 
+# Updates by deltas: a damaged one is refused and told, and the file comes right all the same; a right one is used.
+plume_in "$client" vm stop 7zip >/dev/null 2>&1
+mkdir "$work/versions"
+python3 - "$work/versions" <<'PY'
+import random, sys
+data = bytearray(random.Random(5).randbytes(700000))
+for version in "234":
+    open(f"{sys.argv[1]}/{version}", "wb").write(data)
+    for i in range(0, len(data), 700):  # as a rebuilt program: something is new everywhere
+        data[i] = (data[i] + 1) % 256
+PY
+of_status() { plume_in "$client" cache status --json 2>/dev/null | jq "$1"; }
+take_version() {  # take_version N: captured, published with its deltas, and taken by the client once `damage_delta` has run
+  rm -rf "$work/in"
+  cp -a "$(guest 7zip)/7zip-lite" "$work/in"
+  cp "$work/versions/$1" "$work/in/data.bin"
+  need "version $1" plume_in "$admin" capture 7zip --version "$1" --from-folder "$(win "$work/in")" --at 'C:\Program Files\7-Zip' --entry 7z.exe
+  plume_in "$admin" publish "7zip:$1" "$server/apps/7zip" --json >"$work/published.$1" 2>"$work/out"
+  need "... published" jq -e .digest "$work/published.$1"
+  damage_delta "$1"
+  need "... taken" plume_in "$client" add "$server/apps/7zip:$1"
+  plume_in "$client" run 7zip -- h 'C:\Program Files\7-Zip\data.bin' >"$work/out" 2>&1
+  check "its data is read" grep -q 'Everything is Ok' "$work/out"
+  digest=$(jq -r .digest "$work/published.$1")
+  same "its data" "$work/versions/$1" "$(state_of "$client")/images/${digest#sha256:}/C/Program Files/7-Zip/data.bin"
+  plume_in "$client" vm stop 7zip >/dev/null 2>&1
+}
+damage_delta() { :; }
+take_version 2
+damage_delta() {
+  check "a small update was made" jq -e '.deltas[0].files == 1 and .deltas[0].bytes * 20 < .deltas[0].replaced' "$work/published.$1"
+  delta=$(curl -s "$server/v2/apps/7zip/referrers/$(jq -r .digest "$work/published.$1")" |
+    jq -r '.manifests[] | select(.artifactType == "application/vnd.plume.delta.v1") | .annotations["vnd.plume.delta.blob"]' | head -1)
+  [ "$1" != 3 ] || python3 - "$(blob "$delta")" <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+for i in range(len(data) // 2, len(data)):  # behind its head
+    data[i] ^= 0x41
+open(sys.argv[1], "wb").write(data)
+PY
+}
+refused=$(of_status .refused)
+take_version 3
+check "the damaged update was refused" [ "$(of_status .refused)" -gt "$refused" ]
+check "... and told with its file" grep -q 'data.bin from its older version gave wrong bytes' "$(state_of "$client")"/*.log
+patched=$(of_status .files_patched)
+take_version 4
+check "the right one was used" [ "$(of_status .files_patched)" -gt "$patched" ]
+
 # Files that are here and go bad later: verify names them, repair heals them.
 file=$(find "$(state_of "$client")/images" -name 7z.dll | head -1)
 [ -n "$file" ] || file=$(find "$(state_of "$client")/images" -name 7z.exe | head -1)

@@ -4,6 +4,7 @@
 
 #include "image/codec.h"
 #include "image/config.h"
+#include "image/delta.h"
 #include "image/manifest.h"
 #include "input.h"
 #include "os/http.h"
@@ -45,13 +46,34 @@ void Address(std::string_view text) {
     fuzz::Require(static_cast<unsigned char>(c) > ' ', "a target splits no header");
 }
 
+// A delta: its head, then each patch applied to some bytes.
+void Delta(std::span<const uint8_t> blob) {
+  const auto bytes = image::DeltaHeadBytes(blob, blob.size());
+  if (!bytes.ok()) {
+    const auto made = image::ApplyPatch(blob.first(blob.size() / 2), blob, 1000);
+    if (made.ok()) fuzz::Require(made->size() == 1000, "a patch gives what was asked for");
+    return;
+  }
+  const auto delta = image::ParseDeltaHead(blob.first(static_cast<size_t>(*bytes)), blob.size());
+  if (!delta.ok()) return;
+  for (const image::DeltaPatch& patch : delta->patches) {
+    fuzz::Require(patch.offset <= blob.size() && patch.length <= blob.size() - patch.offset,
+                  "a patch lies in it");
+    const auto part = blob.subspan(static_cast<size_t>(patch.offset), static_cast<size_t>(patch.length));
+    const auto size = image::PatchedSize(part);
+    if (!size || *size > (1u << 20)) continue;
+    const auto made = image::ApplyPatch(blob, part, *size);
+    if (made.ok()) fuzz::Require(made->size() == *size, "a patch gives what was asked for");
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::span<const uint8_t> rest(data + 1, size - 1);
   const std::string_view text(reinterpret_cast<const char*>(rest.data()), rest.size());
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       Manifest(text);
       break;
@@ -60,6 +82,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 2:
       Frame(rest);
+      break;
+    case 4:
+      Delta(rest);
       break;
     default:
       Address(text);
