@@ -133,6 +133,7 @@ void Agent::Run(uint32_t idle_seconds) {
     spdlog::error("{}", served.error().message);
     return;
   }
+  ServeLaunchers();
   spdlog::info("serving {}", ToUtf8(state_.root()));
   while (!stopping_) {
     Sleep(250);

@@ -16,6 +16,7 @@
 #include "agent/integrations.h"
 #include "agent/vms.h"
 #include "agent/win/pipe.h"
+#include "agent/win/unix_socket.h"
 #include "base/result.h"
 #include "cache/cache.h"
 #include "os/lock.h"
@@ -54,6 +55,11 @@ class Agent {
   void ServeControl(Handle pipe);
   void ServeGuest(Handle pipe);
   Result<Json> Dispatch(Session& session, const Request& request);
+  // launcher_runs.cc
+  void ServeLaunchers();
+  void ServeLauncher(UnixFile socket);
+  Result<Json> Launch(Session& session, const Json& args, const std::vector<UnixFile>& files,
+                      const std::shared_ptr<void>& launcher);
   // NTSTATUS for the guest.
   uint32_t Hydrate(const std::string& vm_id, uint32_t layer, uint32_t entry, uint32_t pid);
   // services.cc

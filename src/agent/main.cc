@@ -51,8 +51,9 @@ int Refuse(const plume::agent::StatePaths& state, const std::string& why) {
 
 int main() {
   SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
-  // Another program's crash or a Ctrl-C at a prompt is no reason to end.
-  SetConsoleCtrlHandler(nullptr, TRUE);
+  // Another program's crash or a Ctrl-C at a prompt is no reason to end. Not by null for a handler: guests
+  // would inherit that.
+  SetConsoleCtrlHandler([](DWORD) -> BOOL { return TRUE; }, TRUE);
   const auto state = plume::agent::FindState();
   if (!state.ok()) return 125;
   auto started = plume::agent::Agent::Start(*state);

@@ -4,15 +4,11 @@
 
 #include <atomic>
 
-#include "agent/environment.h"
 #include "agent/text.h"
 #include "agent/win/job.h"
 #include "agent/win/machine.h"
 #include "capture/pe.h"
-#include "cli/quote.h"
-#include "integrate/associations.h"
 #include "os/file.h"
-#include "view/path.h"
 #include "vl/inject/launch.h"
 
 namespace plume::cli {
@@ -21,10 +17,6 @@ namespace {
 using agent::Handle;
 using agent::Json;
 using agent::ToUtf16;
-
-// Exit statuses with which the virtualization layer ends a process rather than let it see the host
-// (vl/low/fail.h).
-constexpr DWORD kLayerFacility = 0xE0504C00;
 
 constexpr uint64_t kAskMillis = 500;
 
@@ -40,65 +32,15 @@ BOOL WINAPI OnConsoleEvent(DWORD event) {
   return TRUE;
 }
 
-using Variables = std::vector<std::pair<std::u16string, std::u16string>>;
-
-Variables ReadVariables(const Json& prepared) {
-  Variables out;
-  for (const auto& [name, value] : prepared["variables"].items())
-    out.emplace_back(ToUtf16(name), ToUtf16(value.get<std::string>()));
-  return out;
-}
-
-Result<agent::Environment> GuestEnvironment(const Json& prepared, const Variables& variables,
-                                            const std::vector<std::string>& wanted) {
+Result<agent::GuestCaller> Caller() {
   wchar_t* block = GetEnvironmentStringsW();
   if (block == nullptr) return agent::WindowsError("reading the environment", GetLastError());
-  agent::Environment out = agent::Environment::FromBlock(reinterpret_cast<const char16_t*>(block));
+  agent::GuestCaller out{agent::Environment::FromBlock(reinterpret_cast<const char16_t*>(block)), {}};
   FreeEnvironmentStringsW(block);
-  // Of use to plume alone, not to programs.
-  for (const char16_t* name : {u"PLUME_HOME", u"PLUME_AGENT_STARTED", u"PLUME_WINEPREFIX", u"PLUME_WINDOWED"})
-    out.Remove(name);
-  for (const Json& v : prepared["environment"])
-    out.Apply({Field(v, "name"), Field(v, "value"), agent::OptionalBool(v, "join")}, variables);
-  for (const std::string& item : wanted) {
-    const size_t eq = item.find('=');
-    if (eq == std::string::npos || eq == 0) {
-      return Error{Errc::kInvalid, "setting the environment failed: '" + item + "' is not NAME=VALUE"};
-    }
-    out.Set(ToUtf16(item.substr(0, eq)), ToUtf16(item.substr(eq + 1)));
-  }
+  std::wstring directory(32768, 0);
+  directory.resize(GetCurrentDirectoryW(static_cast<DWORD>(directory.size()), directory.data()));
+  out.directory = agent::FromWide(directory);
   return out;
-}
-
-std::u16string CurrentDirectory() {
-  std::wstring out(32768, 0);
-  out.resize(GetCurrentDirectoryW(static_cast<DWORD>(out.size()), out.data()));
-  return agent::FromWide(out);
-}
-
-Result<Json> ChooseEntry(const Json& prepared, const std::string& wanted) {
-  std::string known;
-  for (const Json& entry : prepared["entries"]) {
-    if (wanted.empty() || Field(entry, "id") == wanted || Field(entry, "name") == wanted) return entry;
-    known += (known.empty() ? "" : ", ") + Field(entry, "id");
-  }
-  const std::string name = Field(prepared, "name");
-  if (wanted.empty()) {
-    return Error{
-        Errc::kNotFound,
-        "starting '" + name + "' failed: its image names no program (plume vm run " + name + " -- PROGRAM)"};
-  }
-  return Error{Errc::kNotFound, "starting '" + name + "' failed: it has no entry point '" + wanted +
-                                    "' (there are: " + known + ")"};
-}
-
-// The last line that the layer wrote before it ended a guest.
-std::string LayerComplaint(const std::u16string& view_path) {
-  const std::u16string log = view_path.substr(0, view_path.find_last_of(u'\\')) + u"\\guest.log";
-  auto text = os::ReadText(os::SystemFiles(), agent::HostPath(log), 64u << 20);
-  if (!text.ok() || text->empty()) return "no reason was recorded";
-  while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
-  return text->substr(text->find_last_of('\n') + 1);
 }
 
 // Waits for `process`. The agent serves the guest meanwhile, so it is started again should it die.
@@ -146,88 +88,11 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
   const agent::Job& job = vm.job;
   const std::string name = Field(prepared, "name");
   if (const std::string note = Field(prepared, "note"); !note.empty()) Warn(note);
-  const Variables variables = ReadVariables(prepared);
-  ASSIGN(agent::Environment environment, GuestEnvironment(prepared, variables, request.environment));
-
-  std::u16string program = ToUtf16(request.program), directory, fixed, start_in;
-  if (!request.document.empty()) {
-    std::u16string document = ToUtf16(request.document);
-    if (integrate::SchemeOf(document).empty()) {
-      ASSIGN(document, agent::DosPath(request.document));
-      // As from a shell's window that shows its folder.
-      if (request.directory.empty()) start_in = document.substr(0, document.find_last_of(u'\\'));
-    }
-    const Json wanted{{"name", name},
-                      {"document", ToUtf8(document)},
-                      {"class", request.document_class},
-                      {"verb", request.verb}};
-    ASSIGN(const Json opens, context.Ask("app.command", wanted));
-    const std::u16string command = environment.Expand(ToUtf16(Field(opens, "command")), variables);
-    integrate::SplitCommand split = integrate::SplitProgram(integrate::FillCommand(command, document));
-    program = std::move(split.program);
-    fixed = std::move(split.arguments);
-  } else if (program.empty()) {
-    ASSIGN(const Json entry, ChooseEntry(prepared, request.entry));
-    program = environment.Expand(ToUtf16(Field(entry, "path")), variables);
-    fixed = environment.Expand(ToUtf16(Field(entry, "arguments")), variables);
-    // As from its shortcut. With arguments it is a command, and relative names mean the caller's folder.
-    if (request.arguments.empty() && request.directory.empty())
-      start_in = environment.Expand(ToUtf16(Field(entry, "cwd")), variables);
-  } else if (program[0] == u'/' && agent::RunningOnWine()) {
-    ASSIGN(program, agent::DosPath(request.program));
-  }
-  if (request.directory.empty()) {
-    directory = CurrentDirectory();
-  } else if (request.directory[0] == '/' && agent::RunningOnWine()) {
-    ASSIGN(directory, agent::DosPath(request.directory));
-  } else {
-    directory = environment.Expand(ToUtf16(request.directory), variables);
-  }
-
-  const std::u16string* path = environment.Find(u"PATH");
-  const Json resolve{{"name", name},
-                     {"program", ToUtf8(program)},
-                     {"cwd", ToUtf8(directory)},
-                     {"start_in", ToUtf8(start_in)},
-                     {"path", path ? ToUtf8(*path) : ""}};
-  ASSIGN(const Json found, context.Ask("vm.resolve", resolve));
-  std::vector<std::u16string> arguments;
-  for (const std::string& a : request.arguments) arguments.push_back(ToUtf16(a));
-
-  vl::LaunchSpec spec;
-  spec.virtual_exe = ToUtf16(Field(found, "virtual"));
-  spec.real_exe = ToUtf16(Field(found, "real"));
-  const std::string kind = Field(found, "kind");
-  if (kind == "program") {
-    const std::u16string file = spec.virtual_exe.substr(spec.virtual_exe.find_last_of(u'\\') + 1);
-    const bool shell = view::EqualFolded(file, u"cmd.exe");
-    spec.command_line =
-        shell ? ShellCommandLine(spec.virtual_exe, arguments) : CommandLine(spec.virtual_exe, {});
-    if (!fixed.empty()) spec.command_line += u" " + fixed;
-    if (!shell)
-      for (const std::u16string& a : arguments) spec.command_line += u" " + QuoteArgument(a);
-  } else {
-    // Scripts and installer packages have a program that runs them.
-    const std::u16string what = spec.virtual_exe;
-    const bool script = kind == "script";
-    Json runner = resolve;
-    runner["program"] =
-        Field(prepared, "system_root") + (script ? "\\System32\\cmd.exe" : "\\System32\\msiexec.exe");
-    ASSIGN(const Json host, context.Ask("vm.resolve", runner));
-    spec.virtual_exe = ToUtf16(Field(host, "virtual"));
-    spec.real_exe = ToUtf16(Field(host, "real"));
-    if (script) {
-      spec.command_line = ScriptCommandLine(spec.virtual_exe, what, arguments);
-    } else {
-      arguments.insert(arguments.begin(), {u"/i", what});
-      spec.command_line = CommandLine(spec.virtual_exe, arguments);
-    }
-  }
-  spec.directory = ToUtf16(Field(found, "cwd"));
-  if (spec.directory.size() == 2) spec.directory += u'\\';
-  spec.environment = environment.Block();
-  spec.view_path = ToUtf16(Field(prepared, "view"));
-  spec.layer64 = agent::ProgramFolder() + u"\\plume-vl64.dll";
+  ASSIGN(agent::GuestCaller caller, Caller());
+  const auto ask = [&context](std::string_view verb, Json args) {
+    return context.Ask(verb, std::move(args));
+  };
+  ASSIGN(vl::LaunchSpec spec, agent::PlanGuest(ask, request, prepared, std::move(caller)));
   spec.suspended = true;
   spec.new_console = !request.detach && OpenedFromDesktop() && IsConsoleProgram(spec.real_exe);
   spec.detached = request.detach;
@@ -275,11 +140,7 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
     if (released.ok())
       for (const std::string& note : agent::OptionalStrings(*released, "notes")) Warn(note);
   }
-  if ((code & 0xFFFFFF00) == kLayerFacility) {
-    return Error{Errc::kInternal, "running " + ToUtf8(spec.virtual_exe) +
-                                      " failed: the virtualization layer ended it (" +
-                                      LayerComplaint(spec.view_path) + ")"};
-  }
+  if (agent::EndedByLayer(code)) return agent::LayerFailure(spec);
   return static_cast<int>(code);
 }
 
@@ -291,6 +152,32 @@ Result<int> RunGuest(Context& context, const GuestRequest& request) {
   // What came before its own release: the VM must not stay in use for as long as this program runs.
   if (!code.ok()) (void)context.Ask("vm.release", Json{{"id", Field(vm.answer, "id")}});
   return code;
+}
+
+Result<int> AwaitGuest(Context& context, const std::string& name, const std::string& id,
+                       const std::string& pid) {
+  ASSIGN(const agent::StatePaths state, context.State());
+  const auto number = static_cast<DWORD>(std::strtoul(pid.c_str(), nullptr, 10));
+  const Handle process(
+      OpenProcess(SYNCHRONIZE | PROCESS_QUERY_INFORMATION | PROCESS_TERMINATE, FALSE, number));
+  const agent::Job job = agent::Job::OpenExisting(state.Job(ToUtf16(id)));
+  // It may have ended meanwhile, and the number may be another process's.
+  if (!process || !job || !job.Holds(process.get())) {
+    return Error{Errc::kUnreachable,
+                 "waiting for the program in '" + name +
+                     "' failed: plume-agent died, and then the program ended, so its exit "
+                     "code is not known"};
+  }
+  g_guest = process.get();
+  SetConsoleCtrlHandler(OnConsoleEvent, TRUE);
+  const Json lease{{"name", name}, {"id", id}, {"pid", number}};
+  TRY(context.Ask("vm.lease", lease));
+  WaitForGuest(context, process.get(), lease);
+  DWORD code = 0;
+  GetExitCodeProcess(process.get(), &code);
+  g_guest = nullptr;
+  (void)context.Ask("vm.release", lease);
+  return static_cast<int>(code);
 }
 
 Result<std::string> ReadPolicyFile(const std::string& path, Json* arguments) {

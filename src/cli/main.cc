@@ -3,15 +3,16 @@
 
 #include <algorithm>
 
+#include "agent/quote.h"
 #include "agent/text.h"
 #include "cli/command.h"
-#include "cli/quote.h"
+#include "cli/guest.h"
 
 namespace {
 
 std::vector<std::string> Arguments() {
   std::vector<std::string> out;
-  for (const std::u16string& a : plume::cli::SplitCommandLine(plume::agent::FromWide(GetCommandLineW())))
+  for (const std::u16string& a : plume::agent::SplitCommandLine(plume::agent::FromWide(GetCommandLineW())))
     out.push_back(plume::ToUtf8(a));
   out.erase(out.begin());
   return out;
@@ -39,6 +40,11 @@ plume::Error Misused(const CLI::App& app, const std::vector<std::string>& argume
 int RunCommand(std::vector<std::string> arguments) {
   using namespace plume::cli;
   Context context;
+  // The launcher's own: the agent died under a guest that it had started for it.
+  if (arguments.size() == 4 && arguments[0] == "--await-guest") {
+    const plume::Result<int> code = AwaitGuest(context, arguments[1], arguments[2], arguments[3]);
+    return code.ok() ? *code : Fail(code.error());
+  }
   // What follows "--" belongs to the program that is started; it must never be read as ours.
   if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--"); dashes != arguments.end()) {
     context.tail.assign(dashes + 1, arguments.end());

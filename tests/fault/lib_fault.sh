@@ -23,7 +23,8 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         variables = dict(v.partition(b"=")[::2] for v in open(f"/proc/{pid}/environ", "rb").read().split(b"\0"))
     except OSError:
         continue
-    if os.path.realpath(os.fsdecode(variables.get(b"WINEPREFIX", b""))) == prefix:
+    at = variables.get(b"WINEPREFIX") or variables.get(b"PLUME_WINEPREFIX") or b""
+    if os.path.realpath(os.fsdecode(at)) == prefix:
         print(pid)
 PY
 }
@@ -31,6 +32,8 @@ kill_in() {  # kill_in PREFIX PROGRAM: kill -9 every such process; fails if ther
   local found; found=$(pids_in "$1" "$2")
   [ -n "$found" ] && kill -9 $found 2>/dev/null
 }
+# Whoever waits for a guest: plume.exe, or the launcher itself if it has none.
+kill_client() { local found; found=$(pids_in "$1" plume.exe; pids_in "$1" plume); [ -n "$found" ] && kill -9 $found 2>/dev/null; }
 pause_random() {  # pause_random LEAST SPAN: that many milliseconds
   local ms=$(($1 + RANDOM % $2))
   sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"

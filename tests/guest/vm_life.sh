@@ -231,7 +231,7 @@ limit=60 plume_in "$prefix" vm run brief --rm -- cmd /c 'echo x>C:\life\brief.tx
 background=$!
 wait_for eval 'run vm ps brief; says cmd.exe'
 source tests/fault/lib_fault.sh >/dev/null
-kill_in "$prefix" plume.exe
+kill_client "$prefix"
 wait $background 2>/dev/null
 run vm list
 ok "--rm with a killed client: the program lives on" says brief
@@ -247,7 +247,7 @@ ok "--rm with a killed agent" wait_for eval 'run vm list; says_not brief'
 limit=60 plume_in "$prefix" vm run brief --rm -- cmd /c 'ping -n 60 127.0.0.1 >NUL' >/dev/null 2>&1 &
 background=$!
 wait_for eval 'run vm ps brief; says cmd.exe'
-kill_in "$prefix" plume-agent.exe; kill_in "$prefix" plume.exe
+kill_in "$prefix" plume-agent.exe; kill_client "$prefix"
 wait $background 2>/dev/null
 run vm list
 ok "both killed: the program lives on" says brief

@@ -25,6 +25,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/launcher/direct_start.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -298,10 +300,22 @@ int main(int argc, char** argv) {
     EnsureAgent(prefix, wine, folder);
     return 0;
   }
+  // Most starts need no Wine process of ours.
+  const auto direct = plume::launcher::ReadDirectStart({argv + 1, argv + argc});
+  const auto state = direct ? StateFolder(prefix) : std::nullopt;
+  std::vector<std::string> await;
+  if (state) {
+    const auto result = plume::launcher::StartDirectly(*direct, *state);
+    if (result && result->await.empty()) return result->exit_code;
+    if (result) await = result->await;
+  }
   if (NeedsAgent(argc, argv) && EnsureAgent(prefix, wine, folder)) setenv("PLUME_AGENT_STARTED", "1", 1);
   const std::string program_text = program.string();
   std::vector<char*> arguments = {const_cast<char*>(wine.c_str()), const_cast<char*>(program_text.c_str())};
-  for (int i = 1; i < argc; ++i) arguments.push_back(argv[i]);
+  if (await.empty())
+    arguments.insert(arguments.end(), argv + 1, argv + argc);
+  else
+    for (std::string& word : await) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const std::string verb = argc > 1 ? argv[1] : "";
   if (verb == "integrate" || verb == "unintegrate" || verb == "remove") {

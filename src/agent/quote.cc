@@ -1,8 +1,8 @@
-#include "cli/quote.h"
+#include "agent/quote.h"
 
 #include <algorithm>
 
-namespace plume::cli {
+namespace plume::agent {
 namespace {
 
 bool IsBlank(char16_t c) { return c == u' ' || c == u'\t'; }
@@ -114,4 +114,4 @@ std::vector<std::u16string> SplitCommandLine(std::u16string_view line) {
   return out;
 }
 
-}  // namespace plume::cli
+}  // namespace plume::agent

@@ -1,8 +1,8 @@
-#include "cli/quote.h"
+#include "agent/quote.h"
 
 #include <gtest/gtest.h>
 
-namespace plume::cli {
+namespace plume::agent {
 namespace {
 
 std::vector<std::u16string> Split(std::u16string_view arguments) {
@@ -64,4 +64,4 @@ TEST(Quote, SplitLikeTheSystem) {
 }
 
 }  // namespace
-}  // namespace plume::cli
+}  // namespace plume::agent

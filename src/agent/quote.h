@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace plume::cli {
+namespace plume::agent {
 
 // One argument; quoted only where needed.
 std::u16string QuoteArgument(std::u16string_view argument);
@@ -22,4 +22,4 @@ std::u16string ScriptCommandLine(std::u16string_view shell, std::u16string_view 
 // arguments.
 std::vector<std::u16string> SplitCommandLine(std::u16string_view line);
 
-}  // namespace plume::cli
+}  // namespace plume::agent
