@@ -69,7 +69,10 @@ Result<Json> Agent::Overview(Session& session, const Json& args) {
 
 Result<Json> Agent::AppAdd(Session& session, const Json& args) {
   ASSIGN(const std::string subscription, RequiredString(args, "subscription"));
-  ASSIGN(const AppRecord app, apps_->Add(subscription, session.progress));
+  ASSIGN(const AppRecord app, apps_->Add(subscription,
+                                         {.allow_unsigned = OptionalBool(args, "allow_unsigned"),
+                                          .allow_older = OptionalBool(args, "allow_older")},
+                                         session.progress));
   Json out = Describe(app);
   if (const auto config = apps_->ConfigOf(app.digest); config.ok()) {
     Json entries = Json::array();
@@ -98,7 +101,9 @@ Result<Json> Agent::AppUpdate(Session& session, const Json& args) {
   Json out = Json::array();
   for (const std::string& n : names) {
     bool changed = false;
-    const auto app = apps_->Update(n, &changed, session.progress);
+    std::string warning;
+    const auto app =
+        apps_->Update(n, OptionalBool(args, "allow_older"), &changed, &warning, session.progress);
     if (!app.ok()) {
       if (!name.empty()) return app.error();
       out.push_back({{"name", n}, {"error", app.error().message}});  // the others are updated all the same
@@ -106,6 +111,7 @@ Result<Json> Agent::AppUpdate(Session& session, const Json& args) {
     }
     Json row = Describe(*app);
     row["changed"] = changed;
+    if (!warning.empty()) row["warning"] = warning;
     integrations_->Renew(app->name, app->digest);
     out.push_back(std::move(row));
   }

@@ -35,6 +35,7 @@ struct Apps::Answer {
   std::condition_variable changed;
   Stage stage = kAsking;
   Result<AppRecord> taken = Error{};
+  std::string warning;  // with a taken one
 };
 
 Result<Subscription> ParseSubscription(const std::string& text) {
@@ -71,17 +72,19 @@ std::string NewestTag(const std::vector<std::string>& tags) {
 }
 
 Json AppRecord::ToJson() const {
-  return Json{{"name", name},       {"repository", repository},     {"tag", tag},          {"digest", digest},
-              {"version", version}, {"display_name", display_name}, {"previous", previous}};
+  return Json{{"name", name},         {"repository", repository}, {"tag", tag},
+              {"digest", digest},     {"version", version},       {"display_name", display_name},
+              {"previous", previous}, {"signed_by", signed_by},   {"allow_unsigned", allow_unsigned}};
 }
 
 Result<AppRecord> AppRecord::FromJson(const Json& json) {
   AppRecord out;
   if (json.is_object()) {
-    out = {OptionalString(json, "name"),    OptionalString(json, "repository"),
-           OptionalString(json, "tag"),     OptionalString(json, "digest"),
-           OptionalString(json, "version"), OptionalString(json, "display_name"),
-           OptionalString(json, "previous")};
+    out = {OptionalString(json, "name"),        OptionalString(json, "repository"),
+           OptionalString(json, "tag"),         OptionalString(json, "digest"),
+           OptionalString(json, "version"),     OptionalString(json, "display_name"),
+           OptionalString(json, "previous"),    OptionalString(json, "signed_by"),
+           OptionalBool(json, "allow_unsigned")};
   }
   if (out.name.empty() || out.repository.empty() || out.digest.empty()) {
     return Error{Errc::kCorrupt, "reading the list of applications failed: it is damaged"};
@@ -91,6 +94,7 @@ Result<AppRecord> AppRecord::FromJson(const Json& json) {
 
 Status Apps::Load() {
   const std::lock_guard lock(mutex_);
+  TRY(LoadMemory());
   const auto text = os::ReadText(os::SystemFiles(), HostPath(state_.Applications()));
   if (!text.ok()) return text.error().code == Errc::kNotFound ? Ok() : Status(text.error());
   const Json json = Json::parse(*text, nullptr, false);
@@ -120,9 +124,7 @@ AppRecord* Apps::FindLocked(const std::string& name) {
   return nullptr;
 }
 
-// -> {tag, digest}
-Result<std::pair<std::string, std::string>> Apps::ResolveTag(repository::Repository& repo,
-                                                             const AppRecord& app) const {
+Result<Apps::Resolved> Apps::ResolveTag(repository::Repository& repo, const AppRecord& app) const {
   std::string tag = app.tag;
   if (tag.empty()) {
     ASSIGN(const std::vector<std::string> tags, repo.Tags());
@@ -132,8 +134,8 @@ Result<std::pair<std::string, std::string>> Apps::ResolveTag(repository::Reposit
                                         " has none (was it published?)"};
     }
   }
-  ASSIGN(const repository::ManifestBlob manifest, repo.GetManifest(tag));
-  return std::make_pair(tag, manifest.digest);
+  ASSIGN(repository::ManifestBlob manifest, repo.GetManifest(tag));
+  return Resolved{tag, std::move(manifest)};
 }
 
 Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Repository> repo,
@@ -164,7 +166,8 @@ Result<AppRecord> Apps::Take(AppRecord app, std::shared_ptr<repository::Reposito
   return app;
 }
 
-Result<AppRecord> Apps::Add(const std::string& subscription, const OnProgress& progress) {
+Result<AppRecord> Apps::Add(const std::string& subscription, const AddOptions& options,
+                            const OnProgress& progress) {
   ASSIGN(const Subscription wanted, ParseSubscription(subscription));
   AppRecord app;
   {
@@ -181,12 +184,15 @@ Result<AppRecord> Apps::Add(const std::string& subscription, const OnProgress& p
   app.name = wanted.name;
   app.repository = wanted.repository;
   app.tag = wanted.tag;
+  app.allow_unsigned = options.allow_unsigned;
   if (progress) progress({"asking " + wanted.repository, 0, 0});
   ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
   auto resolved = ResolveTag(*repo, app);
   if (!resolved.ok()) return Error(resolved.error()).In("adding '" + wanted.name + "'");
+  if (Status vouched = Vouch(&app, *repo, *resolved, options.allow_older, nullptr); !vouched.ok())
+    return vouched.error().In("adding '" + wanted.name + "' failed");
   if (progress) progress({"reading the catalog of " + app.name, 0, 0});
-  return Take(std::move(app), std::move(repo), resolved->second, Taking::kAdd);
+  return Take(std::move(app), std::move(repo), resolved->manifest.digest, Taking::kAdd);
 }
 
 Result<AppRecord> Apps::Find(const std::string& name) const {
@@ -201,15 +207,18 @@ std::vector<AppRecord> Apps::List() const {
   return apps_;
 }
 
-Result<AppRecord> Apps::Update(const std::string& name, bool* changed, const OnProgress& progress) {
+Result<AppRecord> Apps::Update(const std::string& name, bool allow_older, bool* changed, std::string* warning,
+                               const OnProgress& progress) {
   ASSIGN(AppRecord app, Find(name));
   if (progress) progress({"asking " + app.repository, 0, 0});
   ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
   auto resolved = ResolveTag(*repo, app);
   if (!resolved.ok()) return Error(resolved.error()).In("updating '" + name + "'");
   NoteAnswer(app.repository, true);
-  *changed = resolved->second != app.digest;
-  return Take(std::move(app), std::move(repo), resolved->second, Taking::kUpdate);
+  if (Status vouched = Vouch(&app, *repo, *resolved, allow_older, warning); !vouched.ok())
+    return vouched.error().In("updating '" + name + "' failed");
+  *changed = resolved->manifest.digest != app.digest;
+  return Take(std::move(app), std::move(repo), resolved->manifest.digest, Taking::kUpdate);
 }
 
 void Apps::NoteAnswer(const std::string& repository, bool answered) {
@@ -246,7 +255,12 @@ void Apps::LookForNewer(AppRecord app, const std::shared_ptr<Answer>& answer) {
                       os::SystemClock().MonotonicMicros() - begin > kAskMillis * 1000;
   NoteAnswer(app.repository, !silent);
   if (!resolved.ok()) return finish(resolved.error());
-  if (resolved->second == app.digest && cache_.Find(app.digest) != nullptr) return finish(app);
+  const std::string& digest = resolved->manifest.digest;
+  if (digest == app.digest && Vouched(app) && cache_.Find(app.digest) != nullptr) {
+    // The same; but is the publisher's word for that still fresh?
+    if (FreshnessIsOld(app)) (void)Vouch(&app, **opened, *resolved, false, &answer->warning);
+    return finish(app);
+  }
   {
     const std::lock_guard lock(answer->mutex);
     answer->stage = Answer::kTaking;
@@ -255,13 +269,14 @@ void Apps::LookForNewer(AppRecord app, const std::shared_ptr<Answer>& answer) {
   // With its retries: from here on, a passing fault must not lose the new version.
   auto repo = repository::Open(app.repository);
   if (!repo.ok()) return finish(repo.error());
-  finish(Take(app, std::shared_ptr<repository::Repository>(std::move(*repo)), resolved->second,
-              Taking::kUpdate));
+  if (Status vouched = Vouch(&app, **repo, *resolved, false, &answer->warning); !vouched.ok())
+    return finish(vouched.error());
+  finish(Take(app, std::shared_ptr<repository::Repository>(std::move(*repo)), digest, Taking::kUpdate));
 }
 
 Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, const OnProgress& progress) {
   ASSIGN(const AppRecord app, Find(name));
-  const bool here = cache_.Holds(app.digest);
+  const bool here = Vouched(app) && cache_.Holds(app.digest);
   if (here) TRY(Attach(app.digest));  // asks nobody
   const bool quiet = here && KeepsQuiet(app.repository);
   // On a thread of its own, because a server that does not answer must not hold up the start. The agent lives
@@ -297,6 +312,7 @@ Result<AppRecord> Apps::Refresh(const std::string& name, std::string* note, cons
     *note = "a newer version is still on its way; " + starting;
     return app;
   }
+  if (answer->taken.ok()) *note = answer->warning;
   if (answer->taken.ok() || !here) return std::move(answer->taken);
   *note = "looking for a newer version failed; " + starting + ": " + answer->taken.error().message;
   return app;

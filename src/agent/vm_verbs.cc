@@ -194,6 +194,7 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   Json environment = Json::array(), entries = Json::array();
   std::string version;
   for (size_t i = vm.images.size(); i-- > 0;) {
+    TRY(apps_->MayStart(vm.images[i]));
     ASSIGN(const image::Config config, apps_->ConfigOf(vm.images[i]));
     for (const image::EnvVar& v : config.environment)
       environment.push_back({{"name", v.name}, {"value", v.value}, {"join", v.join}});

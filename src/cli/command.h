@@ -63,6 +63,7 @@ void AddStatus(CLI::App& app, Context& context);
 void AddDoctor(CLI::App& app, Context& context);
 void AddAgent(CLI::App& app, Context& context);
 void AddImage(CLI::App& app, Context& context);
+void AddTrust(CLI::App& app, Context& context);  // keys, sign, trust
 void AddPublish(CLI::App& app, Context& context);
 void AddCapture(CLI::App& app, Context& context);
 

@@ -77,6 +77,7 @@ int RunCommand(std::vector<std::string> arguments) {
   AddCapture(app, context);
   AddImage(app, context);
   AddPublish(app, context);
+  AddTrust(app, context);
   AddAdd(app, context);
   AddApps(app, context);
   AddRun(app, context);

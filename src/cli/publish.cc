@@ -1,8 +1,11 @@
 #include "repository/publish.h"
 
+#include <optional>
+
 #include "agent/text.h"
 #include "agent/win/machine.h"
 #include "cli/command.h"
+#include "cli/signing.h"
 #include "image/store.h"
 #include "repository/deltas.h"
 
@@ -10,15 +13,21 @@ namespace plume::cli {
 
 void AddPublish(CLI::App& app, Context& context) {
   struct Options {
-    std::string ref, repository;
+    std::string ref, repository, key;
     std::vector<std::string> tags;
     size_t deltas = 2;
+    uint32_t valid_days = 0;
     bool json = false;
   };
   auto o = std::make_shared<Options>();
   CLI::App* c = AddCommand(
       app, context, "publish", "Send an image of the local store to a repository",
       "plume publish editor:1.2 http://server:5000/apps --tag stable", [o, &context]() -> Result<int> {
+        // Before anything is sent.
+        std::optional<trust::PrivateKey> key;
+        if (!o->key.empty()) {
+          ASSIGN(key, ReadSigningKey(o->key));
+        }
         ASSIGN(const agent::StatePaths state, context.State());
         ASSIGN(const auto store, image::Store::Open(os::SystemFiles(), agent::HostPath(state.Store())));
         ASSIGN(const image::ImageRef ref, store->Resolve(o->ref));
@@ -29,6 +38,12 @@ void AddPublish(CLI::App& app, Context& context) {
         // Before the tags move: what they mean now is what clients have.
         ASSIGN(const std::vector<std::string> bases,
                repository::DeltaBases(*repository, ref, tags, o->deltas));
+        // The signature first: no client ever finds the image under its tags without it.
+        if (key) {
+          const Status done =
+              SignAs(*repository, *key, {ref.digest, ref.name, ref.version}, tags, o->valid_days);
+          if (!done.ok()) return done.error().In("publishing " + ref.Text() + " to " + repository->Name());
+        }
         ProgressDisplay display;
         ASSIGN(
             const repository::TransferStats sent,
@@ -55,6 +70,7 @@ void AddPublish(CLI::App& app, Context& context) {
                               {"version", ref.version},
                               {"digest", sent.digest},
                               {"repository", repository->Name()},
+                              {"key", key ? key->Public().Id() : std::string()},
                               {"blobs_moved", sent.blobs_moved},
                               {"bytes_moved", sent.bytes_moved},
                               {"blobs_present", sent.blobs_present},
@@ -62,7 +78,8 @@ void AddPublish(CLI::App& app, Context& context) {
         return Show(o->json, out, [&](const agent::Json&) {
           PrintLine("published " + ref.Text() + " to " + repository->Name() + ": " +
                     std::to_string(sent.blobs_moved) + " blobs, " + SizeText(sent.bytes_moved) + " sent, " +
-                    std::to_string(sent.blobs_present) + " were there");
+                    std::to_string(sent.blobs_present) + " were there" +
+                    (key ? ", signed by " + trust::ShortId(key->Public().Id()) : ", not signed"));
           for (const agent::Json& d : made) {
             if (NumberField(d, "bytes") == 0) continue;
             PrintLine("update from " + Field(d, "base").substr(0, 19) + ": " +
@@ -77,6 +94,9 @@ void AddPublish(CLI::App& app, Context& context) {
   c->add_option("--deltas", o->deltas,
                 "From how many older versions small updates are made (default 2; 0: none)")
       ->check(CLI::Range(0, 16));
+  c->add_option("--key", o->key, "Sign it with this private key (plume keys generate)");
+  c->add_option("--valid", o->valid_days, "Days the signature's word that this is the newest holds")
+      ->check(CLI::Range(1u, 36000u));
   c->add_flag("--json", o->json, "Print JSON");
 }
 

@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/signing.h"
 
 namespace plume::cli {
 
@@ -18,7 +19,7 @@ void AddStatus(CLI::App& app, Context& context) {
                          if (Field(i, "digest") == Field(a, "digest"))
                            offline = agent::OptionalBool(i, "offline");
                        PrintLine("app     " + Field(a, "name") + " " + Field(a, "version") + " from " +
-                                 Field(a, "repository") + (offline ? " (offline)" : ""));
+                                 Field(a, "repository") + (offline ? " (offline)" : "") + SignedText(a));
                      }
                      size_t running = 0;
                      for (const agent::Json& v : j["vms"]) {

@@ -46,13 +46,19 @@ step 0 "an MSI around NSSM 2.24: nssm.msi, $(bytes "$work/nssm.msi")"
 quietly plume_in "$admin" capture nssm --version 2.24 -- msiexec /i "$(win "$work/nssm.msi")" /qn
 step $? "$(said)"
 
-section "and publishes them"
+section "and publishes them, signed"
+quietly plume_in "$admin" keys generate "$(win "$work/keys")"
+step $? "$(said | cut -d: -f1): key.pem stays with the administrator, key.pub goes to the clients"
 for app in 7zip:15.05 cmake:4.0.2 nssm:2.24; do
-  quietly plume_in "$admin" publish "$app" "$server/apps/${app%%:*}" --tag stable
+  quietly plume_in "$admin" publish "$app" "$server/apps/${app%%:*}" --tag stable --key "$work/keys/key.pem"
   step $? "$app published; the server holds $(bytes "$work/server")"
 done
 
 section "The client subscribes"
+! quietly plume_in "$client" add "$server/apps/7zip:stable" && grep -q 'no trusted key signed it' "$work/err"
+step $? "a signer it does not know is refused"
+quietly plume_in "$client" trust add "$work/keys/key.pub" --for "$server/apps"
+step $? "$(said)"
 for app in 7zip cmake nssm; do
   quietly plume_in "$client" add "$server/apps/$app:stable"
   step $? "$app: the client holds $(cache) so far"
@@ -149,7 +155,7 @@ step_start
 quietly plume_in "$admin" capture 7zip --version 15.06 -- "$(win "$work/setup2.exe")" /S
 step $? "$(said)"
 before=$(du -sb "$work/server" | cut -f1)
-quietly plume_in "$admin" publish 7zip:15.06 "$server/apps/7zip" --tag stable
+quietly plume_in "$admin" publish 7zip:15.06 "$server/apps/7zip" --tag stable --key "$work/keys/key.pem"
 step $? "7zip:15.06 published: $(($(du -sb "$work/server" | cut -f1) - before)) bytes more on the server"
 edition() { plume_in "$client" vm run "$1" -- cmd /c type 'C:\Program Files\7-Zip\edition.txt' 2>"$work/err" | tr -d '\r'; }
 edition working >"$work/out"; grep -q 'edition first' "$work/out"

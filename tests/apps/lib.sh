@@ -69,6 +69,21 @@ machine_unchanged() {
     bash -c 'work=$0; source tests/guest/lib_machine.sh; machine_tidy; machine_same "$suite"' "$work"
 }
 
+# --- repositories: what is published is signed, and clients trust that key and no other --------------------------------------
+signing_key() {  # prints the private key of this run
+  [ -e "$work/signing/key.pub" ] || {
+    mkdir -p "$work/signing" &&
+      openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/signing/key.pem" 2>/dev/null &&
+      openssl pkey -in "$work/signing/key.pem" -pubout -out "$work/signing/key.pub"
+  } || return 1
+  echo "$work/signing/key.pem"
+}
+publish_in() { local p=$1; shift; plume_in "$p" publish --key "$(signing_key)" "$@"; }
+subscribe_in() {  # subscribe_in PREFIX ARGS...: plume add, on a machine that trusts the key
+  local p=$1; shift
+  signing_key >/dev/null && plume_in "$p" trust add "$work/signing/key.pub" >/dev/null && plume_in "$p" add "$@"
+}
+
 # --- programs and installers -------------------------------------------------------------------------------------------
 guest() { tools/fetch_guests.sh "$1"; }
 

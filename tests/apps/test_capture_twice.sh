@@ -66,8 +66,8 @@ done
 if [[ nsis-esbuild =~ $only ]]; then
   there plume image registry nsis-esbuild >"$work/registry" 2>&1
   check "the image names no folder of the user's who captured it" bash -c "grep -q 'plume:profile' '$work/registry' && ! grep -qi anna '$work/registry'"
-  check "published from there" there plume publish nsis-esbuild:1 "$url/apps/nsis-esbuild" --tag stable
-  check "subscribed on the other machine" plume_in "$admin" add "$url/apps/nsis-esbuild:stable"
+  check "published from there" there plume publish nsis-esbuild:1 "$url/apps/nsis-esbuild" --tag stable --key "$(signing_key)"
+  check "subscribed on the other machine" subscribe_in "$admin" "$url/apps/nsis-esbuild:stable"
   profile=$(bare "$admin" cmd /c 'echo %USERPROFILE%' 2>/dev/null | tr -d '\r\n')
   plume_in "$admin" run nsis-esbuild -- --version >"$work/version" 2>&1
   check "the program works" grep -q '^0\.15' "$work/version"

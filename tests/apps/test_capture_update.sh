@@ -43,8 +43,8 @@ refused() { # refused WORDS COMMAND...: fails with one line of Plume's that says
 }
 
 check "the first version, captured" captured "$work/one" "$admin" seven --version 1 --entry 7z.exe -- "$setup1" /S
-check "... and published" plume_in "$admin" publish seven:1 "$url/apps/seven" --tag stable
-check "the client subscribes" plume_in "$client" add "$url/apps/seven:stable"
+check "... and published" publish_in "$admin" seven:1 "$url/apps/seven" --tag stable
+check "the client subscribes" subscribe_in "$client" "$url/apps/seven:stable"
 check "... and starts" plume_in "$client" run seven -- i
 plume_in "$client" vm run seven -- cmd /c type "$folder\\extra\\old.txt" >"$work/out" 2>&1
 check "the client has the first" grep -q "of the first" "$work/out"
@@ -78,7 +78,7 @@ check "its updater there" captured "$work/there" "$client" seven --version 2 --f
 check "the same image" bash -c "diff <(jq -r .digest '$work/two') <(jq -r .digest '$work/there')"
 
 # --- what is sent, and what the client gets ------------------------------------------------------------------------------------
-plume_in "$admin" publish seven:2 "$url/apps/seven" --tag stable --json >"$work/sent" 2>&1
+publish_in "$admin" seven:2 "$url/apps/seven" --tag stable --json >"$work/sent" 2>&1
 check "published: packs that are there are not sent again" \
   jq -e --slurpfile two "$work/two" '.blobs_present >= 1 and .bytes_moved < $two[0].stored_bytes + 100000' "$work/sent"
 check "the client updates" plume_in "$client" update seven

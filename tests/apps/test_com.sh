@@ -34,8 +34,8 @@ check "... not on the machine" says "$unknown" bare "$admin" "$create" create "$
 check "unregistered, it is gone" inside "$admin" one regsvr32 /s /u 'C:\Program Files\7-Zip\7-zip.dll'
 check "... for everybody" says "$unknown" inside "$admin" one "$create" create "$class"
 check "capture" plume_in "$admin" capture 7zip --version 15.05 --entry 7z.exe -- cmd /c "$(win "$work/setup/setup.cmd")"
-check "publish" plume_in "$admin" publish 7zip:15.05 "$url/apps/7zip" --tag stable
-check "subscribe" plume_in "$client" add "$url/apps/7zip:stable"
+check "publish" publish_in "$admin" 7zip:15.05 "$url/apps/7zip" --tag stable
+check "subscribe" subscribe_in "$client" "$url/apps/7zip:stable"
 check "run" plume_in "$client" run 7zip -- i
 check "an object is made from the image" says "$made" inside "$client" 7zip "$create" create "$class"
 check "... not on the client itself" says "$unknown" bare "$client" "$create" create "$class"

@@ -36,16 +36,16 @@ check "adopt ExifTool from its folder" plume_in "$admin" capture exiftool --vers
   --from-folder "$(win "$exiftool")" --at 'C:\Program Files\ExifTool' --entry exiftool.exe
 for app in 7zip:15.05 cmake:4.0.2 exiftool:13.59; do
   for url in "$plume_url" "$docker_url"; do
-    check "publish $app to ${url##*/}" plume_in "$admin" publish "$app" "$url/apps/${app%%:*}" --tag stable
+    check "publish $app to ${url##*/}" publish_in "$admin" "$app" "$url/apps/${app%%:*}" --tag stable
   done
 done
 skopeo inspect --tls-verify=false "docker://${docker_url#http://}/apps/7zip:stable" --raw >"$work/raw.json" 2>"$work/skopeo.log"
 check "docker-registry holds an ordinary OCI artifact" jq -e '.schemaVersion == 2 and (.layers | length) > 0' "$work/raw.json"
 check "the administrator's machine has 7-Zip not installed" test ! -e "$admin/drive_c/Program Files/7-Zip"
 
-check "subscribe to 7-Zip at plume-server" plume_in "$client" add "$plume_url/apps/7zip:stable"
-check "subscribe to CMake at plume-server" plume_in "$client" add "$plume_url/apps/cmake:stable"
-check "subscribe to ExifTool at docker-registry" plume_in "$client" add "$docker_url/apps/exiftool:stable"
+check "subscribe to 7-Zip at plume-server" subscribe_in "$client" "$plume_url/apps/7zip:stable"
+check "subscribe to CMake at plume-server" subscribe_in "$client" "$plume_url/apps/cmake:stable"
+check "subscribe to ExifTool at docker-registry" subscribe_in "$client" "$docker_url/apps/exiftool:stable"
 
 # --- the same input on both machines ------------------------------------------------------------------------------------
 mkdir -p "$work/input/text" "$work/input/pictures"

@@ -35,8 +35,8 @@ SectionEnd
 NSI
 makensis -V1 "$work/vim.nsi" >"$work/makensis.log" 2>&1 || { cat "$work/makensis.log"; exit 1; }
 check "captured" plume_in "$admin" capture vim --version 9.0 -- "$(win "$work/setup.exe")" /S
-check "published" plume_in "$admin" publish vim:9.0 "oci:$work/repo/vim" --tag stable
-check "subscribed" plume_in "$client" add "oci:$work/repo/vim:stable"
+check "published" publish_in "$admin" vim:9.0 "oci:$work/repo/vim" --tag stable
+check "subscribed" subscribe_in "$client" "oci:$work/repo/vim:stable"
 XDG_DATA_HOME=$work/share check "integrated" plume_in "$client" integrate vim
 check "the client has Vim not installed" test ! -e "$client/drive_c/Program Files/Vim"
 

@@ -17,8 +17,8 @@ bare "$local" msiexec /i "$(win "$work/nssm.msi")" /qn >"$work/local-setup.log" 
 check "the MSI installs locally" test -f "$local/drive_c/Program Files/NSSM/nssm.exe"
 check "capture NSSM by running msiexec" plume_in "$admin" capture nssm --version 2.24 -- msiexec /i "$(win "$work/nssm.msi")" /qn
 check "the administrator's machine has NSSM not installed" test ! -e "$admin/drive_c/Program Files/NSSM"
-check "publish to docker-registry" plume_in "$admin" publish nssm:2.24 "$docker_url/apps/nssm"
-check "subscribe" plume_in "$client" add "$docker_url/apps/nssm"
+check "publish to docker-registry" publish_in "$admin" nssm:2.24 "$docker_url/apps/nssm"
+check "subscribe" subscribe_in "$client" "$docker_url/apps/nssm"
 plume_in "$client" apps --json >"$work/apps.json" 2>&1
 check "plume apps names it" bash -c "cat '$work/apps.json'; grep -q nssm '$work/apps.json'"
 

@@ -183,8 +183,8 @@ one() {
     if [ "$name" = nsis-rcedit ]; then click_through & fi
     check "$name: captured, version $version" plume_in "$admin" capture "$name" --version "$version" --entry "$main" -- "${command[@]}"
     wait_clicks
-    check "$name: published" plume_in "$admin" publish "$name:$version" "$url/apps/$name" --tag stable
-    if [ "$version" = 1 ]; then check "$name: subscribed" plume_in "$client" add "$url/apps/$name:stable"; fi
+    check "$name: published" publish_in "$admin" "$name:$version" "$url/apps/$name" --tag stable
+    if [ "$version" = 1 ]; then check "$name: subscribed" subscribe_in "$client" "$url/apps/$name:stable"; fi
     plume_in "$client" run "$name" -- "${use[@]}" >"$work/use" 2>"$work/use.err"
     check "$name: version $version works on the client" used client
     plume_in "$client" vm run "$name" --cwd 'C:\' -- cmd /c type "$folder\\edition.txt" >"$work/edition" 2>&1

@@ -13,8 +13,8 @@ make_7zip_setup "$work/setup.exe" first
 sed -i 's|^SectionEnd|  WriteRegStr HKLM "Software\\\\Classes\\\\.p7z" "" "PlumeTest.Archive"\n  WriteRegStr HKLM "Software\\\\Classes\\\\.p7z" "Content Type" "application/x-p7z"\n  WriteRegStr HKLM "Software\\\\Classes\\\\.tx7" "" "PlumeTest.Archive"\n  WriteRegStr HKLM "Software\\\\Classes\\\\.msi" "" "PlumeTest.Archive"\n  WriteRegStr HKLM "Software\\\\Classes\\\\PlumeTest.Archive" "" "Test archive"\n  WriteRegStr HKLM "Software\\\\Classes\\\\PlumeTest.Archive\\\\DefaultIcon" "" "$INSTDIR\\\\7z.dll,0"\n  WriteRegStr HKLM "Software\\\\Classes\\\\PlumeTest.Archive\\\\shell\\\\open\\\\command" "" "$\\"$INSTDIR\\\\7z.exe$\\" l $\\"%1$\\""\n  WriteRegStr HKLM "Software\\\\Classes\\\\PlumeTest.Archive\\\\shell\\\\extract" "" "E\&xtract beside it"\n  WriteRegStr HKLM "Software\\\\Classes\\\\PlumeTest.Archive\\\\shell\\\\extract\\\\command" "" "$\\"$INSTDIR\\\\7z.exe$\\" x -y $\\"%1$\\""\n  WriteRegStr HKLM "Software\\\\Classes\\\\sevenzip" "" "URL:7-Zip"\n  WriteRegStr HKLM "Software\\\\Classes\\\\sevenzip" "URL Protocol" ""\n  WriteRegStr HKLM "Software\\\\Classes\\\\sevenzip\\\\shell\\\\open\\\\command" "" "$\\"$INSTDIR\\\\7z.exe$\\" i $\\"%1$\\""\nSectionEnd|;0,/^SectionEnd/!b' "$work/7zip.nsi"
 makensis -V1 "$work/7zip.nsi" >"$work/makensis.log" 2>&1 || { cat "$work/makensis.log"; exit 1; }
 check "captured" plume_in "$admin" capture 7zip --version 15.05 -- "$(win "$work/setup.exe")" /S
-check "published" plume_in "$admin" publish 7zip:15.05 "oci:$work/repo/7zip" --tag stable
-check "subscribed" plume_in "$client" add "oci:$work/repo/7zip:stable"
+check "published" publish_in "$admin" 7zip:15.05 "oci:$work/repo/7zip" --tag stable
+check "subscribed" subscribe_in "$client" "oci:$work/repo/7zip:stable"
 
 # What the user had before, whole: the user's registry, the profile, the Linux desktop.
 listing() {
@@ -36,7 +36,7 @@ check "what fails touches no folder of the Linux desktop" [ -d "$work/empty/appl
 listing before
 
 plume_in "$client" apps >"$work/apps" 2>&1
-check "apps says that it is not integrated" grep -q '^7zip .* no  *oci:' "$work/apps"
+check "apps says that it is not integrated" grep -q '^7zip .* no  *[0-9a-f]*  *oci:' "$work/apps"
 
 # --- what appears ------------------------------------------------------------------------------------------------------
 plume_in "$client" integrate 7zip >"$work/integrated" 2>"$work/err"; code=$?
@@ -109,15 +109,15 @@ check "the MIME package is well-formed" python3 -c 'import sys, xml.dom.minidom 
 
 # --- another application that wants the same ---------------------------------------------------------------------------
 check "the same under another name" plume_in "$admin" capture other --version 15.05 -- "$(win "$work/setup.exe")" /S
-check "published too" plume_in "$admin" publish other:15.05 "oci:$work/repo/other" --tag stable
-check "subscribed too" plume_in "$client" add "oci:$work/repo/other:stable"
+check "published too" publish_in "$admin" other:15.05 "oci:$work/repo/other" --tag stable
+check "subscribed too" subscribe_in "$client" "oci:$work/repo/other:stable"
 plume_in "$client" integrate other >"$work/other" 2>&1
 check "what the first one has stays" grep -q '\.p7z stays with Plume\.7zip\.PlumeTest\.Archive' "$work/other"
 check "its command too" grep -q '7z\.exe stays with' "$work/other"
 plume_in "$client" unintegrate 7zip >/dev/null 2>"$work/err"
 check "when the first one goes, the second has it" grep -q 'Plume.other.PlumeTest.Archive' <<<"$(query 'HKLM\Software\Classes\.p7z' /ve)"
 plume_in "$client" apps >"$work/apps" 2>&1
-check "and apps says which of them" bash -c 'grep -q "^7zip .* no  *oci:" "$0" && grep -q "^other .* yes  *oci:" "$0"' "$work/apps"
+check "and apps says which of them" bash -c 'grep -q "^7zip .* no  *[0-9a-f]*  *oci:" "$0" && grep -q "^other .* yes  *[0-9a-f]*  *oci:" "$0"' "$work/apps"
 plume_in "$client" integrate other --take .msi >"$work/other" 2>&1
 check "--take takes what the machine had" grep -q 'Plume.other' <<<"$(query 'HKLM\Software\Classes\.msi' /ve)"
 check "removing an application takes it off the desktop" plume_in "$client" remove other

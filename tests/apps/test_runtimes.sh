@@ -20,8 +20,8 @@ programs='C:\Program Files'
 adopt() {  # adopt NAME VERSION FOLDER ENTRY: on the oracle a plain folder, on the client a subscription
   cp -a "$3" "$local/drive_c/Program Files/$1"
   check "adopt $1" plume_in "$admin" capture "$1" --version "$2" --from-folder "$(win "$3")" --at "$programs\\$1" --entry "$4"
-  check "publish $1" plume_in "$admin" publish "$1:$2" "$url/apps/$1" --tag stable
-  check "subscribe to $1" plume_in "$client" add "$url/apps/$1:stable"
+  check "publish $1" publish_in "$admin" "$1:$2" "$url/apps/$1" --tag stable
+  check "subscribe to $1" subscribe_in "$client" "$url/apps/$1:stable"
 }
 folder_of() {  # folder_of NAME SOURCE...: a copy with only what is needed
   mkdir -p "$work/$1"

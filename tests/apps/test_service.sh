@@ -105,8 +105,8 @@ check "the machine never had it" machine_has_none "$admin"
 
 # --- streamed -----------------------------------------------------------------------------------------------------------
 check "capture it by running its set-up" plume_in "$admin" capture beat --version 1 --entry node.exe -- cmd /c "$(win "$work/setup/setup.cmd")"
-check "publish" plume_in "$admin" publish beat:1 "$url/apps/beat" --tag stable
-check "subscribe" plume_in "$client" add "$url/apps/beat:stable"
+check "publish" publish_in "$admin" beat:1 "$url/apps/beat" --tag stable
+check "subscribe" subscribe_in "$client" "$url/apps/beat:stable"
 streamed() {
   plume_in "$client" run beat -- "$beat\\beat.js" 'C:\ProgramData\Beat' ask 100 >"$work/answer" 2>&1
   tr -d '\r' <"$work/answer"

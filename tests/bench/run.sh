@@ -47,8 +47,8 @@ applications() {
   must plume_in "$admin" capture 7zip --version 15.05 -- "$(win "$work/setup.exe")" /S
   must plume_in "$admin" capture cmake --version 4.0.2 --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
   for app in 7zip:15.05 cmake:4.0.2; do
-    must plume_in "$admin" publish "$app" "$server/apps/${app%%:*}" --tag stable
-    must plume_in "$client" add "$relay/apps/${app%%:*}:stable"
+    must publish_in "$admin" "$app" "$server/apps/${app%%:*}" --tag stable
+    must subscribe_in "$client" "$relay/apps/${app%%:*}:stable"
   done
 }
 case " $* " in *" --only macro "*) ;; *) applications ;; esac

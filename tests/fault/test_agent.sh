@@ -12,7 +12,7 @@ machine_watch "$client"
 limit=120
 cp -a "$(guest 7zip)/7zip-lite" "$work/app"
 need "captured" plume_in "$admin" capture 7zip --version 1 --from-folder "$(win "$work/app")" --at 'C:\Program Files\7-Zip' --entry 7z.exe
-need "published" plume_in "$admin" publish 7zip:1 "$server/apps/7zip"
+need "published" publish_in "$admin" 7zip:1 "$server/apps/7zip"
 
 # --- many at once, in VMs that are new, that end, and that go when their last guest ends ---------------------------------
 ran() {  # ran NAME: one run that must succeed; what it says else goes to the log
@@ -83,7 +83,7 @@ check "it is gone" [ -z "$(pids_in "$client" plume-agent.exe)" ]
 check "the next command works" plume_in "$client" vm list
 
 # --- it hangs: a guest that needs a file -----------------------------------------------------------------------------------
-need "subscribed" plume_in "$client" add "$server/apps/7zip"
+need "subscribed" subscribe_in "$client" "$server/apps/7zip"
 plume_in "$client" run 7zip -- i >"$work/expected" 2>/dev/null
 need "the application runs" test -s "$work/expected"
 plume_in "$client" vm stop 7zip >/dev/null 2>&1

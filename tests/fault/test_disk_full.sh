@@ -32,7 +32,7 @@ new_prefix fault-admin admin
 new_prefix fault-client client
 cp -a "$(guest 7zip)/7zip-lite" "$work/app"
 need "captured" plume_in "$admin" capture 7zip --version 1 --from-folder "$(win "$work/app")" --at 'C:\Program Files\7-Zip' --entry 7z.exe
-need "published" plume_in "$admin" publish 7zip:1 "$server/apps/7zip"
+need "published" publish_in "$admin" 7zip:1 "$server/apps/7zip"
 
 export PLUME_HOME=$work/disk/state
 full_guest=$(win "${PLUME_TESTS_BIN:-$PWD/build/mingw64/bin}/full_guest.exe")
@@ -54,7 +54,7 @@ says() {  # says WHAT TEXT COMMAND...
 in_vm() { plume_in "$client" vm run notes -- "$full_guest" "$@"; }
 
 # --- a client with one application that runs, one that is only subscribed to, and a VM -------------------------------
-need "subscribed" plume_in "$client" add "$server/apps/7zip"
+need "subscribed" subscribe_in "$client" "$server/apps/7zip"
 need "a VM" plume_in "$client" vm run notes -- cmd /c 'echo before>C:\mine.txt'
 plume_in "$client" run 7zip --vm local -- i >"$work/expected" 2>/dev/null
 need "the application runs" test -s "$work/expected"
@@ -128,18 +128,18 @@ unset PLUME_HOME
 head -c 3000000 /dev/urandom >"$work/app/noise.bin"
 need "another version" plume_in "$admin" capture 7zip --version 2 --from-folder "$(win "$work/app")" --at 'C:\Program Files\7-Zip' --entry 7z.exe
 need "filled" fill "$work/server"
-refuses "publish" "$server/apps/7zip" plume_in "$admin" publish 7zip:2 "$server/apps/7zip"
+refuses "publish" "$server/apps/7zip" publish_in "$admin" 7zip:2 "$server/apps/7zip"
 check "the server's log names the folder" grep -q "$work/server.*the disk is full" "$work/server.log"
 check "what the server shows is whole" registry_is_whole "$server"
 check "no upload is left" sh -c "! find '$work/server/uploads' -type f | grep ."
 make_room "$work/server"
-check "with room it publishes" plume_in "$admin" publish 7zip:2 "$server/apps/7zip"
+check "with room it publishes" publish_in "$admin" 7zip:2 "$server/apps/7zip"
 check "whole" registry_is_whole "$server"
 
 # --- a repository in a folder ----------------------------------------------------------------------------------------
 mkdir "$work/disk/repository"
 need "filled" fill "$work/disk"
-refuses "publish to a folder" 'disk' plume_in "$admin" publish 7zip:2 "oci:$(win "$work/disk/repository")"
+refuses "publish to a folder" 'disk' publish_in "$admin" 7zip:2 "oci:$(win "$work/disk/repository")"
 make_room "$work/disk"
-check "with room it publishes" plume_in "$admin" publish 7zip:2 "oci:$(win "$work/disk/repository")"
+check "with room it publishes" publish_in "$admin" 7zip:2 "oci:$(win "$work/disk/repository")"
 finish

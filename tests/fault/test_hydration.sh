@@ -12,8 +12,8 @@ new_prefix fault-client client
 make_cmake_folder "$work/cmake"
 limit=300
 need "captured" plume_in "$admin" capture cmake --version 1 --from-folder "$(win "$work/cmake")" --at 'C:\Program Files\CMake' --entry cmake.exe
-need "published" plume_in "$admin" publish cmake:1 "$server/apps/cmake"
-need "subscribed" plume_in "$client" add "$relay/apps/cmake"
+need "published" publish_in "$admin" cmake:1 "$server/apps/cmake"
+need "subscribed" subscribe_in "$client" "$relay/apps/cmake"
 cp tests/bench/modules.cmake "$client/drive_c/script.cmake"
 machine_watch "$client"
 local_run() { bare "$client" "$(win "$work/cmake/bin/cmake.exe")" -P 'C:\script.cmake'; }

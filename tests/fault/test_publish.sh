@@ -20,7 +20,7 @@ done
 for version in $(seq "$rounds"); do
   what=$([ $((version % 2)) = 1 ] && echo publisher || echo server)
   set_line '{"rtt_ms": 10, "mbit": 50}'
-  limit=60 plume_in "$admin" publish "app:$version" "$relay/apps/app" >"$work/killed.out" 2>&1 &
+  limit=60 publish_in "$admin" "app:$version" "$relay/apps/app" >"$work/killed.out" 2>&1 &
   run=$!
   pause_random 200 2500
   if [ "$what" = publisher ]; then kill_in "$admin" plume.exe; kill_in "$admin" plume-agent.exe; else kill_server; fi
@@ -28,7 +28,7 @@ for version in $(seq "$rounds"); do
   set_line '{}'
   wait "$run"
   check "version $version: $what killed; what the server shows is whole" registry_is_whole "$server"
-  check "version $version: published again" plume_in "$admin" publish "app:$version" "$relay/apps/app"
+  check "version $version: published again" publish_in "$admin" "app:$version" "$relay/apps/app"
   check "version $version: whole" registry_is_whole "$server"
 done
 check "every version is there" sh -c "curl -s '$server/v2/apps/app/tags/list' | jq -e '.tags | length >= $rounds'"

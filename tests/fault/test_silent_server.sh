@@ -14,7 +14,7 @@ cp -a "$(guest 7zip)/7zip-lite" "$work/app"
 publish() {  # publish VERSION
   echo "$1" >"$work/app/version.txt"
   plume_in "$admin" capture 7zip --version "$1" --from-folder "$(win "$work/app")" --at 'C:\Program Files\7-Zip' --entry 7z.exe &&
-    plume_in "$admin" publish "7zip:$1" "$server/apps/7zip"
+    publish_in "$admin" "7zip:$1" "$server/apps/7zip"
 }
 need "published" publish 1
 
@@ -60,7 +60,7 @@ done
 
 # --- a version is here ---------------------------------------------------------------------------------------------------
 silent_server line line
-need "subscribed" plume_in "$client" add "$line/apps/7zip"
+need "subscribed" subscribe_in "$client" "$line/apps/7zip"
 timed first run 7zip -- i
 need "the application runs" started_within first 60000 ''
 plume_in "$client" vm stop 7zip >/dev/null 2>&1

@@ -12,7 +12,7 @@ machine_watch "$client"
 limit=300
 need "captured" plume_in "$admin" capture 7zip --version 1 --from-folder "$(win "$(guest 7zip)/7zip-lite")" \
   --at 'C:\Program Files\7-Zip' --entry 7z.exe
-need "published" plume_in "$admin" publish 7zip:1 "$server/apps/7zip"
+need "published" publish_in "$admin" 7zip:1 "$server/apps/7zip"
 
 manifest=$(curl -s "$server/v2/apps/7zip/manifests/1")
 blob() { local hex=${1#sha256:}; echo "$work/server/blobs/sha256/${hex:0:2}/$hex"; }
@@ -38,7 +38,7 @@ damage_swap() { head -c "$(stat -c %s "$1")" /dev/urandom >"$1"; }
 for object in "$catalog" "$config"; do
   for damage in flip cut swap; do
     "damage_$damage" "$object"
-    if plume_in "$client" add "$server/apps/7zip:1" >"$work/out" 2>&1; then
+    if subscribe_in "$client" "$server/apps/7zip:1" >"$work/out" 2>&1; then
       fail "$damage of ${object##*/}: subscribed to a wrong image"
     elif grep -q '^plume: ' "$work/out"; then
       pass "$damage of ${object##*/} refused: $(grep '^plume: ' "$work/out" | tr -d '\r' | head -1 | cut -c1-120)"
@@ -48,7 +48,21 @@ for object in "$catalog" "$config"; do
     heal
   done
 done
-need "subscribed to the right one" plume_in "$client" add "$server/apps/7zip:1"
+# Signatures: whoever controls the server can offer any, but none that the key did not make of this image.
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/signing/strange.pem" 2>/dev/null
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$work/signing/p384.pem" 2>/dev/null
+for damage in none cut flip other-image other-key other-curve other-payload other-tag garbage; do
+  tests/fault/_wrong_signature.py "$server" apps/7zip "$damage" "$work/signing" || fail "making a wrong signature: $damage"
+  if subscribe_in "$client" "$server/apps/7zip:1" >"$work/out" 2>&1; then
+    fail "signature, $damage: subscribed"
+  elif grep '^plume: adding .* failed: ' "$work/out" | grep -qE 'not signed|no trusted key|signed as|the signatures of'; then
+    pass "signature, $damage, refused: $(grep '^plume: ' "$work/out" | tr -d '\r' | head -1 | grep -o 'refused: .*\|reading .*' | cut -c1-100)"
+  else
+    fail "signature, $damage: no clear line"; head -5 "$work/out"
+  fi
+  heal
+done
+need "subscribed to the right one" subscribe_in "$client" "$server/apps/7zip:1"
 
 # Packs: the file is refused by name, and nothing of it is stored.
 for damage in flip cut swap; do
@@ -84,10 +98,10 @@ take_version() {  # take_version N: captured, published with its deltas, and tak
   cp -a "$(guest 7zip)/7zip-lite" "$work/in"
   cp "$work/versions/$1" "$work/in/data.bin"
   need "version $1" plume_in "$admin" capture 7zip --version "$1" --from-folder "$(win "$work/in")" --at 'C:\Program Files\7-Zip' --entry 7z.exe
-  plume_in "$admin" publish "7zip:$1" "$server/apps/7zip" --json >"$work/published.$1" 2>"$work/out"
+  publish_in "$admin" "7zip:$1" "$server/apps/7zip" --json >"$work/published.$1" 2>"$work/out"
   need "... published" jq -e .digest "$work/published.$1"
   damage_delta "$1"
-  need "... taken" plume_in "$client" add "$server/apps/7zip:$1"
+  need "... taken" subscribe_in "$client" "$server/apps/7zip:$1"
   plume_in "$client" run 7zip -- h 'C:\Program Files\7-Zip\data.bin' >"$work/out" 2>&1
   check "its data is read" grep -q 'Everything is Ok' "$work/out"
   digest=$(jq -r .digest "$work/published.$1")

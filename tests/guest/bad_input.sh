@@ -180,7 +180,8 @@ damage "$vm/w1/view.plv" "echo x >'$vm/w1/view.plv'"
 whole
 run add "oci:$work/layout/x"  # leaves apps.json as it is
 run publish good:1 "oci:$work/published"
-run add "oci:$work/published/good:1"
+bad "it is not signed" add "oci:$work/published/good:1"
+run add "oci:$work/published/good:1" --allow-unsigned
 check "an application" is 0
 for text in garbage '' '{"apps":[{}]}'; do
   damage "$PLUME_HOME/apps.json" "printf %s '$text' >'$PLUME_HOME/apps.json'"

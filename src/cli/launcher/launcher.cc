@@ -211,7 +211,10 @@ bool NeedsAgent(int argc, char** argv) {
     if (a == "--") break;
     if (a == "--help" || a == "-h" || a == "--help-all" || a == "--version") return false;
   }
-  return argc > 1 && strcmp(argv[1], "agent") != 0;
+  if (argc < 2) return false;
+  for (const char* verb : {"agent", "keys", "sign", "trust"})
+    if (strcmp(argv[1], verb) == 0) return false;
+  return true;
 }
 
 // Like exec, for when there is something left to do afterwards: the exit code.
@@ -266,6 +269,19 @@ void RefreshDesktop(const fs::path& data_home) {
     fs::remove(mime, error);
   }
   fs::remove(data_home, error);  // if it was made for this
+}
+
+// `plume keys generate DIR`. Wine makes a file of a user's own readable by his group too, whatever the access
+// list says; so the folder is closed before the key is in it, and then the key.
+int GenerateKeys(const std::vector<char*>& arguments, const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(fs::absolute(folder).parent_path(), error);
+  const bool made = mkdir(folder.c_str(), 0700) == 0;
+  const int code = RunHere(arguments);
+  if (code == 0 && chmod((folder / "key.pem").c_str(), 0600) != 0)
+    Fail("closing " + (folder / "key.pem").string() + " failed: " + strerror(errno));
+  if (code != 0 && made) rmdir(folder.c_str());  // if nothing is in it
+  return code;
 }
 
 }  // namespace
@@ -330,6 +346,9 @@ int main(int argc, char** argv) {
     if (had || HasOurs(data_home)) RefreshDesktop(data_home);
     return code;
   }
+  const bool unix_path = argc == 4 && argv[3][0] != '\0' && argv[3][0] != '-' && !strpbrk(argv[3], ":\\");
+  if (verb == "keys" && unix_path && strcmp(argv[2], "generate") == 0)
+    return GenerateKeys(arguments, argv[3]);
   execv(wine.c_str(), arguments.data());
   Fail("starting " + wine + " failed: " + strerror(errno));
 }
