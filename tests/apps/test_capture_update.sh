@@ -78,7 +78,7 @@ check "its updater there" captured "$work/there" "$client" seven --version 2 --f
 check "the same image" bash -c "diff <(jq -r .digest '$work/two') <(jq -r .digest '$work/there')"
 
 # --- what is sent, and what the client gets ------------------------------------------------------------------------------------
-publish_in "$admin" seven:2 "$url/apps/seven" --tag stable --json >"$work/sent" 2>&1
+publish_in "$admin" seven:2 "$url/apps/seven" --tag stable --json >"$work/sent" 2>"$work/sent.err"
 check "published: packs that are there are not sent again" \
   jq -e --slurpfile two "$work/two" '.blobs_present >= 1 and .bytes_moved < $two[0].stored_bytes + 100000' "$work/sent"
 check "the client updates" plume_in "$client" update seven
