@@ -79,6 +79,8 @@ const Agent::Verb Agent::kVerbs[] = {
     {"app.integrate", &Agent::AppIntegrate},
     {"app.command", &Agent::AppCommand},
     {"app.unintegrate", &Agent::AppUnintegrate},
+    {"vm.report", &Agent::VmReport},
+    {"profile.show", &Agent::ProfileShow},
 };
 
 Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
@@ -97,7 +99,9 @@ Result<std::unique_ptr<Agent>> Agent::Start(const StatePaths& state) {
   cache_options.variables = ImageMeanings(agent->facts_);
   cache_options.report = [](const std::string& line) { spdlog::warn("{}", line); };
   ASSIGN(agent->cache_, cache::Cache::Open(HostPath(state.root()), cache_options));
-  agent->apps_ = std::make_unique<Apps>(agent->state_, *agent->cache_);
+  agent->http_ = std::make_shared<os::HttpLog>(os::MakeHttpClient());
+  agent->apps_ = std::make_unique<Apps>(agent->state_, *agent->cache_, agent->http_);
+  agent->starts_ = std::make_unique<Starts>(HostPath(agent->state_.Profiles()), *agent->cache_, agent->http_);
   TRY(agent->apps_->Load());
   Agent* self = agent.get();
   agent->integrations_ = std::make_unique<Integrations>(
@@ -138,6 +142,7 @@ void Agent::Run(uint32_t idle_seconds) {
   while (!stopping_) {
     Sleep(250);
     vms_->Tend();
+    starts_->Tend(hydrations_ > 0, [this](const std::string& vm) { return vms_->InUse(vm); });
     if (clients_ > 0 || hydrations_ > 0 || vms_->AnyInUse()) last_use_ = GetTickCount64();
     if (GetTickCount64() - last_use_ >= idle_seconds * 1000ull && TryEnd()) {
       spdlog::info("nothing to do for {} s: ending", idle_seconds);
@@ -256,8 +261,10 @@ uint32_t Agent::Hydrate(const std::string& vm_id, uint32_t layer, uint32_t entry
   std::string name;
   const std::string digest = vms_->LayerDigest(vm_id, layer, &name);
   if (digest.empty()) return NtStatusOf(Errc::kNotFound);
+  const int64_t began = os::SystemClock().MonotonicMicros();
   const auto image = apps_->Attach(digest);
   Status done = image.ok() ? cache_->EnsureFile(digest, entry) : Status(image.error());
+  starts_->Missed(vm_id, layer, entry, began, os::SystemClock().MonotonicMicros(), done.ok());
   if (done.ok()) return 0;
   spdlog::warn("vm {} pid {}: {}", name, pid, done.error().message);
   const bool offline = done.error().code == Errc::kUnreachable;

@@ -14,6 +14,7 @@
 #include "agent/apps.h"
 #include "agent/control.h"
 #include "agent/integrations.h"
+#include "agent/starts.h"
 #include "agent/vms.h"
 #include "agent/win/pipe.h"
 #include "agent/win/unix_socket.h"
@@ -120,6 +121,9 @@ class Agent {
   Result<Json> VmImport(Session&, const Json&);
   Result<Json> VmCommit(Session&, const Json&);  // commit_verb.cc
   Result<Json> VmTrace(Session&, const Json&);   // vm_trace.cc
+  // profile_verbs.cc
+  Result<Json> VmReport(Session&, const Json&);
+  Result<Json> ProfileShow(Session&, const Json&);
   Result<Json> VmCreateFrom(Session& session, const std::string& from, const std::string& file,
                             VmRecord wanted);
 
@@ -127,7 +131,9 @@ class Agent {
   const MachineFacts facts_;
   std::unique_ptr<os::FileLock> lock_;
   std::unique_ptr<cache::Cache> cache_;
+  std::shared_ptr<os::HttpLog> http_;
   std::unique_ptr<Apps> apps_;
+  std::unique_ptr<Starts> starts_;
   std::unique_ptr<Integrations> integrations_;
   std::unique_ptr<Vms> vms_;
   std::mutex services_;

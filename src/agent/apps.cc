@@ -92,6 +92,13 @@ Result<AppRecord> AppRecord::FromJson(const Json& json) {
   return out;
 }
 
+Result<std::unique_ptr<repository::Repository>> Apps::Open(const std::string& repository, int tries) const {
+  repository::OpenOptions options;
+  options.http = http_;
+  if (tries != 0) options.tries = tries;
+  return repository::Open(repository, options);
+}
+
 Status Apps::Load() {
   const std::lock_guard lock(mutex_);
   TRY(LoadMemory());
@@ -186,7 +193,7 @@ Result<AppRecord> Apps::Add(const std::string& subscription, const AddOptions& o
   app.tag = wanted.tag;
   app.allow_unsigned = options.allow_unsigned;
   if (progress) progress({"asking " + wanted.repository, 0, 0});
-  ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
+  ASSIGN(std::shared_ptr<repository::Repository> repo, Open(app.repository));
   auto resolved = ResolveTag(*repo, app);
   if (!resolved.ok()) return Error(resolved.error()).In("adding '" + wanted.name + "'");
   if (Status vouched = Vouch(&app, *repo, *resolved, options.allow_older, nullptr); !vouched.ok())
@@ -211,7 +218,7 @@ Result<AppRecord> Apps::Update(const std::string& name, bool allow_older, bool* 
                                const OnProgress& progress) {
   ASSIGN(AppRecord app, Find(name));
   if (progress) progress({"asking " + app.repository, 0, 0});
-  ASSIGN(std::shared_ptr<repository::Repository> repo, repository::Open(app.repository));
+  ASSIGN(std::shared_ptr<repository::Repository> repo, Open(app.repository));
   auto resolved = ResolveTag(*repo, app);
   if (!resolved.ok()) return Error(resolved.error()).In("updating '" + name + "'");
   NoteAnswer(app.repository, true);
@@ -245,10 +252,8 @@ void Apps::LookForNewer(AppRecord app, const std::shared_ptr<Answer>& answer) {
     answer->changed.notify_all();
   };
   // One try: a refused connection is an answer, and the next start asks again.
-  repository::OpenOptions once;
-  once.tries = 1;
   const int64_t begin = os::SystemClock().MonotonicMicros();
-  auto opened = repository::Open(app.repository, once);
+  auto opened = Open(app.repository, 1);
   if (!opened.ok()) return finish(opened.error());
   const auto resolved = ResolveTag(**opened, app);
   const bool silent = !resolved.ok() && resolved.error().code == Errc::kUnreachable &&
@@ -267,7 +272,7 @@ void Apps::LookForNewer(AppRecord app, const std::shared_ptr<Answer>& answer) {
     answer->changed.notify_all();
   }
   // With its retries: from here on, a passing fault must not lose the new version.
-  auto repo = repository::Open(app.repository);
+  auto repo = Open(app.repository);
   if (!repo.ok()) return finish(repo.error());
   if (Status vouched = Vouch(&app, **repo, *resolved, false, &answer->warning); !vouched.ok())
     return finish(vouched.error());
@@ -333,7 +338,7 @@ Result<const cache::Image*> Apps::Attach(const std::string& digest) {
   // Whoever offers this digest will do: it is verified against its name.
   for (const AppRecord& app : List()) {
     if (app.digest != digest && app.previous != digest) continue;
-    auto repo = repository::Open(app.repository);
+    auto repo = Open(app.repository);
     if (!repo.ok()) continue;
     return cache_.Attach(std::shared_ptr<repository::Repository>(std::move(*repo)), digest);
   }

@@ -44,7 +44,9 @@ using OnProgress = std::function<void(const Progress&)>;
 
 class Apps {
  public:
-  Apps(const StatePaths& state, cache::Cache& cache) : state_(state), cache_(cache) {}
+  // `http`: for all repositories, which so share their connections.
+  Apps(const StatePaths& state, cache::Cache& cache, std::shared_ptr<os::HttpClient> http)
+      : state_(state), cache_(cache), http_(std::move(http)) {}
   // Reads apps.json and attaches what is here; needs no repository.
   Status Load();
 
@@ -76,6 +78,7 @@ class Apps {
   std::vector<std::string> Wanted() const;
 
  private:
+  Result<std::unique_ptr<repository::Repository>> Open(const std::string& repository, int tries = 0) const;
   AppRecord* FindLocked(const std::string& name);
   Status SaveLocked() const;
   struct Resolved {
@@ -102,6 +105,7 @@ class Apps {
 
   const StatePaths& state_;
   cache::Cache& cache_;
+  const std::shared_ptr<os::HttpClient> http_;
   mutable std::mutex mutex_;
   std::vector<AppRecord> apps_;
   // Repositories that did not answer a while ago are not asked before every start (steady clock,

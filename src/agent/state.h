@@ -39,6 +39,7 @@ class StatePaths {
   std::u16string Catalogs() const { return Below(u"catalogs"); }
   std::u16string Images() const { return Below(u"images"); }
   std::u16string Vms() const { return Below(u"vms"); }
+  std::u16string Profiles() const { return Below(u"profiles"); }
   std::u16string Trash() const { return Below(u"trash"); }
   std::u16string Applications() const { return Below(u"apps.json"); }
   std::u16string Log() const { return Below(u"agent.log"); }

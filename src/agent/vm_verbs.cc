@@ -171,9 +171,18 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
   std::string note;
   std::vector<std::string> images;
   std::string application;
+  const int64_t began = os::SystemClock().MonotonicMicros();
   if (!app_name.empty()) {
     AppRecord app;
-    if (OptionalBool(args, "offline")) {
+    // While the repository is asked for a newer version, what this one needs is on its way already.
+    const bool offline = OptionalBool(args, "offline");
+    std::string fetching;
+    if (const auto known = apps_->Find(app_name);
+        known.ok() && !offline && cache_->Holds(known->digest) && apps_->Attach(known->digest).ok()) {
+      fetching = known->digest;
+      starts_->Prefetch(fetching);
+    }
+    if (offline) {
       ASSIGN(app, apps_->Find(app_name));
     } else {
       ASSIGN(app, apps_->Refresh(app_name, &note, session.progress));
@@ -184,11 +193,18 @@ Result<Json> Agent::VmPrepare(Session& session, const Json& args) {
     if (name.empty()) name = app.name;
     images.push_back(app.digest);
     TRY(apps_->Attach(app.digest));
+    if (!offline && app.digest != fetching) starts_->Prefetch(app.digest);
   }
+  const int64_t looked = os::SystemClock().MonotonicMicros();
   if (name.empty()) return Error{Errc::kInvalid, "starting failed: no VM was named"};
 
   ASSIGN(const VmRecord vm, TakeVm(args, name, application, images, &note));
   session.leases.insert(vm.id);
+  if (!vm.images.empty() && vms_->GuestCount(vm.id) == 0) {
+    starts_->Begin(vm.id, HostPath(state_.Workspace(ToUtf16(vm.id), vm.workspace)), vm.images, began);
+    if (!app_name.empty()) starts_->Waited(vm.id, "looking for a newer version", began, looked);
+    starts_->Waited(vm.id, "preparing the VM", looked, os::SystemClock().MonotonicMicros());
+  }
 
   // The image's part of the environment, lowest layer first so that the top one wins.
   Json environment = Json::array(), entries = Json::array();
@@ -266,7 +282,17 @@ Result<Json> Agent::VmResolve(Session&, const Json& args) {
     if (at->place == Place::kImage) {
       // This agent may not be the one that prepared the VM.
       TRY(apps_->Attach(space->LayerDigest(at->layer)));
-      TRY(cache_->EnsureFile(space->LayerDigest(at->layer), at->entry));
+      const std::string digest = space->LayerDigest(at->layer);
+      const bool here = cache_->Present(digest, at->entry);
+      const int64_t began = os::SystemClock().MonotonicMicros();
+      Status fetched = cache_->EnsureFile(digest, at->entry);
+      if (const auto vm = vms_->Find(name); vm.ok()) {
+        starts_->Touch(vm->id, at->layer, at->entry);
+        if (!here)
+          starts_->Missed(vm->id, at->layer, at->entry, began, os::SystemClock().MonotonicMicros(),
+                          fetched.ok());
+      }
+      TRY(std::move(fetched));
     }
     const char* kind = HasExtension(place, u".bat") || HasExtension(place, u".cmd") ? "script"
                        : HasExtension(place, u".msi")                               ? "installer"
@@ -334,6 +360,7 @@ Result<Json> Agent::VmOnlyServices(Session&, const Json& args) {
 
 Result<Json> Agent::VmDelete(Session&, const Json& args) {
   ASSIGN(const std::string name, RequiredString(args, "name"));
+  if (const auto vm = vms_->Find(name); vm.ok() && !vms_->InUse(vm->id)) starts_->Forget(vm->id);
   TRY(vms_->Delete(name));
   return Json::object();
 }

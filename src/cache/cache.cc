@@ -9,6 +9,7 @@
 #include "cache/audit.h"
 #include "cache/delta_source.h"
 #include "cache/hydrator.h"
+#include "cache/prefetch.h"
 #include "os/lock.h"
 #include "os/sha256.h"
 
@@ -39,7 +40,11 @@ class CacheImpl final : public Cache {
         settler_(files_, *options_.clock, places_.Markers()),
         reuse_(files_),
         deltas_(files_, options_, places_),
-        hydrator_(files_, options_, places_, reuse_, settler_, deltas_, counters_) {}
+        hydrator_(files_, options_, places_, reuse_, settler_, deltas_, streams_, counters_),
+        prefetcher_(options_, hydrator_, reuse_, streams_, counters_,
+                    [this](const std::shared_ptr<ImageData>& image, uint32_t entry) {
+                      return Ensure(image, entry, UINT64_MAX);
+                    }) {}
 
   Status Recover();
 
@@ -48,6 +53,10 @@ class CacheImpl final : public Cache {
   const Image* Find(const std::string& digest) const override;
   bool Holds(const std::string& digest) const override { return Get(digest) != nullptr; }
   Status EnsureFile(const std::string& digest, uint32_t entry) override;
+  void Prefetch(const std::string& digest, const std::vector<uint32_t>& entries) override;
+  PrefetchReport Prefetched(const std::string& digest) const override;
+  bool Present(const std::string& digest, uint32_t entry) override;
+  uint64_t StoredBytes(const std::string& digest, uint32_t entry) const override;
   Result<os::Path> PathOf(const std::string& digest, uint32_t entry) const override;
   std::string NameOf(const std::string& digest, uint32_t entry) const override;
   Status Complete(const std::string& digest, const Progress& progress) override;
@@ -70,7 +79,11 @@ class CacheImpl final : public Cache {
   std::vector<std::shared_ptr<ImageData>> All() const;
   std::shared_ptr<Source> SourceOf(std::shared_ptr<repository::Repository> repository,
                                    const std::string& digest);
-  Status Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry);
+  // `patience`: see Hydrator::Hydrate.
+  Status Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry, uint64_t patience);
+  Status Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry) {
+    return Ensure(image, entry, options_.overtake);
+  }
   void PrepareReuse(const std::shared_ptr<ImageData>& image);
   void LookForDelta(ImageData& image);
   Status RepairCatalog(const std::string& digest);
@@ -84,6 +97,7 @@ class CacheImpl final : public Cache {
   AtomicCounters counters_;
   ReuseIndex reuse_;
   DeltaSource deltas_;
+  Streams streams_;
   Hydrator hydrator_;
 
   mutable std::mutex mutex_;  // guards what follows
@@ -95,6 +109,7 @@ class CacheImpl final : public Cache {
       retired_;  // replaced by Repair; alive because pointers to them are out
   // One fetches the catalog of an image at a time; other images are not held up by it. Guarded by mutex_.
   std::map<std::string, std::mutex> attaching_;
+  Prefetcher prefetcher_;  // the last one: its threads use all of the above
 };
 
 // Removes what a crash left: hydrations under way and temporary files beside the catalogs. Everything else is
@@ -237,19 +252,51 @@ void CacheImpl::LookForDelta(ImageData& image) {
     image.set_delta(deltas_.Find(*source, image.image().digest, image.manifest().name, All()));
 }
 
-Status CacheImpl::Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry) {
-  if (hydrator_.Present(*image, entry)) return Ok();
+void CacheImpl::Prefetch(const std::string& digest, const std::vector<uint32_t>& entries) {
+  const auto image = Get(digest);
+  if (image == nullptr || !image->attached) return;
+  PrepareReuse(image);
+  prefetcher_.Begin(image, entries);
+}
+
+PrefetchReport CacheImpl::Prefetched(const std::string& digest) const {
+  const auto image = Get(digest);
+  return image == nullptr ? PrefetchReport() : prefetcher_.Report(*image);
+}
+
+bool CacheImpl::Present(const std::string& digest, uint32_t entry) {
+  const auto image = Get(digest);
+  return image != nullptr && image->Holds(entry) && hydrator_.Present(*image, entry);
+}
+
+uint64_t CacheImpl::StoredBytes(const std::string& digest, uint32_t e) const {
+  const auto image = Get(digest);
+  if (image == nullptr || !image->Holds(e) || image->IsDirectory(e)) return 0;
+  const catalog::Entry& entry = image->catalog().entry(e);
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < entry.chunk_count(); ++i) bytes += image->chunk(image->ChunkOf(entry, i)).stored();
+  return bytes;
+}
+
+Status CacheImpl::Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry, uint64_t patience) {
   const Key key(image.get(), entry);
   std::shared_ptr<Flight> flight;
+  const auto join = [&](std::unique_lock<std::mutex>* hold, const std::shared_ptr<Flight>& other) {
+    flight = other;
+    ++counters_.joined;
+    landed_.wait(*hold, [&] { return flight->done; });
+    return flight->result;
+  };
+  {
+    // Before looking at the file: while it gets its name, it is there and yet not free to be opened.
+    std::unique_lock hold(mutex_);
+    if (const auto it = flights_.find(key); it != flights_.end()) return join(&hold, it->second);
+  }
+  if (hydrator_.Present(*image, entry)) return Ok();
   {
     std::unique_lock hold(mutex_);
     std::shared_ptr<Flight>& slot = flights_[key];
-    if (slot != nullptr) {
-      flight = slot;
-      ++counters_.joined;
-      landed_.wait(hold, [&] { return flight->done; });
-      return flight->result;
-    }
+    if (slot != nullptr) return join(&hold, std::shared_ptr<Flight>(slot));
     flight = slot = std::make_shared<Flight>();
   }
   // Again, now that nobody else can be at it: the flight seen missing above may have landed in between.
@@ -257,7 +304,7 @@ Status CacheImpl::Ensure(const std::shared_ptr<ImageData>& image, uint32_t entry
   if (!hydrator_.Present(*image, entry)) {
     PrepareReuse(image);
     LookForDelta(*image);
-    result = hydrator_.Hydrate(*image, entry);
+    result = hydrator_.Hydrate(*image, entry, patience);
   }
   {
     std::lock_guard hold(mutex_);
@@ -389,6 +436,7 @@ Status CacheImpl::Remove(const std::string& digest) {
   std::lock_guard one(Attaching(digest));
   const auto image = Get(digest);
   if (image == nullptr) return NoImage(digest);
+  prefetcher_.Drop(*image);
   {
     std::lock_guard hold(mutex_);
     const auto flying = std::any_of(flights_.begin(), flights_.end(),

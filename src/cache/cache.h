@@ -37,6 +37,8 @@ struct Options {
   uint64_t max_gap = 32u << 10;     // unneeded bytes between two chunks that are cheaper to read than to skip
   uint64_t read_ahead = 128u << 10;      // a request asks for at least this much of a pack ...
   uint64_t read_ahead_kept = 16u << 20;  // ... and what was not needed yet is kept in memory, up to this much
+  uint64_t overtake = 1u << 20;          // a miss waits for prefetched bytes that are at most this far away
+  uint64_t prefetch_limit = 96u << 20;   // bytes fetched ahead for one start at most
   uint32_t offline_millis = 5000;  // how long a failed connection is remembered before it is tried again
   // What this machine puts in place of an image's variables, by their meaning ("profile").
   std::vector<std::pair<std::string, std::u16string>> variables{};
@@ -71,6 +73,15 @@ struct ImageStatus {
   uint64_t files = 0, bytes = 0;              // hydrated
   uint64_t total_files = 0, total_bytes = 0;  // in the catalog
   bool offline = false;                       // its repository was unreachable when last tried
+};
+
+// What was fetched ahead for the last start.
+struct PrefetchReport {
+  std::vector<uint32_t> entries{};                   // what was missing of what was wanted, in order
+  uint64_t files = 0;                                // of these: made
+  uint64_t planned = 0, received = 0, requests = 0;  // bytes; ranges
+  int64_t began = 0, ended = 0;                      // of Options::clock, monotonic microseconds
+  bool running = false;
 };
 
 struct BadFile {
@@ -109,6 +120,14 @@ class Cache {
   // naming the file, kUnreachable (at once while known to be offline), kNoSpace, kInvalid (no such image or
   // entry). After any error nothing has the final name and the next call starts over.
   virtual Status EnsureFile(const std::string& digest, uint32_t entry) = 0;
+
+  // Begins to fetch what is missing of these entries, the first ones first, and returns at once. Never an
+  // error: what does not come is fetched on its miss.
+  virtual void Prefetch(const std::string& digest, const std::vector<uint32_t>& entries) = 0;
+  virtual PrefetchReport Prefetched(const std::string& digest) const = 0;
+  // Whether the entry is complete; of the whole image's size on the line, its part.
+  virtual bool Present(const std::string& digest, uint32_t entry) = 0;
+  virtual uint64_t StoredBytes(const std::string& digest, uint32_t entry) const = 0;
 
   // Where the entry is (or will be) on this machine; kInvalid for an entry out of range or an illegal name.
   virtual Result<os::Path> PathOf(const std::string& digest, uint32_t entry) const = 0;

@@ -63,15 +63,15 @@ Status Hydrator::MakeDirectory(const ImageData& image, uint32_t e) {
   return Ok();
 }
 
-Status Hydrator::Hydrate(const ImageData& image, uint32_t e) {
+Status Hydrator::Hydrate(const ImageData& image, uint32_t e, uint64_t patience) {
   if (image.removed) return Error{Errc::kInvalid, "image " + image.image().digest + " was removed"};
-  Status done = image.IsDirectory(e) ? MakeDirectory(image, e) : MakeFile(image, e);
+  Status done = image.IsDirectory(e) ? MakeDirectory(image, e) : MakeFile(image, e, patience);
   if (done.ok()) return done;
   if (done.error().code == Errc::kCorrupt) ++counters_.refused;
   return done.error().In("fetching " + Shown(image, e) + " failed");
 }
 
-Status Hydrator::MakeFile(const ImageData& image, uint32_t e) {
+Status Hydrator::MakeFile(const ImageData& image, uint32_t e, uint64_t patience) {
   const catalog::Entry& entry = image.catalog().entry(e);
   const os::Path path = image.PathOf(e);
   TRY(files_.MakeDirectories(path.parent_path()));
@@ -86,7 +86,7 @@ Status Hydrator::MakeFile(const ImageData& image, uint32_t e) {
 
   Output output(files_, places_.Temporary() / (os::RandomHex(12) + ".tmp"));
   ASSIGN(output.file, files_.Open(output.path, os::OpenMode::kCreateNew));
-  TRY(Fill(image, e, &output));
+  TRY(Fill(image, e, patience, &output));
   ASSIGN(const uint64_t size, output.file->Size());
   if (size != entry.size()) return Error{Errc::kInternal, "its chunks do not add up to its size"};
   TRY(output.file->SetTimes(os::FileTimes{entry.created(), entry.modified(), 0}));
@@ -102,7 +102,7 @@ Status Hydrator::MakeFile(const ImageData& image, uint32_t e) {
   return Ok();
 }
 
-Status Hydrator::Fill(const ImageData& image, uint32_t e, Output* output) {
+Status Hydrator::Fill(const ImageData& image, uint32_t e, uint64_t patience, Output* output) {
   const catalog::Entry& entry = image.catalog().entry(e);
   std::vector<Need> needs;
   std::unordered_map<uint32_t, size_t> known;  // a chunk that occurs twice is fetched once
@@ -132,8 +132,20 @@ Status Hydrator::Fill(const ImageData& image, uint32_t e, Output* output) {
   ASSIGN(const bool patched, Patch(image, e, *source, needs, output));
   if (patched) return Ok();
   const std::vector<Range> ranges = PlanRanges(&needs, options_.max_range, options_.max_gap);
-  return workers_.ForEach(ranges.size(),
-                          [&](size_t i) { return FetchRange(image, *source, ranges[i], needs, output); });
+  return workers_.ForEach(ranges.size(), [&](size_t i) -> Status {
+    ASSIGN(const bool taken, TakeFromStream(image, *source, ranges[i], patience, needs, output));
+    return taken ? Ok() : FetchRange(image, *source, ranges[i], needs, output);
+  });
+}
+
+bool Hydrator::HasPatch(const ImageData& image, uint32_t e) {
+  const std::shared_ptr<ImageDelta> delta = image.delta();
+  if (delta == nullptr || DeltaSource::IsGivenUp(*delta)) return false;
+  const auto found = delta->rows.find(e);
+  if (found == delta->rows.end()) return false;
+  if (found->second.base.empty()) return true;
+  const auto info = files_.Stat(found->second.base);
+  return info.ok() && info->size == found->second.base_size;
 }
 
 Result<bool> Hydrator::Patch(const ImageData& image, uint32_t e, Source& source,
@@ -260,6 +272,35 @@ class Hydrator::Assembler {
   os::Bytes stored_;
 };
 
+namespace {
+
+Error WrongBytes(const Source& source) {
+  return Error{Errc::kCorrupt,
+               "the repository " + source.Name() + " sent wrong bytes (refused; nothing was stored)"};
+}
+
+}  // namespace
+
+Result<bool> Hydrator::TakeFromStream(const ImageData& image, Source& source, const Range& range,
+                                      uint64_t patience, const std::vector<Need>& needs, Output* output) {
+  const auto stream = streams_.Find(image.PackDigest(range.pack), range.begin, range.end, patience);
+  if (stream == nullptr) return false;
+  Assembler assembler(image, range, needs, output);
+  for (uint64_t at = range.begin; at < range.end;) {
+    const os::ByteView piece = stream->Wait(at, range.end);
+    if (piece.empty()) return false;
+    if (Status fed = assembler.Feed(piece); !fed.ok()) {
+      if (fed.error().code != Errc::kCorrupt) return fed.error();
+      // The next one who needs them asks the server.
+      stream->Drop();
+      return WrongBytes(source);
+    }
+    at += piece.size();
+  }
+  output->fetched = true;
+  return assembler.complete();
+}
+
 Status Hydrator::FetchRange(const ImageData& image, Source& source, const Range& range,
                             const std::vector<Need>& needs, Output* output) {
   const std::string pack = image.PackDigest(range.pack);
@@ -269,8 +310,7 @@ Status Hydrator::FetchRange(const ImageData& image, Source& source, const Range&
   const auto judge = [&](const Status& fed) -> Status {
     if (fed.ok() && assembler.complete()) return Ok();
     if (!fed.ok() && fed.error().code != Errc::kCorrupt) return fed;
-    return Error{Errc::kCorrupt,
-                 "the repository " + source.Name() + " sent wrong bytes (refused; nothing was stored)"};
+    return WrongBytes(source);
   };
   if (answer.ready != nullptr) {
     Status used = judge(assembler.Feed(answer.ready->Part(range.begin, range.end)));

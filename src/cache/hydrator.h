@@ -11,6 +11,7 @@
 #include "cache/read_ahead.h"
 #include "cache/reuse.h"
 #include "cache/settle.h"
+#include "cache/streams.h"
 #include "cache/workers.h"
 
 namespace plume::cache {
@@ -23,27 +24,35 @@ struct AtomicCounters {
 class Hydrator {
  public:
   Hydrator(os::FileSystem& files, const Options& options, const Places& places, ReuseIndex& reuse,
-           Settler& settler, DeltaSource& deltas, AtomicCounters& counters)
+           Settler& settler, DeltaSource& deltas, Streams& streams, AtomicCounters& counters)
       : files_(files),
         options_(options),
         places_(places),
         reuse_(reuse),
         settler_(settler),
         deltas_(deltas),
+        streams_(streams),
         counters_(counters),
         read_ahead_(options.read_ahead, options.read_ahead_kept),
         workers_(options.connections - 1) {}
 
   // Whether the entry is there already. A file is if it has its name and its size: it got the name last.
   bool Present(const ImageData& image, uint32_t entry);
-  Status Hydrate(const ImageData& image, uint32_t entry);
+  // `patience`: how many bytes away what is on its way may be, to be waited for rather than fetched once
+  // more.
+  Status Hydrate(const ImageData& image, uint32_t entry, uint64_t patience);
+  // Whether it will most likely be made from its older version, so that its chunks need not be fetched.
+  bool HasPatch(const ImageData& image, uint32_t entry);
 
  private:
   struct Output;
   class Assembler;
   Status MakeDirectory(const ImageData& image, uint32_t entry);
-  Status MakeFile(const ImageData& image, uint32_t entry);
-  Status Fill(const ImageData& image, uint32_t entry, Output* output);
+  Status MakeFile(const ImageData& image, uint32_t entry, uint64_t patience);
+  Status Fill(const ImageData& image, uint32_t entry, uint64_t patience, Output* output);
+  // True: done, from bytes that are on their way. False: they did not come.
+  Result<bool> TakeFromStream(const ImageData& image, Source& source, const Range& range, uint64_t patience,
+                              const std::vector<Need>& needs, Output* output);
   // Fills what is needed with a patch, if there is one and that is less to fetch. False: it takes chunks.
   Result<bool> Patch(const ImageData& image, uint32_t entry, Source& source, const std::vector<Need>& needs,
                      Output* output);
@@ -57,6 +66,7 @@ class Hydrator {
   ReuseIndex& reuse_;
   Settler& settler_;
   DeltaSource& deltas_;
+  Streams& streams_;
   AtomicCounters& counters_;
   ReadAhead read_ahead_;
   Workers workers_;

@@ -93,4 +93,13 @@ std::optional<os::Bytes> ReuseIndex::ReadChunk(const catalog::Chunk& chunk, cons
   return std::nullopt;
 }
 
+bool ReuseIndex::Has(const catalog::Chunk& chunk, const ImageData& except) {
+  for (const Location& place : Find(chunks_, KeyOf(chunk.digest()), except)) {
+    const catalog::Entry& entry = place.image->catalog().entry(place.entry);
+    const auto info = files_.Stat(place.image->PathOf(place.entry));
+    if (info.ok() && !info->directory && info->size == entry.size()) return true;
+  }
+  return false;
+}
+
 }  // namespace plume::cache

@@ -27,6 +27,8 @@ class ReuseIndex {
 
   // The plain bytes of a chunk from a hydrated file, verified; nothing if no file has it.
   std::optional<os::Bytes> ReadChunk(const catalog::Chunk& chunk, const ImageData& except);
+  // Whether ReadChunk will most likely find it.
+  bool Has(const catalog::Chunk& chunk, const ImageData& except);
 
  private:
   struct Location {

@@ -1,12 +1,15 @@
 // plume capture: an installer's work, a VM's workspace or a plain folder becomes an image of the local store.
 #include <windows.h>
 
+#include <algorithm>
+
 #include "agent/text.h"
 #include "agent/win/machine.h"
 #include "capture/capture.h"
 #include "cli/command.h"
 #include "cli/guest.h"
 #include "image/builder.h"
+#include "image/profile.h"
 #include "image/read_content.h"
 #include "image/store.h"
 #include "os/random.h"
@@ -18,8 +21,26 @@ namespace {
 struct CaptureRequest {
   std::string name, version, vm, from_folder, at, from_vm, entry;
   std::vector<std::string> command;
+  std::string profile;
   bool json = false, without_drivers = false;
 };
+
+// What starts of the application touch: as the user gives it, else as they were seen here. Of none nothing is
+// known.
+Result<image::Profile> KnownProfile(const agent::StatePaths& state, const CaptureRequest& o) {
+  std::u16string file;
+  if (o.profile.empty()) {
+    std::string name = o.name;
+    std::replace(name.begin(), name.end(), '/', '+');
+    file = state.Profiles() + u"\\" + agent::ToUtf16(name) + u".json";
+  } else {
+    ASSIGN(file, agent::DosPath(o.profile));
+  }
+  const auto text = os::ReadText(os::SystemFiles(), agent::HostPath(file), image::kMaxProfileBytes);
+  auto profile = text.ok() ? image::ParseProfile(*text) : Result<image::Profile>(text.error());
+  if (profile.ok() || !o.profile.empty()) return profile;
+  return image::Profile();
+}
 
 Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture::Capture& captured) {
   for (const std::string& note : captured.notes) Warn(note);
@@ -30,6 +51,12 @@ Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture:
   options.progress = [&](const image::BuildProgress& p) {
     display.Show({"building " + o.name + ":" + o.version, p.bytes_done, p.bytes_total});
   };
+  ASSIGN(const image::Profile profile, KnownProfile(state, o));
+  for (const image::ProfileFile& file : image::StartUpSet(profile)) {
+    const size_t slash = file.path.find('\\');
+    if (slash != file.path.npos)
+      options.first.emplace_back(file.path.substr(0, slash), agent::ToUtf16(file.path.substr(slash + 1)));
+  }
   ASSIGN(const image::BuiltImage built, image::Build(captured.content, *store, options));
   const image::Config& config = captured.content.config;
   agent::Json entries = agent::Json::array();
@@ -247,6 +274,9 @@ void AddCapture(CLI::App& app, Context& context) {
                 "Take what this VM changed; a VM over an image gives a new version of it. A program after -- "
                 "runs in it before");
   c->add_option("--entry", o->entry, "The program that starts by default");
+  c->add_option("--profile", o->profile,
+                "What starts of it touch, from another machine (plume profile show names the file); default: "
+                "what was learned here");
   c->add_flag("--without-drivers", o->without_drivers, "Leave drivers out, which no image can bring");
   c->add_flag("--json", o->json, "Print JSON");
 }

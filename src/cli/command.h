@@ -55,6 +55,7 @@ void AddVmTransfer(CLI::App& vm, Context& context);   // export, import
 void AddAdd(CLI::App& app, Context& context);
 void AddApps(CLI::App& app, Context& context);
 void AddRun(CLI::App& app, Context& context);
+void AddProfile(CLI::App& app, Context& context);
 void AddUpdate(CLI::App& app, Context& context);
 void AddRemove(CLI::App& app, Context& context);
 void AddIntegrate(CLI::App& app, Context& context);  // integrate, unintegrate

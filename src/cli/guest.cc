@@ -3,11 +3,13 @@
 #include <windows.h>
 
 #include <atomic>
+#include <functional>
 
 #include "agent/text.h"
 #include "agent/win/job.h"
 #include "agent/win/machine.h"
 #include "capture/pe.h"
+#include "cli/launch_report.h"
 #include "os/file.h"
 #include "vl/inject/launch.h"
 
@@ -44,9 +46,13 @@ Result<agent::GuestCaller> Caller() {
 }
 
 // Waits for `process`. The agent serves the guest meanwhile, so it is started again should it die.
-void WaitForGuest(Context& context, HANDLE process, const Json& lease) {
+void WaitForGuest(Context& context, HANDLE process, const Json& lease,
+                  const std::function<void()>& now_and_then) {
   while (WaitForSingleObject(process, 1000) == WAIT_TIMEOUT) {
-    if (!context.AgentGone()) continue;
+    if (!context.AgentGone()) {
+      now_and_then();
+      continue;
+    }
     (void)context.Ask("vm.lease", lease);  // connects, starting an agent if there is none
   }
 }
@@ -62,6 +68,22 @@ bool IsConsoleProgram(const std::u16string& real) {
   if (!got.ok()) return false;
   const auto info = capture::ReadPe({head.data(), *got});
   return info && info->console;
+}
+
+// Prints it to the error output, which is not the program's.
+void ShowReport(const Json& report, const std::string& wanted, const std::string& name) {
+  const bool page = wanted.ends_with(".html");
+  if (!page && !wanted.ends_with(".json")) {
+    for (const std::string& line : LaunchReportLines(report)) Warn(line);
+    return;
+  }
+  const auto file = agent::DosPath(wanted);
+  const std::string text = page ? LaunchReportPage(report, "Start of " + name)
+                                : report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const Status written =
+      file.ok() ? os::WriteAtomic(os::SystemFiles(), agent::HostPath(*file), std::string_view(text))
+                : Status(file.error());
+  if (!written.ok()) Warn(written.error().message);
 }
 
 struct PreparedVm {
@@ -115,7 +137,19 @@ Result<int> RunIn(Context& context, const GuestRequest& request, const PreparedV
     (void)context.Ask("vm.release", lease);
     return 0;
   }
-  WaitForGuest(context, process.get(), lease);
+  bool reported = request.report.empty();
+  const auto report = [&](bool wait) {
+    if (reported) return;
+    const auto answer = context.Ask("vm.report", Json{{"id", Field(prepared, "id")}, {"wait", wait}});
+    if (wait && answer.ok() && answer->is_null()) return;
+    reported = true;
+    if (answer.ok())
+      ShowReport(*answer, request.report, name);
+    else
+      Warn(answer.error().message);
+  };
+  WaitForGuest(context, process.get(), lease, [&] { report(true); });
+  report(false);
   DWORD code = 0;
   GetExitCodeProcess(process.get(), &code);
   g_guest = nullptr;
@@ -172,7 +206,7 @@ Result<int> AwaitGuest(Context& context, const std::string& name, const std::str
   SetConsoleCtrlHandler(OnConsoleEvent, TRUE);
   const Json lease{{"name", name}, {"id", id}, {"pid", number}};
   TRY(context.Ask("vm.lease", lease));
-  WaitForGuest(context, process.get(), lease);
+  WaitForGuest(context, process.get(), lease, [] {});
   DWORD code = 0;
   GetExitCodeProcess(process.get(), &code);
   g_guest = nullptr;

@@ -14,6 +14,8 @@ struct GuestRequest : agent::GuestRequest {
   bool wait_for_all = false;   // also for every process it leaves behind
   bool stop_services = false;  // ... but for services of the VM: when nothing else runs, the VM is stopped
   bool quiet = false;          // no notes of the VM
+  // What the start waited for: "" = do not say; a name ending in ".html" or ".json": it is written there.
+  std::string report{};
 };
 
 // The guest's exit code.

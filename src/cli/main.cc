@@ -81,6 +81,7 @@ int RunCommand(std::vector<std::string> arguments) {
   AddAdd(app, context);
   AddApps(app, context);
   AddRun(app, context);
+  AddProfile(app, context);
   AddUpdate(app, context);
   AddRemove(app, context);
   AddIntegrate(app, context);

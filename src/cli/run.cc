@@ -7,6 +7,7 @@ void AddRun(CLI::App& app, Context& context) {
   struct Options {
     std::string name, entry, program, document, document_class, verb, vm, cwd;
     std::vector<std::string> arguments, environment;
+    std::string report;
     bool remove = false, offline = false;
   };
   auto o = std::make_shared<Options>();
@@ -28,6 +29,7 @@ void AddRun(CLI::App& app, Context& context) {
         request.arguments.insert(request.arguments.end(), context.tail.begin(), context.tail.end());
         request.directory = o->cwd;
         request.environment = o->environment;
+        request.report = o->report;
         return RunGuest(context, request);
       });
   c->add_option("NAME", o->name, "The application (see plume apps)")->required();
@@ -44,6 +46,9 @@ void AddRun(CLI::App& app, Context& context) {
   c->add_option("--cwd", o->cwd, "Working directory, as the program sees it");
   c->add_option("--env", o->environment, "NAME=VALUE; may be repeated")->allow_extra_args(false);
   c->add_flag("--rm", o->remove, "Delete the VM when its last process ends");
+  c->add_flag("--report", o->report,
+              "Say what the start waited for, when it has ended; --report=FILE.html makes a page with a "
+              "timeline, FILE.json is for programs");
   c->add_flag("--offline", o->offline, "Do not look for a newer version");
 }
 

@@ -13,6 +13,7 @@
 #include "image/inspect.h"
 #include "image/known_chunks.h"
 #include "image/pack.h"
+#include "image/profile.h"
 #include "os/clock.h"
 #include "view/path.h"
 
@@ -274,6 +275,21 @@ class Builder {
     return Ok();
   }
 
+  // What a start needs, for the clients; packs alone cannot tell, since chunks of earlier images stay where
+  // they are.
+  Status FillStartUp(const std::vector<uint8_t>& catalog, Config* config) const {
+    config->startup.clear();
+    if (options_.first.empty()) return Ok();
+    catalog::Reader reader;
+    if (!reader.Attach(catalog.data(), catalog.size()))
+      return Failed(content_.config, "its catalog is not readable");
+    StartRun files;
+    for (const auto& [root, path] : options_.first)
+      files.push_back(ProfileFile{root + "\\" + ToUtf8(path), {}, {}});
+    config->startup = EntriesOf(files, reader);
+    return Ok();
+  }
+
   Result<BuiltImage> Publish(const std::vector<Descriptor>& new_packs) {
     BuiltImage out;
     Layout& layout = store_.layout();
@@ -290,6 +306,7 @@ class Builder {
     config.file_count = progress_.files_total;
     config.byte_count = stats_.plain_bytes;
     config.key_count = content_.keys.size();
+    TRY(FillStartUp(catalog, &config));
     ASSIGN(out.manifest.config, layout.PutBlob(AsBytes(ToJson(config)), kConfigMediaType));
     out.manifest.name = config.name;
     out.manifest.version = config.version;

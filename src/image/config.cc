@@ -1,6 +1,7 @@
 #include "image/config.h"
 
 #include "image/json.h"
+#include "image/profile.h"
 
 namespace plume::image {
 namespace {
@@ -82,6 +83,7 @@ std::string ToJson(const Config& config) {
   for (const MachineText& place : config.machine_texts)
     json["machine_texts"].push_back(
         Ordered{{"path", place.path}, {"line", place.line}, {"means", place.means}});
+  if (!config.startup.empty()) json["startup"] = config.startup;
   return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
 }
 
@@ -121,6 +123,14 @@ Result<Config> ParseConfig(std::string_view text) {
     for (const Json& place : *places) {
       ASSIGN(MachineText parsed, ParseMachineText(place));
       out.machine_texts.push_back(std::move(parsed));
+    }
+  }
+  if (const Json* entries = ArrayMember(json, "startup")) {
+    if (entries->size() > kMaxProfileFiles) return BadConfig("a start needs too many files");
+    for (const Json& entry : *entries) {
+      if (!entry.is_number_unsigned() || entry.get<uint64_t>() > UINT32_MAX)
+        return BadConfig("what a start needs is no list of entries");
+      out.startup.push_back(entry.get<uint32_t>());
     }
   }
   return out;

@@ -76,6 +76,8 @@ struct Config {
   std::vector<EnvVar> environment;
   std::vector<Variable> variables;
   std::vector<MachineText> machine_texts{};
+  // Entries of the catalog that a start needs, in its order (profile.h); filled in by the builder.
+  std::vector<uint32_t> startup{};
   uint64_t file_count = 0, byte_count = 0, key_count = 0;
 };
 

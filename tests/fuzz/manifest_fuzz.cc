@@ -1,11 +1,13 @@
-// What comes from a repository before anything is verified: manifests, configs, zstd frames, addresses,
-// challenges. The first byte chooses the parser. What is accepted must survive being written and read again.
+// What comes from a repository before anything is verified: manifests, configs, profiles, zstd frames,
+// addresses, challenges. The first byte chooses the parser. What is accepted must survive being written and
+// read again.
 #include <string_view>
 
 #include "image/codec.h"
 #include "image/config.h"
 #include "image/delta.h"
 #include "image/manifest.h"
+#include "image/profile.h"
 #include "input.h"
 #include "os/http.h"
 
@@ -28,6 +30,18 @@ void Config(std::string_view text) {
   const std::string written = image::ToJson(*config);
   const Result<image::Config> again = image::ParseConfig(written);
   fuzz::Require(again.ok() && image::ToJson(*again) == written, "a config survives writing");
+}
+
+void Profile(std::string_view text) {
+  const Result<image::Profile> profile = image::ParseProfile(text);
+  if (!profile.ok()) return;
+  const std::string written = image::ToJson(*profile);
+  const Result<image::Profile> again = image::ParseProfile(written);
+  fuzz::Require(again.ok() && image::ToJson(*again) == written, "a profile survives writing");
+  image::Profile merged = *profile;
+  image::Merge(*profile, &merged);
+  fuzz::Require(image::ParseProfile(image::ToJson(merged)).ok(), "a merged profile is one");
+  fuzz::Require(image::StartUpSet(merged).size() <= merged.files.size(), "a start-up set is a part");
 }
 
 void Frame(std::span<const uint8_t> bytes) {
@@ -73,7 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::span<const uint8_t> rest(data + 1, size - 1);
   const std::string_view text(reinterpret_cast<const char*>(rest.data()), rest.size());
-  switch (data[0] % 5) {
+  switch (data[0] % 6) {
     case 0:
       Manifest(text);
       break;
@@ -85,6 +99,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 4:
       Delta(rest);
+      break;
+    case 5:
+      Profile(text);
       break;
     default:
       Address(text);

@@ -4,6 +4,7 @@
 #include "view/base_stamp.h"
 #include "vl/calls/file_space.h"
 #include "vl/low/agent_client.h"
+#include "vl/low/start.h"
 
 namespace plume::vl {
 
@@ -253,7 +254,12 @@ nt::NtStatus OpenImage(const VlState& vl, CallScratch& scratch, int mount, uint3
   OwnAttributes own(name);
   if (like) like->SetName(name);
   nt::ObjectAttributes* object = like ? &like->own : &own.attributes;
+  if (!directory) NoteTouch(vl, point.layer, entry);
   nt::NtStatus s = orig.NtOpenFile(handle, access, object, io, share, options);
+  if (s == nt::kSharingViolation && !directory && nt::Ok(Hydrate(vl, point.layer, entry))) {
+    // It was getting its name just now, which the agent's handle of it is needed for; now that is closed.
+    return orig.NtOpenFile(handle, access, object, io, share, options);
+  }
   if (!IsMissing(s)) return s;
   s = directory ? EnsureImageDirectory(vl, scratch, mount, entry) : Hydrate(vl, point.layer, entry);
   if (!nt::Ok(s)) return s;

@@ -2,6 +2,7 @@
 
 #include "vl/calls/file_space.h"
 #include "vl/low/agent_client.h"
+#include "vl/low/start.h"
 
 namespace plume::vl {
 
@@ -40,6 +41,7 @@ nt::NtStatus ResolveForExecution(const VlState& vl, CallScratch& scratch, const 
       const int mount = target.found.mount;
       out->nt_path = ImageName(vl, scratch, mount, target.found.entry, false);
       if (!out->nt_path.data() || at.directory()) break;
+      NoteTouch(vl, vl.space.mounts[mount].layer, target.found.entry);
       OwnAttributes object(out->nt_path);
       nt::FileBasicInformation basic;
       s = orig.NtQueryAttributesFile(&object.attributes, &basic);
