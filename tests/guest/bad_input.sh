@@ -53,13 +53,13 @@ printf 'MZ' >"$host/cut.exe"
 : >"$host/empty.exe"
 for file in bad cut empty; do bad "the file is no program" vm run strict -- "C:\\$file.exe"; done
 
-# A 32-bit program: neither as a VM's program nor as a guest's child does it run outside the layer (it would exit with 7).
+# A 32-bit program on a system without the 32-bit half: neither as a VM's program nor as a guest's child does it run outside the layer (it would exit with 7).
 i686-w64-mingw32-gcc -nostdlib -Wl,-e,_start@0 -mconsole -o "$host/small.exe" tests/fault/nothing.c -lkernel32
-bad "64-bit programs only" vm run strict -- 'C:\small.exe'
+bad "a 32-bit program" vm run strict -- 'C:\small.exe'
 run vm run strict -- cmd /c 'C:\small.exe'
 check "a 32-bit child is refused" [ "$code" != 0 -a "$code" != 7 ]
 log=$(cat "$PLUME_HOME"/vms/*/w*/guest.log 2>/dev/null)
-check "and the VM's log says why" grep -q '32-bit programs cannot be guests yet' <<<"$log"
+check "and the VM's log says why" grep -q '32-bit programs cannot be guests here' <<<"$log"
 
 # --- policies: the line and the column ----------------------------------------------------------------------------
 policy() {  # policy TEXT-OF-THE-LINE POLICY

@@ -11,7 +11,7 @@ export WINEPREFIX=$prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;wined
 wineserver -p600 </dev/null >/dev/null 2>&1
 c=$prefix/drive_c
 mkdir -p "$c/t"
-cp "$bin/file_guest.exe" "$c/t/"
+cp "${PLUME_GUEST_BIN:-$bin}/file_guest.exe" "$c/t/"
 source tests/guest/lib_machine.sh
 machine_before || exit 1
 guest='C:\t\file_guest.exe'

@@ -11,7 +11,7 @@ export WINEPREFIX=$prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml=;wined
 wineserver -p600 </dev/null >/dev/null 2>&1
 c=$prefix/drive_c
 mkdir -p "$c/t"
-cp "$bin/key_guest.exe" "$c/t/"
+cp "${PLUME_GUEST_BIN:-$bin}/key_guest.exe" "$c/t/"
 
 passed=0 failed=0
 pass() { passed=$((passed + 1)); echo "ok   $*"; }

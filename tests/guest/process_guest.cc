@@ -108,7 +108,12 @@ int Pointers() {
   } bad[] = {{"low", reinterpret_cast<void*>(0x10)},
              {"noaccess", page + 0x1000},
              {"edge", page + 0x1000 - 8},
+             {"null", nullptr},
+#ifdef _WIN64
              {"kernel", reinterpret_cast<void*>(0xffff800000000000)}};
+#else
+             {"kernel", reinterpret_cast<void*>(0xffff8000)}};
+#endif
   using CreateFileFn = NTSTATUS NTAPI(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*, IO_STATUS_BLOCK*,
                                       LARGE_INTEGER*, ULONG, ULONG, ULONG, ULONG, void*, ULONG);
   using OpenKeyFn = NTSTATUS NTAPI(HANDLE*, ACCESS_MASK, OBJECT_ATTRIBUTES*);

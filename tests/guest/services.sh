@@ -7,7 +7,7 @@ cd "$root" || exit 1
 tests_bin=$root/build/mingw64/bin
 c=$PLUME_WINEPREFIX/drive_c
 mkdir -p "$c/t"
-cp "$tests_bin/services_guest.exe" "$c/t/"
+cp "${PLUME_GUEST_BIN:-$tests_bin}/services_guest.exe" "$c/t/"
 guest='C:\t\services_guest.exe'
 bare() { timeout 120 wine "$@" </dev/null >"$out" 2>"$err"; code=$?; sed -i 's/\r$//' "$out" "$err"; }
 guests() { run vm ps "$1"; }

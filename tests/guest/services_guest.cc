@@ -213,6 +213,7 @@ int CountNamed(const std::wstring& prefix, DWORD state) {
 
 int All(const std::wstring& prefix) {
   g_manager = OpenSCManagerW(nullptr, nullptr, SC_MANAGER_ALL_ACCESS);
+  if (g_manager == nullptr) printf("no manager: error %lu\n", GetLastError());
   printf("manager: %s\n", Error(g_manager != nullptr));
   printf("missing: %s\n",
          Error(OpenServiceW(g_manager, (prefix + L"none").c_str(), SERVICE_ALL_ACCESS) != nullptr));
@@ -277,6 +278,7 @@ int wmain(int argc, wchar_t** argv) {
   }
   if (verb == L"all" && argc > 2) return All(argv[2]);
   g_manager = OpenSCManagerW(nullptr, nullptr, SC_MANAGER_ALL_ACCESS);
+  if (g_manager == nullptr) printf("no manager: error %lu\n", GetLastError());
   if (verb == L"install" && argc > 3) {
     const SC_HANDLE made = Create(argv[2], SERVICE_WIN32_OWN_PROCESS,
                                   wcscmp(argv[3], L"auto") == 0 ? SERVICE_AUTO_START : SERVICE_DEMAND_START);

@@ -42,6 +42,7 @@ nt::NtStatus QueryName(const VlState& vl, CallScratch& scratch, const FileTarget
 nt::NtStatus PLUME_NTAPI HookNtQueryAttributesFile(nt::ObjectAttributes* attributes,
                                                    nt::FileBasicInformation* basic) {
   const VlState& vl = Enter();
+  if (!attributes) return nt::kAccessViolation;  // calls that open find null invalid
   CallScratch scratch;
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);
@@ -61,6 +62,7 @@ nt::NtStatus PLUME_NTAPI HookNtQueryAttributesFile(nt::ObjectAttributes* attribu
 nt::NtStatus PLUME_NTAPI HookNtQueryFullAttributesFile(nt::ObjectAttributes* attributes,
                                                        nt::FileNetworkOpenInformation* full) {
   const VlState& vl = Enter();
+  if (!attributes) return nt::kAccessViolation;  // calls that open find null invalid
   CallScratch scratch;
   FileTarget target;
   nt::NtStatus s = ParseTarget(vl, scratch, attributes, 0, &target);

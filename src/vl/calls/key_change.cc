@@ -16,7 +16,7 @@ void Touch(const VlState& vl, CallScratch& scratch, const VPath& path) {
     if (Failed(name)) return;
     if (!nt::Ok(CreateChain(scratch, name, name.size()))) continue;  // only the flag is there
     Handle key = nullptr;
-    if (!nt::Ok(OpenReal(name, nt::kDelete | kNative, 0, &key))) return;
+    if (!nt::Ok(OpenReal(name, nt::kDelete | Native(), 0, &key))) return;
     orig.NtDeleteKey(key);
     orig.NtClose(key);
     return;
@@ -26,7 +26,7 @@ void Touch(const VlState& vl, CallScratch& scratch, const VPath& path) {
 // Keys that a killed process left half-built would keep their parent alive.
 void DeleteTemporaries(CallScratch& scratch, WView parent) {
   Handle key = nullptr;
-  if (!nt::Ok(OpenReal(parent, nt::kKeyEnumerateSubKeys | kNative, nt::kObjOpenLink, &key))) return;
+  if (!nt::Ok(OpenReal(parent, nt::kKeyEnumerateSubKeys | Native(), nt::kObjOpenLink, &key))) return;
   for (Ulong index = 0;;) {
     uint8_t* data = nullptr;
     Ulong size = 0;
@@ -35,7 +35,7 @@ void DeleteTemporaries(CallScratch& scratch, WView parent) {
     const WView name(basic->name, basic->name_length / 2);
     Handle left = nullptr;
     const WView place = IsTemporary(name) ? Join(scratch, {parent, u"\\", name}) : WView();
-    if (place.empty() || !nt::Ok(OpenReal(place, nt::kDelete | kNative, 0, &left))) {
+    if (place.empty() || !nt::Ok(OpenReal(place, nt::kDelete | Native(), 0, &left))) {
       ++index;
       continue;
     }
@@ -97,7 +97,7 @@ NtStatus LogRename(const VlState& vl, CallScratch& scratch, const VPath& from, c
   if (Failed(log) || Failed(entry)) return nt::kNoMemory;
   NtStatus status = CreateChain(scratch, log, log.size());
   Handle key = nullptr;
-  if (nt::Ok(status)) status = OpenReal(log, nt::kKeySetValue | kNative, 0, &key);
+  if (nt::Ok(status)) status = OpenReal(log, nt::kKeySetValue | Native(), 0, &key);
   if (!nt::Ok(status)) return status;
   // The number is taken before the entry is there: a handle that looks in between misses this rename, which
   // is the state it was in anyway. Numbers are never reused.
@@ -121,7 +121,7 @@ struct Spacer {
     char16_t last = 1;
     const WView name = Failed(real) ? real : Join(scratch, {real, WView(&last, 1)});
     if (Failed(name) || !nt::Ok(CreateChain(scratch, name, name.size()))) return;
-    OpenReal(name, nt::kDelete | kNative, 0, &key);
+    OpenReal(name, nt::kDelete | Native(), 0, &key);
   }
   ~Spacer() {
     if (!key) return;
@@ -169,7 +169,7 @@ NtStatus Rename(const VlState& vl, CallScratch& scratch, Handle handle, WView ne
   if (!nt::Ok(status)) return status;
   const WView real = UpperName(vl, scratch, *path, path->depth);
   Handle upper = nullptr;
-  status = Failed(real) ? nt::kNoMemory : OpenReal(real, nt::kKeyWrite | kNative, nt::kObjOpenLink, &upper);
+  status = Failed(real) ? nt::kNoMemory : OpenReal(real, nt::kKeyWrite | Native(), nt::kObjOpenLink, &upper);
   if (!nt::Ok(status)) return status;
   {
     Spacer spacer;

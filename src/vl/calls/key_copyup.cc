@@ -130,7 +130,7 @@ NtStatus CopyUpOne(const VlState& vl, CallScratch& outer, const VPath& whole, in
 bool UpperExists(const VlState& vl, CallScratch& scratch, const VPath& path, int components) {
   const WView name = UpperName(vl, scratch, path, components);
   Handle handle = nullptr;
-  if (Failed(name) || !nt::Ok(OpenReal(name, nt::kKeyQueryValue | kNative, nt::kObjOpenLink, &handle)))
+  if (Failed(name) || !nt::Ok(OpenReal(name, nt::kKeyQueryValue | Native(), nt::kObjOpenLink, &handle)))
     return false;
   orig.NtClose(handle);
   return true;

@@ -27,7 +27,7 @@ void ApplyRenames(const VlState& vl, CallScratch& scratch, HandleInfo* info, Key
   if (state->renames == last) return;
   const WView log = Join(scratch, {vl.registry_upper, u"\\R"});
   Handle key = nullptr;
-  if (Failed(log) || !nt::Ok(OpenReal(log, nt::kKeyQueryValue | kNative, 0, &key))) return;
+  if (Failed(log) || !nt::Ok(OpenReal(log, nt::kKeyQueryValue | Native(), 0, &key))) return;
   constexpr Ulong kRoom = 16384;
   auto* data = static_cast<uint8_t*>(scratch.Alloc(kRoom));
   while (data && state->renames != last) {

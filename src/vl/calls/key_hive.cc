@@ -18,7 +18,7 @@ NtStatus BeginSave(const VlState& vl, CallScratch& scratch, Handle handle, Use* 
   if (status == kResolveAgain) return nt::kAccessDenied;  // a link of the host below: not ours to follow
   if (!nt::Ok(status)) return status;
   const WView name = UpperName(vl, scratch, *path, path->depth);
-  return Failed(name) ? nt::kNoMemory : OpenReal(name, nt::kKeyRead | kNative, nt::kObjOpenLink, real);
+  return Failed(name) ? nt::kNoMemory : OpenReal(name, nt::kKeyRead | Native(), nt::kObjOpenLink, real);
 }
 
 }  // namespace

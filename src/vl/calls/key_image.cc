@@ -45,14 +45,14 @@ NtStatus OpenHostBelow(const VlState& vl, CallScratch& scratch, const VPath& pat
   if (LookUp(vl, *prefix).mode != view::Mode::kMerge) return nt::kSuccess;
   const WView name = HostName(vl, scratch, *prefix, components);
   if (Failed(name)) return nt::kNoMemory;
-  const NtStatus status = OpenReal(name, nt::kKeyRead | kNative, 0, out);
+  const NtStatus status = OpenReal(name, nt::kKeyRead | Native(), 0, out);
   if (!nt::Ok(status)) *out = nullptr;
   return status == nt::kObjectNameNotFound || status == nt::kAccessDenied ? nt::kSuccess : status;
 }
 
 bool Exists(WView name) {
   Handle handle = nullptr;
-  if (!nt::Ok(OpenReal(name, nt::kKeyQueryValue | kNative, 0, &handle))) return false;
+  if (!nt::Ok(OpenReal(name, nt::kKeyQueryValue | Native(), 0, &handle))) return false;
   orig.NtClose(handle);
   return true;
 }

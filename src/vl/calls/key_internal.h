@@ -12,6 +12,7 @@
 #include "vl/low/guard.h"
 #include "vl/low/handles.h"
 #include "vl/low/hooks.h"
+#include "vl/low/layer.h"
 #include "vl/low/memory.h"
 #include "vl/low/state.h"
 #include "vl/low/trace.h"
@@ -35,7 +36,7 @@ inline constexpr AccessMask kWriteRights = nt::kKeySetValue | nt::kKeyCreateSubK
                                            nt::kGenericAll | nt::kMaximumAllowed | nt::kAccessSystemSecurity;
 inline constexpr AccessMask kWow64Rights = nt::kKeyWow64_64Key | nt::kKeyWow64_32Key;
 // The layer computes the 32-bit view by itself and then always names keys of the 64-bit one.
-inline constexpr AccessMask kNative = sizeof(void*) == 4 ? nt::kKeyWow64_64Key : 0;
+inline AccessMask Native() { return Is32BitProgram() ? nt::kKeyWow64_64Key : 0; }
 
 // --- Names (key_names.cc)
 // -------------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ inline bool IsTemporary(WView name) {
 NtStatus OpenReal(WView name, AccessMask access, Ulong attributes, Handle* out);
 // Whatever was asked, as rights of a lower handle: reading only.
 AccessMask LowerAccess(AccessMask wanted);
-inline AccessMask UpperAccess(AccessMask wanted) { return (wanted & ~kWow64Rights) | kNative; }
+inline AccessMask UpperAccess(AccessMask wanted) { return (wanted & ~kWow64Rights) | Native(); }
 // Does a handle opened with `wanted` carry `right`?
 bool Grants(AccessMask wanted, AccessMask right);
 

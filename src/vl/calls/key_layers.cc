@@ -6,7 +6,7 @@ namespace {
 
 std::atomic<uint32_t> g_temporary{0};
 
-constexpr AccessMask kBuildAccess = nt::kKeyAllAccess | kNative;
+AccessMask BuildAccess() { return nt::kKeyAllAccess | Native(); }
 
 struct Named {
   nt::UnicodeString string;
@@ -27,7 +27,7 @@ NtStatus Create(WView name, Handle root, WView class_name, Ulong options, Handle
                                  static_cast<uint16_t>(class_name.size() * 2),
                                  const_cast<char16_t*>(class_name.data())};
   Ulong disposition = 0;
-  return orig.NtCreateKey(out, kBuildAccess, &named.attributes, 0,
+  return orig.NtCreateKey(out, BuildAccess(), &named.attributes, 0,
                           class_name.empty() ? nullptr : &class_string, options, &disposition);
 }
 
@@ -56,7 +56,7 @@ AccessMask LowerAccess(AccessMask wanted) {
     access |= nt::kKeyRead;
   if (wanted & nt::kGenericWrite) access |= nt::kReadControl;
   if (!access && (wanted & ~kWow64Rights)) access = nt::kReadControl;
-  return access | kNative;
+  return access | Native();
 }
 
 bool Grants(AccessMask wanted, AccessMask right) {
@@ -197,7 +197,8 @@ NtStatus BuildKey(const VlState& vl, CallScratch& scratch, const KeyBuilder& bui
       orig.NtDeleteKey(key);
       const WView place = Join(scratch, {builder.parent, u"\\", builder.name});
       Handle other = nullptr;
-      if (!Failed(place) && nt::Ok(OpenReal(place, nt::kKeyQueryValue | kNative, nt::kObjOpenLink, &other))) {
+      if (!Failed(place) &&
+          nt::Ok(OpenReal(place, nt::kKeyQueryValue | Native(), nt::kObjOpenLink, &other))) {
         orig.NtClose(other);
         status = nt::kSuccess;
       }

@@ -158,12 +158,12 @@ void Unite(const VlState& vl, Listing* listing) {
 NtStatus Fill(const VlState& vl, CallScratch& scratch, const VPath& path, const view::Lookup& look,
               Listing* listing) {
   const view::ChildFilter filter(vl.space, path, true, look);
-  constexpr AccessMask kAccess = nt::kKeyEnumerateSubKeys | nt::kKeyQueryValue | kNative;
+  const AccessMask access = nt::kKeyEnumerateSubKeys | nt::kKeyQueryValue | Native();
   NtStatus status;
   if (look.upper_possible) {
     const WView name = UpperName(vl, scratch, path, path.depth);
     if (Failed(name)) return nt::kNoMemory;
-    status = OpenReal(name, kAccess, nt::kObjOpenLink, &listing->upper);
+    status = OpenReal(name, access, nt::kObjOpenLink, &listing->upper);
     if (nt::Ok(status)) {
       status = AddReal(scratch, listing, listing->upper, Source::kUpper,
                        [&](WView n) { return filter.ShowsUpper(n); });
@@ -177,7 +177,7 @@ NtStatus Fill(const VlState& vl, CallScratch& scratch, const VPath& path, const 
   if (filter.NeedsHost()) {
     const WView name = HostName(vl, scratch, path, path.depth);
     if (Failed(name)) return nt::kNoMemory;
-    status = OpenReal(name, kAccess, 0, &listing->host);
+    status = OpenReal(name, access, 0, &listing->host);
     if (nt::Ok(status)) {
       status = AddReal(scratch, listing, listing->host, Source::kHost,
                        [&](WView n) { return filter.ShowsHost(n); });

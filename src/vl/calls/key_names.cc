@@ -54,16 +54,39 @@ WView Component(const VPath& path, int i) {  // 1-based
   return view::Sub(path.text, path.end[i - 1] + 1u, path.end[i] - path.end[i - 1] - 1u);
 }
 
+// The path without component `i` (1-based).
+NtStatus DropComponent(CallScratch& scratch, VPath* path, int i) {
+  WView text = Join(scratch, {path->Prefix(i - 1), From(path->text, path->end[i])});
+  if (Failed(text)) return nt::kNoMemory;
+  VPath* shorter = ParsePath(scratch, text);
+  if (!shorter) return nt::kObjectNameInvalid;
+  *path = *shorter;
+  return nt::kSuccess;
+}
+
 NtStatus RedirectTo32(CallScratch& scratch, VPath* path) {
   const bool machine = path->end[0] == 1 && view::Upcase(path->text[0]) == u'M';
   const int software = machine ? 1 : 2;
-  if (path->depth <= software || !view::EqualFolded(Component(*path, software), u"Software"))
-    return nt::kSuccess;
+  auto is = [&](int i, WView name) {
+    return path->depth >= i && view::EqualFolded(Component(*path, i), name);
+  };
+  if (path->depth <= software || !is(software, u"Software")) return nt::kSuccess;
   int insert_after = software;  // Wow6432Node goes behind this component
-  const WView next = Component(*path, software + 1);
-  if (view::EqualFolded(next, u"Wow6432Node")) return nt::kSuccess;
-  if (view::EqualFolded(next, u"Classes")) {
-    if (path->depth < software + 2 || !IsRedirectedClass(Component(*path, software + 2))) return nt::kSuccess;
+  if (is(software + 1, u"Wow6432Node")) {
+    // Classes has its 32-bit node within; this is another name of it.
+    if (!machine || !is(software + 2, u"Classes") || path->depth < software + 3) return nt::kSuccess;
+    if (const NtStatus s = DropComponent(scratch, path, software + 1); !nt::Ok(s)) return s;
+  }
+  if (is(software + 1, u"Classes")) {
+    if (path->depth < software + 2) return nt::kSuccess;
+    const WView name = Component(*path, software + 2);
+    if (view::EqualFolded(name, u"Wow6432Node")) {
+      // What both views share is below the 32-bit node too.
+      if (path->depth < software + 3 || IsRedirectedClass(Component(*path, software + 3)))
+        return nt::kSuccess;
+      return DropComponent(scratch, path, software + 2);
+    }
+    if (!IsRedirectedClass(name)) return nt::kSuccess;
     insert_after = software + 1;
   } else if (!machine) {
     return nt::kSuccess;
@@ -166,8 +189,8 @@ NtStatus ResolveTarget(const VlState& vl, CallScratch& scratch, const Captured& 
       return LongNameStatus(vl, scratch, absolute ? nullptr : base, name);
   }
   out->kind = Target::kPath;
-  const bool wants32 = sizeof(void*) == 4 ? (access & nt::kKeyWow64_64Key) == 0
-                                          : (access & nt::kKeyWow64_32Key) != 0 && !vl.is_wine;
+  const bool wants32 = Is32BitProgram() ? (access & nt::kKeyWow64_64Key) == 0
+                                        : (access & nt::kKeyWow64_32Key) != 0 && !vl.is_wine;
   if (wants32) {
     if (NtStatus status = RedirectTo32(scratch, &out->path); !nt::Ok(status)) return status;
   }

@@ -142,7 +142,8 @@ nt::NtStatus MakeGuest(const VlState& vl, nt::Handle process, const Start& start
   const InjectResult r = Inject(orig, process, request);
   if (r.ok()) return nt::kSuccess;
   if (r.error == InjectError::kMachine) {
-    Log("site 11: 32-bit programs cannot be guests yet:", r.status, start.exe);
+    Log("site 11: 32-bit programs cannot be guests here, as the system does not run them by WoW64:", r.status,
+        start.exe);
     return nt::kNotSupported;
   }
   Log("site 9: making a child a guest failed:", r.status, start.exe);

@@ -75,7 +75,9 @@ std::string DescribeInjectError(const InjectResult& result) {
     case InjectError::kState:
       return std::string("the new process cannot be prepared (status ") + status + ")";
     case InjectError::kMachine:
-      return "the program is of another bitness than this build supports (64-bit programs only)";
+      return "it is a 32-bit program, and this Wine does not run those by WoW64 (use the 64-bit edition of "
+             "the "
+             "program, or a Wine that has 32-bit DLLs in syswow64 and no 32-bit loader)";
     case InjectError::kLayer:
       return "the virtualization layer's file is damaged or of another version";
     case InjectError::kImport:

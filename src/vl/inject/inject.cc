@@ -17,11 +17,10 @@ Injection::~Injection() {
 // what has been created suspended has not run.
 bool Injection::InspectProcess() {
 #ifdef __x86_64__
-  uintptr_t wow64 = 0;
-  const nt::NtStatus w =
-      sys_.NtQueryInformationProcess(process_, nt::kProcessWow64Information, &wow64, sizeof(wow64), nullptr);
+  const nt::NtStatus w = sys_.NtQueryInformationProcess(process_, nt::kProcessWow64Information, &wow64_peb_,
+                                                        sizeof(wow64_peb_), nullptr);
   if (!nt::Ok(w)) return Bad(InjectError::kState, w);
-  if (wow64) return Bad(InjectError::kMachine, nt::kImageMachineTypeMismatch);
+  if (wow64_peb_ && !Runs32Bit()) return Bad(InjectError::kMachine, nt::kImageMachineTypeMismatch);
 #endif
   const bool renames = request_.rename || !request_.current_directory.empty();
   if ((request_.flags & kParamWine) && !renames) return true;
@@ -34,7 +33,42 @@ bool Injection::InspectProcess() {
   if (!peb_ || !Read(peb_, &peb, sizeof(peb))) return Bad(InjectError::kState, nt::kUnsuccessful);
   if (peb.ldr) return Bad(InjectError::kState, nt::kInvalidParameter);  // it has run already
   params_ = peb.parameters;
+  // Wine 8 says of another process only that it is one; its second block is on the page behind the first.
+  constexpr uintptr_t kNoAddress = 0x10000, kPage = 0x1000, kImageBase = 8;
+  if (wow64_peb_ && wow64_peb_ < kNoAddress) {
+    wow64_peb_ = reinterpret_cast<uintptr_t>(peb_) + kPage;
+    uint32_t image = 0;
+    if (!Read(reinterpret_cast<void*>(wow64_peb_ + kImageBase), &image, sizeof(image))) return false;
+    if (image != reinterpret_cast<uintptr_t>(peb.image_base)) return Bad(InjectError::kState);
+  }
   return true;
+}
+
+// A Wine without 32-bit DLLs starts such a program all the same, and it ends at once, with exit code 0.
+bool Injection::Runs32Bit() {
+  const auto* root =
+      reinterpret_cast<const char16_t*>(uintptr_t{0x7ffe0030});  // KUSER_SHARED_DATA.NtSystemRoot
+  constexpr view::WView kHead = u"\\??\\", kTail = u"\\syswow64\\ntdll.dll";
+  constexpr size_t kMaxRoot = 260;
+  char16_t text[kMaxRoot + 32];
+  size_t n = 0;
+  for (const char16_t c : kHead) text[n++] = c;
+  for (size_t i = 0; i < kMaxRoot && root[i]; ++i) text[n++] = root[i];
+  for (const char16_t c : kTail) text[n++] = c;
+  nt::UnicodeString name{static_cast<uint16_t>(n * 2), static_cast<uint16_t>(n * 2), text};
+  nt::ObjectAttributes attributes{sizeof(attributes),      nullptr, &name,
+                                  nt::kObjCaseInsensitive, nullptr, nullptr};
+  nt::FileBasicInformation basic;
+  return nt::Ok(sys_.NtQueryAttributesFile(&attributes, &basic));
+}
+
+// A 32-bit program on a 64-bit system has two: the 64-bit one makes the system calls of both.
+bool Injection::IsOurMachine(const uint8_t* image) {
+  uint8_t header[1024];
+  size_t done = 0;
+  ImageInfo info{};
+  return nt::Ok(sys_.NtReadVirtualMemory(process_, image, header, sizeof(header), &done)) &&
+         done == sizeof(header) && ReadImageInfo(header, &info) && info.machine == kMachine;
 }
 
 // The child's ntdll is elsewhere: look for an image whose file is called ntdll.dll.
@@ -68,7 +102,7 @@ bool Injection::FindChildNtdll() {
       const char16_t c = mapped.name.buffer[units - kName.size() + i];
       same = (c >= u'A' && c <= u'Z' ? c + 32 : c) == kName[i];
     }
-    if (!same) continue;
+    if (!same || !IsOurMachine(last)) continue;
     child_ntdll_ = reinterpret_cast<uintptr_t>(last);
     return true;
   }
@@ -132,6 +166,33 @@ bool Injection::AllocateRemote() {
   return true;
 }
 
+// The 32-bit half of a child has a copy of the parameters with pointers of its own; on a system that makes it
+// later there is none yet.
+// Offsets are of RTL_USER_PROCESS_PARAMETERS and PEB as 32-bit programs have them (see nt/process.h).
+bool Injection::PatchWow64Names() {
+  constexpr size_t kPebParameters = 0x10, kDirectory = 0x24, kImagePathName = 0x38;
+  uint32_t params = 0;
+  if (!Read(reinterpret_cast<void*>(wow64_peb_ + kPebParameters), &params, sizeof(params))) return false;
+  if (!params) return true;
+  struct Text32 {
+    uint16_t length, maximum_length;
+    uint32_t buffer;
+  };
+  auto put = [&](view::WView text, size_t field) {
+    void* at = nullptr;
+    size_t bytes = text.size() * 2 + 2;
+    const nt::NtStatus s = sys_.NtAllocateVirtualMemory(process_, &at, kBelow2G, &bytes,
+                                                        nt::kMemCommit | nt::kMemReserve, nt::kPageReadWrite);
+    if (!nt::Ok(s)) return Bad(InjectError::kMemory, s);
+    const Text32 value{static_cast<uint16_t>(text.size() * 2), static_cast<uint16_t>(text.size() * 2 + 2),
+                       static_cast<uint32_t>(reinterpret_cast<uintptr_t>(at))};
+    return Write(at, text.data(), text.size() * 2) &&  // fresh memory ends it with zero
+           Write(reinterpret_cast<void*>(uintptr_t{params} + field), &value, sizeof(value));
+  };
+  return (!request_.rename || put(request_.exe, kImagePathName)) &&
+         (request_.current_directory.empty() || put(request_.current_directory, kDirectory));
+}
+
 // The child's own idea of its name and folder is the virtual one, before its loader reads them.
 bool Injection::PatchNames() {
   auto text = [](uint64_t at, view::WView value) {
@@ -148,7 +209,7 @@ bool Injection::PatchNames() {
     const nt::UnicodeString name = text(remote_cwd_, request_.current_directory);
     if (!Write(at + offsetof(nt::ProcessParameters, current_directory), &name, sizeof(name))) return false;
   }
-  return true;
+  return !wow64_peb_ || (!request_.rename && !remote_cwd_) || PatchWow64Names();
 }
 
 InjectResult Injection::Run() {
@@ -159,7 +220,11 @@ InjectResult Injection::Run() {
     if (!ready) return result_;
     if (ReadStubs()) break;
     const InjectResult first = result_;
-    if (moved || !FindChildNtdll()) return first;
+    if (moved || !FindChildNtdll()) {
+      // A process of 32 bits alone, as Wine makes them if it has its 32-bit half.
+      if (wow64_peb_ && first.error == InjectError::kState) Bad(InjectError::kMachine, first.status);
+      return wow64_peb_ ? result_ : first;
+    }
     moved = true;
     std::memset(local_, 0, total_);
     result_ = InjectResult{};

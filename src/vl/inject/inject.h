@@ -31,7 +31,7 @@ struct InjectRequest {
 enum class InjectError : uint8_t {
   kNone,
   kState,        // the process cannot be read or written (status says why)
-  kMachine,      // a program of the other bitness
+  kMachine,      // a 32-bit program, which this system does not run in a 64-bit process (WoW64)
   kLayer,        // the layer file is damaged or of another version
   kImport,       // ntdll lacks an import of the layer (function)
   kMissing,      // ntdll lacks a required function (function)

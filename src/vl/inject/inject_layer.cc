@@ -79,7 +79,8 @@ void Injection::FillParams() {
   *p = Params{};
   p->magic = kLayerMagic;
   p->version = kLayerVersion;
-  p->flags = request_.flags | (mapped_ ? kParamMapped : 0);
+  // The caller's flags may be its own, and it may be a program of the other kind.
+  p->flags = (request_.flags & kParamWine) | (mapped_ ? kParamMapped : 0) | (wow64_peb_ ? kParamWow64 : 0);
   p->ntdll = reinterpret_cast<void*>(static_cast<uintptr_t>(child_ntdll_));
   p->base = reinterpret_cast<void*>(static_cast<uintptr_t>(remote_));
   p->image_size = info_.image_size;

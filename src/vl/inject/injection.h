@@ -19,6 +19,7 @@ inline constexpr uint16_t kMachine = nt::kMachineI386;
 inline constexpr uint32_t kMaxHooks = 240;
 inline constexpr uint32_t kMaxSpans = 8;
 inline constexpr uint32_t kTrampoline = 32;
+inline constexpr uintptr_t kBelow2G = 0x7fffffff;  // "zero bits" as a mask: where 32-bit pointers reach
 
 // What does not fit into a small frame, and the local copies; one allocation, freed at the end.
 struct Work {
@@ -41,6 +42,8 @@ class Injection {
   }
   bool InspectProcess();
   bool FindChildNtdll();
+  bool Runs32Bit();
+  bool IsOurMachine(const uint8_t* image);
   bool AllocateLocal();
   bool MapRemote();
   bool AllocateRemote();
@@ -54,6 +57,7 @@ class Injection {
   bool WriteLayer();
   bool PatchStubs();
   bool PatchNames();
+  bool PatchWow64Names();
 
   bool Read(const void* from, void* to, size_t bytes) {
     size_t done = 0;
@@ -96,6 +100,7 @@ class Injection {
 
   nt::Peb* peb_ = nullptr;                   // in the child
   nt::ProcessParameters* params_ = nullptr;  // in the child
+  uintptr_t wow64_peb_ = 0;                  // in the child: the block of its 32-bit half; 0: it has none
   ImageInfo info_{};                         // of the layer
   ImageInfo ntdll_info_{};
   std::span<const uint8_t> ntdll_;  // our own

@@ -18,7 +18,7 @@ enum class Site : uint8_t {
   kNoMemory = 8,
   kChild = 9,      // a child process could not be made a guest
   kCheck = 10,     // an invariant does not hold
-  kInject32 = 11,  // a 32-bit child, which this build does not support
+  kInject32 = 11,  // a 32-bit child on a system that does not run it by WoW64
   kUserStub = 12,  // win32u.dll has a stub of unknown shape, or is of a version the layer does not know
 };
 constexpr uint32_t ExitStatus(Site site) { return 0xE0504C00u | static_cast<uint32_t>(site); }

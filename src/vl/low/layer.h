@@ -39,6 +39,7 @@ struct Params {
 };
 inline constexpr uint32_t kParamWine = 2;    // ntdll exports wine_get_version
 inline constexpr uint32_t kParamMapped = 4;  // the image is a copy-on-write view of the layer's file
+inline constexpr uint32_t kParamWow64 = 8;   // the program is a 32-bit one, its system calls come from WoW64
 
 struct FunctionRow {
   const char* name;
@@ -67,6 +68,9 @@ struct LayerHeader {
 inline constexpr char kLayerExport[] = "plume_layer";
 
 extern "C" Params plume_params;
+
+// Whether the guest's own code is 32-bit, so that the system gives it the 32-bit view of the registry.
+inline bool Is32BitProgram() { return sizeof(void*) == 4 || (plume_params.flags & kParamWow64); }
 
 // How pages of the layer's own image are made writable: what a copy-on-write view may be is not "read-write".
 inline nt::Ulong OwnWritable() {
