@@ -31,6 +31,13 @@ alike "environment" vm run one --env 'A=%FOO%' -- cmd /c set
 check "it is the caller's" grep -aq '^FOO=a  b' "$out"
 check "with the machine's" grep -aqi '^PATH=.*C:\\mine' "$out"
 check "without what is plume's" sh -c "! grep -aqE '^PLUME_(HOME|WINEPREFIX|DIRECT_START|AGENT_STARTED)=' '$out'"
+bare "$prefix" reg add 'HKCU\Environment' /v Later /d first /f >/dev/null 2>&1
+alike "environment, changed" vm run one -- cmd /c set
+check "it is seen at once" grep -aq '^Later=first' "$out"
+bare "$prefix" reg delete 'HKCU\Environment' /f >/dev/null 2>&1
+bare "$prefix" reg add 'HKCU\Environment' /v Later /d second /f >/dev/null 2>&1
+alike "environment, made anew" vm run one -- cmd /c set
+check "of the new key alone" sh -c "grep -aq '^Later=second' '$out' && ! grep -aqi 'mine' '$out'"
 alike "folder" vm run one -- cmd /c cd
 mkdir -p "$work/a folder"
 ln -s "$work/a folder" "$work/link"

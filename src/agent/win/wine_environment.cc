@@ -3,7 +3,9 @@
 #include <windows.h>
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
+#include <tuple>
 
 #include "agent/text.h"
 
@@ -27,101 +29,134 @@ bool IsDynamic(std::string_view text) {
              "WINEPRELOADRESERVE=", "WINELOADERNOEXEC=", "WINESERVERSOCKET="});
 }
 
+// A key's values, read again when the key has changed: every start asks, and hardly ever is there anything
+// new.
 class EnvironmentKey {
  public:
-  EnvironmentKey(HKEY root, const wchar_t* path) {
-    if (RegOpenKeyExW(root, path, 0, KEY_READ | KEY_WOW64_64KEY, &key_) != ERROR_SUCCESS) key_ = nullptr;
+  EnvironmentKey(HKEY root, const wchar_t* path) : root_(root), path_(path) {}
+
+  void Refresh() {
+    if (key_ != nullptr) {
+      FILETIME now = {};
+      // Fails once the key has been deleted, though there may be another of its name.
+      if (Written(&now) && CompareFileTime(&now, &written_) == 0) return;
+      RegCloseKey(key_);
+      key_ = nullptr;
+    }
+    values_.clear();
+    if (RegOpenKeyExW(root_, path_, 0, KEY_READ | KEY_WOW64_64KEY, &key_) != ERROR_SUCCESS) {
+      key_ = nullptr;
+      return;
+    }
+    // The time first: what changes while it is read is read again the next time.
+    if (!Written(&written_)) written_ = {};
+    ReadAll();
   }
-  ~EnvironmentKey() {
-    if (key_ != nullptr) RegCloseKey(key_);
-  }
-  EnvironmentKey(const EnvironmentKey&) = delete;
-  EnvironmentKey& operator=(const EnvironmentKey&) = delete;
 
   // The value as text, %NAMES% of `environment` filled in; false if there is none or it is empty.
   bool Read(const wchar_t* name, const Environment& environment, std::u16string* out) const {
-    wchar_t data[1024];
-    DWORD type = 0, bytes = sizeof(data) - sizeof(wchar_t);
-    if (key_ == nullptr ||
-        RegQueryValueExW(key_, name, nullptr, &type, reinterpret_cast<BYTE*>(data), &bytes) != ERROR_SUCCESS)
-      return false;
-    *out = Text(data, bytes, type, environment);
-    return bytes > 0;
+    for (const Value& value : values_)
+      if (_wcsicmp(name, value.name.c_str()) == 0) {
+        *out = Text(value, environment);
+        return true;
+      }
+    return false;
   }
 
   void AddAll(Environment* environment) const {
-    for (DWORD i = 0; key_ != nullptr; ++i) {
-      wchar_t name[1024], data[1024];
-      DWORD units = 1024, type = 0, bytes = sizeof(data) - sizeof(wchar_t);
-      const LSTATUS status =
-          RegEnumValueW(key_, i, name, &units, nullptr, &type, reinterpret_cast<BYTE*>(data), &bytes);
-      std::u16string value;
-      if (status == ERROR_MORE_DATA) {
-        units = 1024;
-        std::wstring long_data(32768, 0);
-        bytes = static_cast<DWORD>(long_data.size() * sizeof(wchar_t));
-        if (RegEnumValueW(key_, i, name, &units, nullptr, &type, reinterpret_cast<BYTE*>(long_data.data()),
-                          &bytes) != ERROR_SUCCESS)
-          continue;
-        value = Text(long_data.data(), bytes, type, *environment);
-      } else if (status != ERROR_SUCCESS) {
-        return;
-      } else {
-        value = Text(data, bytes, type, *environment);
-      }
-      if (bytes == 0 || value.empty()) continue;
-      const std::u16string variable = FromWide({name, units});
+    for (const Value& value : values_) {
+      std::u16string text = Text(value, *environment);
       // The user's part of PATH comes behind the machine's.
-      const std::u16string* path = _wcsicmp(name, L"PATH") == 0 ? environment->Find(u"PATH") : nullptr;
-      if (path != nullptr) value = *path + u";" + value;
-      environment->Remove(variable);  // it takes this spelling of the name
-      environment->Set(variable, value);
+      const std::u16string* path =
+          _wcsicmp(value.name.c_str(), L"PATH") == 0 ? environment->Find(u"PATH") : nullptr;
+      if (path != nullptr) text = *path + u";" + text;
+      const std::u16string name = FromWide(value.name);
+      environment->Remove(name);  // it takes this spelling of the name
+      environment->Set(name, text);
     }
   }
 
  private:
-  static std::u16string Text(const wchar_t* data, DWORD bytes, DWORD type, const Environment& environment) {
-    std::u16string text = FromWide({data, bytes / sizeof(wchar_t)});
-    while (!text.empty() && text.back() == 0) text.pop_back();
-    return type == REG_EXPAND_SZ ? environment.Expand(text, {}) : text;
+  struct Value {
+    std::wstring name;
+    std::u16string text;
+    bool expand;
+  };
+
+  bool Written(FILETIME* out) const {
+    return RegQueryInfoKeyW(key_, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                            nullptr, nullptr, out) == ERROR_SUCCESS;
+  }
+  void ReadAll() {
+    std::wstring data(32768, 0);
+    for (DWORD i = 0;; ++i) {
+      wchar_t name[16384];
+      DWORD units = 16384, type = 0, bytes = static_cast<DWORD>(data.size() * sizeof(wchar_t));
+      const LSTATUS status =
+          RegEnumValueW(key_, i, name, &units, nullptr, &type, reinterpret_cast<BYTE*>(data.data()), &bytes);
+      if (status == ERROR_MORE_DATA) continue;  // longer than any variable may be
+      if (status != ERROR_SUCCESS) return;
+      std::u16string text = FromWide({data.data(), bytes / sizeof(wchar_t)});
+      if (!text.empty() && text.back() == 0) text.pop_back();
+      text.resize(std::min(text.size(), text.find(u'\0')));
+      if (!text.empty()) values_.push_back({std::wstring(name, units), text, type == REG_EXPAND_SZ});
+    }
+  }
+  static std::u16string Text(const Value& value, const Environment& environment) {
+    return value.expand ? environment.Expand(value.text, {}) : value.text;
   }
 
+  const HKEY root_;
+  const wchar_t* const path_;
   HKEY key_ = nullptr;
+  FILETIME written_ = {};
+  std::vector<Value> values_;
 };
 
-void AddRegistry(Environment* out) {
+struct RegistryPart {
+  EnvironmentKey machine{HKEY_LOCAL_MACHINE,
+                         L"System\\CurrentControlSet\\Control\\Session Manager\\Environment"};
+  EnvironmentKey user{HKEY_CURRENT_USER, L"Environment"};
+  EnvironmentKey session{HKEY_CURRENT_USER, L"Volatile Environment"};
+  EnvironmentKey profiles{HKEY_LOCAL_MACHINE,
+                          L"Software\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList"};
+  EnvironmentKey version{HKEY_LOCAL_MACHINE, L"Software\\Microsoft\\Windows\\CurrentVersion"};
+  EnvironmentKey computer{HKEY_LOCAL_MACHINE,
+                          L"System\\CurrentControlSet\\Control\\ComputerName\\ActiveComputerName"};
+  std::mutex mutex;
+
+  void Refresh() {
+    for (EnvironmentKey* key : {&machine, &user, &session, &profiles, &version, &computer}) key->Refresh();
+  }
+};
+
+void AddRegistry(const RegistryPart& registry, Environment* out) {
   const auto set = [&](const std::u16string& name, const std::u16string& value) {
     out->Remove(name);
     out->Set(name, value);
   };
-  EnvironmentKey(HKEY_LOCAL_MACHINE, L"System\\CurrentControlSet\\Control\\Session Manager\\Environment")
-      .AddAll(out);
-  EnvironmentKey(HKEY_CURRENT_USER, L"Environment").AddAll(out);
-  EnvironmentKey(HKEY_CURRENT_USER, L"Volatile Environment").AddAll(out);
+  registry.machine.AddAll(out);
+  registry.user.AddAll(out);
+  registry.session.AddAll(out);
   std::u16string value;
-  const EnvironmentKey profiles(HKEY_LOCAL_MACHINE,
-                                L"Software\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList");
-  if (profiles.Read(L"ProgramData", *out, &value)) {
+  if (registry.profiles.Read(L"ProgramData", *out, &value)) {
     set(u"ALLUSERSPROFILE", value);
     set(u"ProgramData", value);
   }
-  if (profiles.Read(L"Public", *out, &value)) set(u"PUBLIC", value);
-  const EnvironmentKey version(HKEY_LOCAL_MACHINE, L"Software\\Microsoft\\Windows\\CurrentVersion");
+  if (registry.profiles.Read(L"Public", *out, &value)) set(u"PUBLIC", value);
   for (const auto& [native, x86, plain, of_x86, of_64] :
        {std::tuple{L"ProgramFilesDir", L"ProgramFilesDir (x86)", u"ProgramFiles", u"ProgramFiles(x86)",
                    u"ProgramW6432"},
         std::tuple{L"CommonFilesDir", L"CommonFilesDir (x86)", u"CommonProgramFiles",
                    u"CommonProgramFiles(x86)", u"CommonProgramW6432"}}) {
-    const bool both = version.Read(x86, *out, &value);
+    const bool both = registry.version.Read(x86, *out, &value);
     if (both) set(of_x86, value);
-    if (!version.Read(native, *out, &value)) continue;
+    if (!registry.version.Read(native, *out, &value)) continue;
     // A 64-bit program's own are those of 64 bits (dlls/ntdll/env.c).
     if (both) set(of_64, value);
     set(plain, value);
   }
-  const EnvironmentKey computer(HKEY_LOCAL_MACHINE,
-                                L"System\\CurrentControlSet\\Control\\ComputerName\\ActiveComputerName");
-  if (computer.Read(L"ComputerName", *out, &value)) set(u"COMPUTERNAME", value);
+  if (registry.computer.Read(L"ComputerName", *out, &value)) set(u"COMPUTERNAME", value);
 }
 
 }  // namespace
@@ -153,10 +188,13 @@ Environment WineEnvironment(const std::vector<std::string>& unix_variables) {
   // Twice, as Wine does: what the first time had no value yet has one the second time.
   const std::u16string* found = out.Find(u"PATH");
   const std::optional<std::u16string> path = found != nullptr ? std::optional(*found) : std::nullopt;
-  AddRegistry(&out);
+  static RegistryPart registry;
+  const std::lock_guard lock(registry.mutex);
+  registry.Refresh();
+  AddRegistry(registry, &out);
   out.Remove(u"PATH");
   if (path) out.Set(u"PATH", *path);
-  AddRegistry(&out);
+  AddRegistry(registry, &out);
   return out;
 }
 

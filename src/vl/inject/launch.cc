@@ -121,14 +121,23 @@ bool IsDirectory(const std::u16string& path) {
   return a != INVALID_FILE_ATTRIBUTES && (a & FILE_ATTRIBUTE_DIRECTORY);
 }
 
+// The name by which the process is created is not the one it will have.
+bool IsRenamed(const LaunchSpec& spec) {
+  return !spec.real_exe.empty() && ToDosPath(spec.real_exe) != spec.virtual_exe;
+}
+
 Status CreateSuspended(const LaunchSpec& spec, PROCESS_INFORMATION* out, bool* fix_directory) {
-  const std::u16string exe = ToDosPath(spec.real_exe.empty() ? spec.virtual_exe : spec.real_exe);
+  std::u16string exe = ToDosPath(spec.real_exe.empty() ? spec.virtual_exe : spec.real_exe);
+  // Else Wine looks through every folder of the name, for the long form of its parts.
+  if (HostedIsWine() && IsRenamed(spec) && exe.size() > 2 && exe[1] == u':') exe = u"\\\\?\\" + exe;
   std::u16string command = spec.command_line.empty() ? u"\"" + spec.virtual_exe + u"\"" : spec.command_line;
   Inheritable in(spec.standard_input, STD_INPUT_HANDLE), output(spec.standard_output, STD_OUTPUT_HANDLE),
       error(spec.standard_error, STD_ERROR_HANDLE);
 
   STARTUPINFOEXW startup{};
   startup.StartupInfo.cb = sizeof(startup);
+  // Without a title it gets the file's name, the real one.
+  startup.StartupInfo.lpTitle = const_cast<wchar_t*>(Wide(spec.virtual_exe));
   if (!spec.new_console) startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
   startup.StartupInfo.hStdInput = in.get();
   startup.StartupInfo.hStdOutput = output.get();
@@ -205,7 +214,7 @@ Result<LaunchedProcess> LaunchGuest(const LaunchSpec& spec) {
   request.section = layer.section();
   request.view_path = view;
   request.exe = spec.virtual_exe;
-  request.rename = !spec.real_exe.empty() && ToDosPath(spec.real_exe) != spec.virtual_exe;
+  request.rename = IsRenamed(spec);
   if (fix_directory) request.current_directory = directory;
   request.volumes = HostedVolumes();
   request.flags = HostedIsWine() ? kParamWine : 0;
