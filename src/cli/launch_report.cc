@@ -222,8 +222,12 @@ std::string LaunchReportPage(const Json& report, const std::string& title) {
   for (const std::string& line : LaunchReportLines(report)) {
     const size_t colon = line.find(": ");
     const size_t begin = line.find_first_not_of(' ');
-    out += "<tr><td>" + Escaped(line.substr(begin, colon == line.npos ? line.npos : colon - begin)) +
-           "</td><td>" + (colon == line.npos ? "" : Escaped(line.substr(colon + 2))) + "</td></tr>\n";
+    if (colon == line.npos) {
+      out += "<tr><td colspan=\"2\">" + Escaped(line.substr(begin)) + "</td></tr>\n";
+      continue;
+    }
+    out += "<tr><td>" + Escaped(line.substr(begin, colon - begin)) + "</td><td>" +
+           Escaped(line.substr(colon + 2)) + "</td></tr>\n";
   }
   out += "</table>\n<p class=\"key\">" + Key("k", "#8c959f", "step of the start") +
          Key("k", "#1a7f37", "fetching ahead") + Key("k", "#0969da", "request (pale: until its first byte)") +
