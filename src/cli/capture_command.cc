@@ -22,14 +22,15 @@ struct CaptureRequest {
   std::string name, version, vm, from_folder, at, from_vm, entry;
   std::vector<std::string> command;
   std::string profile;
-  bool json = false, without_drivers = false;
+  bool json = false, without_drivers = false, learned = false;
 };
 
-// What starts of the application touch: as the user gives it, else as they were seen here. Of none nothing is
-// known.
+// What starts of the application touch, if the user says where that is known. What was learned here is not
+// taken by itself: the same set-up would give another image on another machine.
 Result<image::Profile> KnownProfile(const agent::StatePaths& state, const CaptureRequest& o) {
+  if (o.profile.empty() && !o.learned) return image::Profile();
   std::u16string file;
-  if (o.profile.empty()) {
+  if (o.learned) {
     std::string name = o.name;
     std::replace(name.begin(), name.end(), '/', '+');
     file = state.Profiles() + u"\\" + agent::ToUtf16(name) + u".json";
@@ -37,9 +38,12 @@ Result<image::Profile> KnownProfile(const agent::StatePaths& state, const Captur
     ASSIGN(file, agent::DosPath(o.profile));
   }
   const auto text = os::ReadText(os::SystemFiles(), agent::HostPath(file), image::kMaxProfileBytes);
-  auto profile = text.ok() ? image::ParseProfile(*text) : Result<image::Profile>(text.error());
-  if (profile.ok() || !o.profile.empty()) return profile;
-  return image::Profile();
+  if (!text.ok() && o.learned)
+    return Error{Errc::kNotFound,
+                 "using what was learned of " + o.name +
+                     " failed: nothing is known of its starts here (start it once, or name a "
+                     "file with --profile)"};
+  return text.ok() ? image::ParseProfile(*text) : Result<image::Profile>(text.error());
 }
 
 Result<int> StoreImage(Context& context, const CaptureRequest& o, const capture::Capture& captured) {
@@ -274,9 +278,10 @@ void AddCapture(CLI::App& app, Context& context) {
                 "Take what this VM changed; a VM over an image gives a new version of it. A program after -- "
                 "runs in it before");
   c->add_option("--entry", o->entry, "The program that starts by default");
-  c->add_option("--profile", o->profile,
-                "What starts of it touch, from another machine (plume profile show names the file); default: "
-                "what was learned here");
+  auto* profile = c->add_option("--profile", o->profile,
+                                "What starts of it touch (plume profile show names the file): packed first");
+  c->add_flag("--learned", o->learned, "The same, as it was learned from its starts on this machine")
+      ->excludes(profile);
   c->add_flag("--without-drivers", o->without_drivers, "Leave drivers out, which no image can bring");
   c->add_flag("--json", o->json, "Print JSON");
 }

@@ -70,16 +70,16 @@ Result<ProfileFile> ParseProfileFile(const Json& json, uint64_t runs) {
 }  // namespace
 
 std::string ToJson(const Profile& profile) {
-  using Ordered = nlohmann::ordered_json;
-  Ordered files = Ordered::array();
+  using Object = nlohmann::ordered_json;
+  Object files = Object::array();
   for (const ProfileFile& file : profile.files)
-    files.push_back(Ordered{{"path", file.path}, {"sha256", os::Hex(file.content)}, {"ranks", file.ranks}});
-  const Ordered json{{"plume_profile", kProfileFormat},
-                     {"name", profile.name},
-                     {"version", profile.version},
-                     {"runs", profile.runs},
-                     {"files", std::move(files)}};
-  return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
+    files.push_back(Object{{"path", file.path}, {"sha256", os::Hex(file.content)}, {"ranks", file.ranks}});
+  const Object json{{"plume_profile", kProfileFormat},
+                    {"name", profile.name},
+                    {"version", profile.version},
+                    {"runs", profile.runs},
+                    {"files", std::move(files)}};
+  return json.dump(-1, ' ', false, Object::error_handler_t::replace);
 }
 
 Result<Profile> ParseProfile(std::string_view text) {

@@ -159,7 +159,8 @@ Result<Refreshed> RefreshRepository(repository::Repository& at, const PrivateKey
     by_digest[manifest.digest].push_back(tag);
   }
   Refreshed out;
-  for (const auto& [digest, here] : by_digest) {
+  for (const auto& [digest, now_here] : by_digest) {
+    const std::vector<std::string>& here = now_here;  // what a lambda may hold
     ASSIGN(std::vector<Signature> all, ReadSignatures(at, digest));
     Payload before;
     const Signature* mine = FindBy(all, key.Public(), digest, &before);

@@ -78,6 +78,15 @@ for app in 7zip cmake; do
   check "$app: at most 15 % wasted there" jq -e '.wasted.bytes <= 0.15 * (.wasted.bytes + .expected_bytes)' "$third"
 done
 
+# What was learned here is taken when it is asked for, and never otherwise: the same folder gives the same image.
+digest() { local state=$1; shift; in_state "$state" capture 7zip --version 2 --from-folder "$(win "$work/7zip")" --at 'C:\Program Files\7-Zip' --entry 7z.exe --json "$@" 2>/dev/null | jq -r .digest; }
+plain=$(digest learner)
+check "a capture is the same where starts were learned" test -n "$plain" -a "$plain" = "$(digest admin)"
+learned=$(digest learner --learned)
+check "with what was learned it is another" test -n "$learned" -a "$learned" != "$plain"
+in_state admin capture other --version 1 --from-folder "$(win "$work/7zip")" --at 'C:\Program Files\7-Zip' --learned >/dev/null 2>"$work/err"
+check "nothing learned is said in one line" grep -q '^plume: using what was learned of other failed: .*--profile' "$work/err"
+
 # For people.
 in_state other run 7zip --report -- i >/dev/null 2>"$work/lines"
 check "the report can be read" grep -q 'round trips one after the other' "$work/lines"
