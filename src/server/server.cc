@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -148,6 +149,10 @@ void ServerImpl::Stop() {
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
+#ifdef SIGPIPE
+  // sendfile has no flag against it: a client that goes in the middle of a blob must not end the server.
+  std::signal(SIGPIPE, SIG_IGN);
+#endif
   const std::string root = os::Utf8(options.root);
   auto storage = Storage::OpenForServing(options.root, os::SystemFiles());
   if (!storage.ok()) return storage.error().In("opening the storage in " + root + " failed");

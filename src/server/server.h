@@ -24,8 +24,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Opens the storage and the listening socket and starts serving. Errors are for the user: kBusy (port or
-  // root in use), kDenied, kInvalid (host).
+  // Opens the storage and the listening socket and starts serving. The process ignores SIGPIPE from then on.
+  // Errors are for the user: kBusy (port or root in use), kDenied, kInvalid (host).
   static Result<std::unique_ptr<Server>> Start(ServerOptions options);
   virtual ~Server() = default;  // stops
   virtual uint16_t port() const = 0;
