@@ -38,5 +38,8 @@ check "the compiler of Inno Setup itself works" compile "$work/bare" bare "$admi
 check "captured from its folder" plume_in "$admin" capture inno --version 6.4.1 --from-folder "$(win "$inno")" --at 'C:\Program Files (x86)\Inno' --entry ISCC.exe
 check "published" publish_in "$admin" inno:6.4.1 "$url/apps/inno" --tag stable
 check "subscribed" subscribe_in "$client" "$url/apps/inno:stable"
-check "starts on the client, from the image" bash -c "PLUME_WINEPREFIX=$client timeout 120 plume run inno -- '/?' </dev/null 2>&1 | grep -q 'Inno Setup .*Command-Line Compiler'"
+printf '[files]\n%s = "host"\n' "'Z:\\'" >"$work/host.toml"
+check "a VM that may write outside" plume_in "$client" vm create out --image inno --policy "$(win "$work/host.toml")"
+check "compiles on the client, from the image" compile "$work/streamed" plume_in "$client" vm run out -- 'C:\Program Files (x86)\Inno\ISCC.exe'
+same "its set-up" "$work/bare/setup.exe" "$work/streamed/setup.exe"
 finish
